@@ -1,0 +1,72 @@
+# Everything a person or CI does with this project. `make` alone prints the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VIRT ?= fake
+PORT ?= 8080
+BIN := .venv/bin
+LAB := include/lab/lab
+SHELL_SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!.*\b(bash|sh)$$' --)
+
+.PHONY: help
+help: ## Print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: setup
+setup: ## Make .venv from the locks (nothing to do when it is current)
+	@include/airflow/make-venv
+
+.PHONY: check
+check: setup ## Everything that needs no lab: format, lint, types, layers, tests. Under a minute
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q -n auto $(wildcard tests/unit tests/contract tests/dags tests/lab) tests/test_project.py
+
+.PHONY: test
+test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
+	@$(if $(wildcard tests/e2e/test_*.py),$(BIN)/pytest -v tests/e2e)
+
+.PHONY: plan
+plan: setup ## Say what tonight would be done to the compute hosts of your cloud; change nothing
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins:include/plan $(BIN)/python -m night_plan
+
+.PHONY: lab-up
+lab-up: setup ## Bring up the lab, a small real OpenStack (VIRT=fake or libvirt)
+	@$(LAB) up --virt $(VIRT)
+
+.PHONY: lab-down
+lab-down: ## Take the lab down, with everything it made
+	@$(LAB) down
+
+.PHONY: lab-status
+lab-status: ## Say what the lab is doing
+	@$(LAB) status
+
+.PHONY: demo
+demo: setup ## A whole maintenance of c01 on the lab, with progress and record (PORT=8080 for the UI)
+	@include/demo/demo --port $(PORT)
+
+.PHONY: demo-down
+demo-down: ## Remove everything the demo made: Airflow, lab, state
+	@include/demo/demo-down
+
+.PHONY: bench
+bench: setup ## Drain 20 instances by DAG, loop and host-evacuate-live (BENCH="--help" for parts of it)
+	@include/bench/bench $(BENCH)
+
+.PHONY: bench-checks
+bench-checks: setup ## What a look at a controller costs beyond its SSH connection, on the lab
+	@PYTHONPATH=plugins:include/airflow:include/bench:include/demo $(BIN)/python -m checks_bench $(BENCH)
+
+.PHONY: bench-roll
+bench-roll: setup ## Roll synthetic fleets of up to 10,000 hosts, by the plan and without one
+	@PYTHONPATH=plugins:include/bench $(BIN)/python -m roll_bench $(BENCH)
+
+.PHONY: requirements
+requirements: setup ## Compile requirements.in and requirements-dev.in into the pinned locks
+	@include/airflow/compile-locks

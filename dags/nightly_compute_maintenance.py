@@ -1,0 +1,52 @@
+"""Nightly compute maintenance: the hosts that are due, one after the other, within the window.
+
+The hosts that are due are found and looked at; a plan says in which order they go and where their
+instances go meanwhile, so that almost every instance moves once. Each host then has a run of
+compute_host_maintenance of its own, started as soon as another is back, never past the window's
+end, the failure budget, or the capacity that must stay free. Who is left is named with the reason,
+and comes first the next night. A past night that is backfilled touches only hosts that have not
+been rebooted since its window began.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG, chain
+
+from openstack_maintenance.operators import maintain_host as maintain
+from openstack_maintenance.operators.approve_roll import ApproveRollOperator
+from openstack_maintenance.operators.nightly import at_window_start, hosts_at_a_time
+from openstack_maintenance.operators.open_hosts import OpenHostsOperator
+from openstack_maintenance.operators.params import nightly_params
+from openstack_maintenance.operators.plan_roll import PlanRollOperator
+from openstack_maintenance.operators.roll_report import RollReportOperator
+from openstack_maintenance.operators.select_hosts import SelectHostsOperator
+
+with DAG(
+    dag_id="nightly_compute_maintenance",
+    schedule=at_window_start(),
+    start_date=datetime(2024, 1, 1),
+    catchup=False,
+    params=nightly_params(),
+    doc_md=__doc__,
+    tags=["openstack", "maintenance"],
+    # Two nights at a time would each take hosts out.
+    max_active_runs=1,
+    # Nights begin when a person says so.
+    is_paused_upon_creation=True,
+):
+    select_hosts = SelectHostsOperator(task_id="select_hosts")
+    plan = PlanRollOperator(task_id="plan")
+    approve = ApproveRollOperator(task_id="approve")
+    maintain_host = maintain.MaintainHostOperator.partial(
+        task_id="maintain_host",
+        map_index_template=maintain.NAMED,
+        max_active_tis_per_dagrun=hosts_at_a_time(),
+    ).expand(planned=approve.output)
+    open_hosts = OpenHostsOperator(task_id="open_hosts")
+    open_hosts.as_teardown(on_failure_fail_dagrun=True)
+    report = RollReportOperator(task_id="report")
+
+    chain(select_hosts, plan, approve, maintain_host, [open_hosts, report])
+    [select_hosts, plan, approve] >> report

@@ -1,0 +1,1 @@
+"""What the nightly look at a controller costs beyond its SSH connection."""

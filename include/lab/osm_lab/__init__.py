@@ -1,0 +1,1 @@
+"""The lab: a small real OpenStack in containers, for demonstrations and end-to-end tests."""

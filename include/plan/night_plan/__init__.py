@@ -1,0 +1,1 @@
+"""Tonight's roll of the compute hosts, told beforehand."""

@@ -1,0 +1,88 @@
+"""Failures of openstacksdk and Keystone, each as one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from keystoneauth1 import exceptions as keystone_errors
+from openstack import exceptions as sdk_errors
+
+from openstack_maintenance.domain.errors import CloudError
+
+
+class NotThere(CloudError):
+    """Nova does not know the thing: it was deleted, or never was."""
+
+
+class Refused(CloudError):
+    """Nova refused (4xx): asking again without a change is pointless."""
+
+
+class Conflict(Refused):
+    """Nova refused because the thing's state changed meanwhile: look again, then decide."""
+
+
+@contextmanager
+def in_one_sentence(cloud: str, subject: str) -> Iterator[None]:
+    """Turn every failure of the SDK into one sentence. Raises: CloudError, or one of the above."""
+    try:
+        yield
+    except sdk_errors.NotFoundException as error:
+        raise NotThere(subject, _said(error), "Check the name or id.") from error
+    except sdk_errors.ConflictException as error:
+        raise Conflict(subject, _said(error), "Look at its state, then run again.") from error
+    except sdk_errors.HttpException as error:
+        raise _http_error(cloud, subject, error) from error
+    # ValueError: an answer that is no JSON, as of a proxy that greets on behalf of Nova.
+    except (sdk_errors.SDKException, keystone_errors.ClientException, ValueError) as error:
+        raise _client_error(cloud, error) from error
+
+
+def _said(error: Exception) -> str:
+    details = getattr(error, "details", None)
+    return " ".join(str(details or getattr(error, "message", None) or error).split())[:500]
+
+
+def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> CloudError:
+    status = getattr(error, "status_code", None)
+    if status == 401:
+        return _client_error(cloud, error)
+    if status == 403:
+        return Refused(
+            subject,
+            f"the cloud {cloud} forbids it: {_said(error)}",
+            "Give the user of connection openstack_default the role for it.",
+        )
+    # 408 and 429 come from proxies in front of Nova, and pass.
+    if status is not None and 400 <= status < 500 and status not in (408, 429):
+        return Refused(
+            subject, f"Nova refused: {_said(error)}", "Remove the reason, then run again."
+        )
+    return CloudError(
+        subject,
+        f"the cloud {cloud} answered {status or 'nothing'}: {_said(error)}",
+        "Wait for its API to work (openstack endpoint list), then clear the failed task.",
+    )
+
+
+def _client_error(cloud: str, error: Exception) -> CloudError:
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, keystone_errors.Unauthorized) or getattr(error, "status_code", 0) == 401:
+        return Refused(
+            f"cloud {cloud}",
+            "Keystone rejected the credentials (401)",
+            "Mend login and password of connection openstack_default.",
+        )
+    if isinstance(error, sdk_errors.ConfigException):
+        return Refused(
+            f"cloud {cloud}",
+            f"its connection cannot be used: {text}",
+            "Name an entry of clouds.yaml in the extra 'cloud' of connection openstack_default "
+            "(OS_CLIENT_CONFIG_FILE tells where that file is).",
+        )
+    return CloudError(
+        f"cloud {cloud}",
+        f"no usable answer: {text}",
+        "Check the auth URL of connection openstack_default and whether its API works.",
+    )

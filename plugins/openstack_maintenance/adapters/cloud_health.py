@@ -1,0 +1,245 @@
+"""Ask every API of a cloud whether it serves. Reads only.
+
+Requests go to the catalog's own URLs, without the SDK's discovery: an endpoint that answers only
+its version document does not serve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import openstack
+from keystoneauth1 import exceptions as keystone_errors
+from openstack import exceptions as sdk_errors
+
+from openstack_maintenance.domain.cloud_rules import Answered, Endpoint, ServiceRow, Token
+from openstack_maintenance.domain.errors import CloudError
+
+COMPUTE = ("compute",)
+NETWORK = ("network",)
+IMAGE = ("image",)
+VOLUME = ("block-storage", "volumev3", "volumev2", "volume")
+REQUEST_SECONDS = 15.0
+_AT_ONCE = 8
+# Before 2.69 Nova leaves out the services of a cell that does not answer, and says 200; `latest`
+# is understood by every Nova that has microversions.
+_HEADERS = {
+    "Accept": "application/json",
+    "OpenStack-API-Version": "compute latest",
+    "X-OpenStack-Nova-API-Version": "latest",
+}
+# By service type: a version to ask for, and a cheap request that needs a token.
+_REQUESTS = {
+    "compute": ("", "/flavors?limit=1"),
+    "network": ("v2.0", "/extensions"),
+    "image": ("v2", "/images?limit=1"),
+    "identity": ("v3", "/auth/catalog"),
+    "placement": ("", "/resource_providers?name=none"),
+    "block-storage": ("", "/limits"),
+    "volumev3": ("", "/limits"),
+    "volumev2": ("", "/limits"),
+    "volume": ("", "/limits"),
+    "object-store": ("", "?limit=1"),
+    "orchestration": ("", "/stacks?limit=1"),
+    "dns": ("v2", "/zones?limit=1"),
+    "load-balancer": ("v2", "/lbaas/providers"),
+    "key-manager": ("v1", "/secrets?limit=1"),
+    "metric": ("v1", "/archive_policy"),
+    "alarming": ("v2", "/alarms?limit=1"),
+    "container-infra": ("v1", "/clusters?limit=1"),
+}
+
+
+class CloudHealth:
+    """One cloud, asked from outside as its users ask it."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        """``name``: for messages. ``options``: arguments of ``openstack.connect``."""
+        self.name = name
+        self._options = {"api_timeout": REQUEST_SECONDS, **options}
+        self._opened: Any = None
+
+    @property
+    def _cloud(self) -> Any:
+        if self._opened is None:
+            self._opened = openstack.connect(app_name="openstack-maintenance", **self._options)
+        return self._opened
+
+    def new_token(self) -> Token:
+        """Let Keystone issue a token. Raises: CloudError."""
+        access = self._access()
+        return Token(access.username or "", access.project_name or "", access.expires)
+
+    def endpoints(self) -> list[Endpoint]:
+        """The catalog's endpoints, of the connection's region where it names one."""
+        region = self._cloud.config.get_region_name()
+        catalog = self._access().service_catalog.normalize_catalog()
+        found = [
+            Endpoint(
+                service["type"], each["interface"], str(each.get("region_id") or ""), each["url"]
+            )
+            for service in catalog
+            for each in service["endpoints"]
+        ]
+        return [each for each in found if region in (None, "", each.region) or not each.region]
+
+    def try_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Answered]:
+        """An authenticated request to each, some at a time; none raises."""
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            asked = {
+                url: pool.submit(self._try, url)
+                for url in {request_url(each) for each in endpoints}
+            }
+            answers = {url: answer.result() for url, answer in asked.items()}
+        finally:
+            # The caller's time may be over: nobody waits for what still hangs.
+            pool.shutdown(wait=False, cancel_futures=True)
+        return [
+            Answered(each, *answers[request_url(each)], each.service_type in _REQUESTS)
+            for each in endpoints
+        ]
+
+    def _try(self, url: str) -> tuple[int | None, str]:
+        try:
+            with self._errors():
+                # Without redirects: one that loses the token must not look like an answer.
+                answer = self._get(url)
+        except CloudError as error:
+            return None, error.found
+        return answer.status_code, ""
+
+    def compute_services(self) -> list[ServiceRow] | None:
+        """Nova's services; None where the catalog has no compute API. Raises: CloudError."""
+        rows = self._read(COMPUTE, "", "/os-services", "services")
+        return None if rows is None else [_service(row) for row in rows]
+
+    def volume_services(self) -> list[ServiceRow] | None:
+        """Cinder's services; None where the catalog has no volume API. Raises: CloudError."""
+        rows = self._read(VOLUME, "", "/os-services", "services")
+        return None if rows is None else [_service(row) for row in rows]
+
+    def network_agents(self) -> list[ServiceRow] | None:
+        """Neutron's agents; None where there is no such list. Raises: CloudError."""
+        rows = self._read(NETWORK, "v2.0", "/agents", "agents")
+        if rows is None:
+            return None
+        return [
+            ServiceRow(row["binary"], row["host"], bool(row["admin_state_up"]), bool(row["alive"]))
+            for row in rows
+        ]
+
+    def count_images(self) -> int | None:
+        """How many images one page lists; None where there is no image API. Raises: CloudError."""
+        rows = self._read(IMAGE, "v2", "/images?limit=5", "images")
+        return None if rows is None else len(rows)
+
+    def _read(
+        self, types: Sequence[str], version: str, path: str, key: str
+    ) -> list[dict[str, Any]] | None:
+        url = self._find_url(types)
+        if url is None:
+            return None
+        with self._errors():
+            answer = self._get(versioned(url, version) + path)
+            status = answer.status_code
+            if status == 404 and types == NETWORK:
+                return None  # a Neutron without agents of its own does not have the list
+            if status != 200:
+                raise CloudError(
+                    f"cloud {self.name}",
+                    f"its {types[0]} API answers {status} to GET {path}",
+                    "See the API's log on the controllers.",
+                )
+            return list(answer.json()[key])
+
+    def _find_url(self, types: Sequence[str]) -> str | None:
+        interface = self._cloud.config.get_interface() or "public"
+        endpoints = self.endpoints()
+        for service_type in types:
+            for each in endpoints:
+                if (each.service_type, each.interface) == (service_type, interface):
+                    return each.url
+        return None
+
+    def _get(self, url: str) -> Any:
+        session = self._cloud.session
+        return session.get(url, raise_exc=False, redirect=False, headers=_HEADERS)
+
+    def _access(self) -> Any:
+        with self._errors():
+            return self._cloud.session.auth.get_access(self._cloud.session)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn every failure of the SDK into one sentence."""
+        subject = f"cloud {self.name}"
+        try:
+            yield
+        except keystone_errors.Unauthorized as error:
+            raise CloudError(
+                subject,
+                "Keystone rejects the credentials (401)",
+                "Mend login and password of connection openstack_default.",
+            ) from error
+        except keystone_errors.HttpError as error:
+            raise CloudError(
+                subject,
+                f"Keystone answers {error.http_status} to the request for a token",
+                "See Keystone's log on the controllers, and whether its database runs.",
+            ) from error
+        except sdk_errors.ConfigException as error:
+            raise CloudError(
+                subject,
+                f"its connection cannot be used: {_one_line(error)}",
+                "Name an entry of clouds.yaml in the extra 'cloud' of connection "
+                "openstack_default (OS_CLIENT_CONFIG_FILE tells where that file is).",
+            ) from error
+        except (
+            keystone_errors.ConnectTimeout,
+            keystone_errors.RetriableConnectionFailure,
+        ) as error:
+            raise CloudError(
+                subject, f"nobody answers: {_one_line(error)}", "See whether the API runs."
+            ) from error
+        except (
+            sdk_errors.SDKException,
+            keystone_errors.ClientException,
+            ValueError,  # an answer that is no JSON
+            KeyError,
+        ) as error:
+            raise CloudError(
+                subject,
+                f"no usable answer: {_one_line(error)}",
+                "See whether the API runs, and its log.",
+            ) from error
+
+
+def request_url(endpoint: Endpoint) -> str:
+    """What is asked of an endpoint; its root where no better request is known."""
+    version, path = _REQUESTS.get(endpoint.service_type, ("", ""))
+    return versioned(endpoint.url, version) + path
+
+
+def versioned(url: str, version: str) -> str:
+    """A catalog's URL with the version that a request needs, whether it carried one or not."""
+    url = url.rstrip("/")
+    return re.sub(r"/v\d+(\.\d+)?$", "", url) + f"/{version}" if version else url
+
+
+def _service(row: Mapping[str, Any]) -> ServiceRow:
+    return ServiceRow(
+        row["binary"],
+        row["host"],
+        row["status"] != "disabled",  # UNKNOWN, and no state, where its cell does not answer
+        row.get("state") == "up",
+        row.get("disabled_reason") or "",
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

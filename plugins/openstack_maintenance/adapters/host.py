@@ -1,0 +1,281 @@
+"""One compute host over SSH: read facts, or perform exactly one action.
+
+The login needs these commands without a password, and no others (UNIT is nova-compute's):
+``systemctl stop|start --no-block UNIT``, ``systemctl reset-failed UNIT``, ``systemctl reboot``,
+``ss -tnp``, ``tail -c 16777216 LOG`` where it cannot read the log itself, ``journalctl
+--no-pager -o ...``; for scripts ``install -D -m 0700 -o root -g root /dev/stdin
+/var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and ``systemctl reset-failed``
+of those units; for containers ``docker|podman inspect|stop|start|ps``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from openstack_maintenance.adapters.shell import HostUnreachable, Shell, connect_shell
+from openstack_maintenance.domain import host as facts_of
+from openstack_maintenance.domain.amqp_log import LogFile
+from openstack_maintenance.domain.deployment import NovaCompute
+from openstack_maintenance.domain.errors import CheckFailed, HostError
+from openstack_maintenance.domain.host import (
+    AmqpEvidence,
+    Answers,
+    HostFacts,
+    RebootAnswer,
+    ScriptState,
+    UnitState,
+    one,
+)
+
+_QUICK = timedelta(seconds=30)
+_LOOK = timedelta(seconds=90)
+_CONTROL = timedelta(seconds=150)  # a container gets 60 s to stop before it is killed
+_OUTPUT_LINES = "100"
+_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,200}")
+
+
+@asynccontextmanager
+async def connect_host(
+    options: Mapping[str, Any], name: str, nova_compute: NovaCompute
+) -> AsyncIterator[Host]:
+    """Log in to the compute host ``name``; ``options`` are those of ``asyncssh.connect``.
+
+    Raises:
+        HostUnreachable: nobody answers now; try again later.
+        HostError: the login cannot work as configured; a person must mend it.
+    """
+    async with connect_shell(options, name) as shell:
+        yield Host(shell, nova_compute)
+
+
+class Host:
+    """A compute host with an open connection. Every method is one round trip.
+
+    Each raises HostUnreachable where no complete answer comes: what was asked may or may not
+    have happened, so read the host again.
+    """
+
+    def __init__(self, shell: Shell, nova_compute: NovaCompute) -> None:
+        self._shell = shell
+        self._compute = nova_compute
+        self.name = shell.name
+
+    @property
+    def _manager(self) -> tuple[str, str, str]:
+        compute = self._compute
+        return service_unit(compute.unit), compute.container, " ".join(compute.engines)
+
+    async def read_facts(self) -> HostFacts:
+        """Everything that the pre-check wants to know; changes nothing on the host."""
+        logs = ":".join(self._compute.log_paths)
+        answers = await self._shell.ask(
+            "facts", *self._manager, logs, *self._compute.guest_processes, wait=_LOOK
+        )
+        booted = facts_of.parse_systemd_time(one(answers, "UserspaceTimestamp"))
+        reboot_reasons, reboot_unread = facts_of.parse_reboot_reasons(answers, booted)
+        return HostFacts(
+            hostname=self._need(answers, "hostname"),
+            fqdn=one(answers, "fqdn"),
+            boot_id=self._need(answers, "boot_id"),
+            booted=booted,
+            clock=self._clock(answers),
+            zone_name=_zone_name(answers),
+            nova_compute=self._unit(answers),
+            log_path=one(answers, "log"),
+            log_error=one(answers, "log_error"),
+            sudo_missing=answers.get("sudo_missing", ()),
+            guests=facts_of.parse_guests(answers.get("guest", ())),
+            reboot_reasons=reboot_reasons,
+            reboot_unread=reboot_unread,
+        )
+
+    async def boot_id(self) -> str:
+        """Which boot this is: changed means rebooted, and nothing else does."""
+        return self._need(await self._shell.ask("boot_id", wait=_QUICK), "boot_id")
+
+    async def nova_compute_state(self) -> UnitState:
+        """nova-compute's state and processes; kind "absent" where the host does not know it."""
+        return self._unit(await self._shell.ask("state", *self._manager, wait=_QUICK))
+
+    async def stop_nova_compute(self) -> UnitState:
+        """Ask for a stop and give the state right after; wait until ``is_gone``.
+
+        Raises:
+            HostError: refused, or there is no such unit (similar ones are named).
+        """
+        return await self._control("stop")
+
+    async def start_nova_compute(self) -> UnitState:
+        """Ask for a start and give the state right after; wait until ``is_active``.
+
+        Raises:
+            HostError: refused, or there is no such unit (similar ones are named).
+        """
+        return await self._control("start")
+
+    async def _control(self, order: str) -> UnitState:
+        answers = await self._shell.ask("control", order, *self._manager, wait=_CONTROL)
+        state = self._unit(answers)
+        if state.kind == "absent":
+            raise HostError(
+                f"{self._compute.unit} on {self.name}",
+                "there is no such unit or container; similar: "
+                + (", ".join(state.look_alikes) or "none"),
+                "Name the right one under nova_compute in the deployment file.",
+            )
+        reached = state.is_gone if order == "stop" else state.is_active
+        if one(answers, "status") != "0" and not reached:
+            raise HostError(
+                f"{state.name} on {self.name}",
+                f"{order} was refused: {one(answers, 'message') or 'no reason given'}",
+                "See `systemctl status` on the host; the login needs sudo for this command.",
+            )
+        return state
+
+    async def reboot(self, expected_boot_id: str) -> RebootAnswer:
+        """Reboot the host if it is still in this boot and holds no guest's process.
+
+        The order proves nothing: wait for another ``boot_id``. Asking twice for one boot is safe.
+
+        Raises:
+            CheckFailed: a guest's process runs; nothing was done.
+            HostError: the host refused the order.
+        """
+        patterns = self._compute.guest_processes
+        try:
+            answers = await self._shell.ask("reboot", expected_boot_id, *patterns, wait=_QUICK)
+        except HostUnreachable:
+            return RebootAnswer("unknown")
+        if guests := facts_of.parse_guests(answers.get("guest", ())):
+            raise CheckFailed(
+                f"host {self.name}",
+                f"guests run on it: {', '.join(map(str, guests))}",
+                "It was not rebooted. Move these instances away, or find out why Nova does not "
+                "list them, then clear the task.",
+            )
+        boot_id, clock = self._need(answers, "boot_id"), self._clock(answers)
+        if one(answers, "refused") == "already_rebooted":
+            return RebootAnswer("already_rebooted", boot_id, clock)
+        if one(answers, "status") != "0":
+            raise HostError(
+                f"host {self.name}",
+                f"the reboot was refused: {one(answers, 'message') or 'no reason given'}",
+                "Allow the login `sudo systemctl reboot` without a password, or end what "
+                "inhibits it (`systemd-inhibit --list`).",
+            )
+        return RebootAnswer("asked", boot_id, clock)
+
+    async def amqp_evidence(self) -> AmqpEvidence:
+        """The log's last lines about the broker, and nova-compute's sockets to it."""
+        logs = ":".join(self._compute.log_paths)
+        answers = await self._shell.ask("amqp", *self._manager, logs, wait=_LOOK)
+        compute = self._unit(answers)
+        modified = one(answers, "modified")
+        return AmqpEvidence(
+            boot_id=self._need(answers, "boot_id"),
+            clock=self._clock(answers),
+            zone_name=_zone_name(answers),
+            nova_compute=compute,
+            log_path=one(answers, "log"),
+            log_error=one(answers, "log_error"),
+            log=LogFile(
+                lines=answers.get("line", ()),
+                newest=one(answers, "newest"),
+                modified=facts_of.parse_clock(modified) if modified else None,
+            ),
+            sockets=facts_of.parse_sockets(answers.get("socket", ()), compute.pids),
+            sockets_error=one(answers, "sockets_error"),
+        )
+
+    async def journal_tail(self, unit: str | None = None, lines: int = 20) -> tuple[str, ...]:
+        """The last lines of a unit's journal (default: nova-compute's), for messages."""
+        name = service_unit(unit or self._compute.unit)
+        answers = await self._shell.ask("journal", name, str(lines), wait=_QUICK)
+        return answers.get("output", ())
+
+    async def start_script(
+        self, name: str, content: bytes, unit: str, again: bool = False
+    ) -> ScriptState:
+        """Run a maintenance script as root in transient unit ``unit``, once per boot of the host.
+
+        It survives a broken connection. Where the unit exists already nothing is started: the
+        state of what runs, or ran, is given; a failed one runs anew only with ``again``.
+
+        Raises:
+            HostError: not a script, or the host cannot start it.
+        """
+        if not content.startswith(b"#!"):
+            raise HostError(
+                f"script {name}",
+                "its first line does not say what runs it",
+                "Begin the script with a line such as #!/bin/sh.",
+            )
+        unit = service_unit(unit)
+        answers = await self._shell.ask(
+            "script_start",
+            unit,
+            _OUTPUT_LINES,
+            name,
+            "yes" if again else "no",
+            wait=_LOOK,
+            stdin=content,
+        )
+        return facts_of.parse_script(answers, unit)
+
+    async def script_state(self, unit: str) -> ScriptState:
+        """How the script's unit fares; "absent" after a reboot, or where it never ran."""
+        unit = service_unit(unit)
+        answers = await self._shell.ask("script_state", unit, _OUTPUT_LINES, wait=_QUICK)
+        return facts_of.parse_script(answers, unit)
+
+    def _unit(self, answers: Answers) -> UnitState:
+        return facts_of.parse_unit(answers, service_unit(self._compute.unit))
+
+    def _clock(self, answers: Answers) -> datetime:
+        try:
+            return facts_of.parse_clock(self._need(answers, "clock"))
+        except ValueError as error:
+            raise self._unreadable(f"its clock cannot be read: {error}") from error
+
+    def _need(self, answers: Answers, key: str) -> str:
+        if value := one(answers, key):
+            return value
+        raise self._unreadable(f"it does not say its {key}")
+
+    def _unreadable(self, found: str) -> HostError:
+        return HostError(
+            f"host {self.name}", found, "Log in by hand and see what the host answers."
+        )
+
+
+def service_unit(name: str) -> str:
+    """A unit's full name: systemd fills in ``.service``, its cgroup carries it.
+
+    Raises:
+        HostError: not a unit's name.
+    """
+    if not _UNIT.fullmatch(name):
+        raise HostError(f"unit {name!r}", "this is not a unit's name", "Use letters, digits, _.@-")
+    return name if name.endswith((".service", ".target")) else f"{name}.service"
+
+
+def local_zone(zone_name: str, clock: datetime) -> tzinfo:
+    """The host's time zone: by name where that agrees with its clock, else the clock's offset."""
+    try:
+        zone = ZoneInfo(zone_name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = None
+    if zone is not None and clock.astimezone(zone).utcoffset() == clock.utcoffset():
+        return zone
+    if clock.tzinfo is None:
+        raise HostError("host clock", "it carries no UTC offset", "Read the host again.")
+    return clock.tzinfo
+
+
+def _zone_name(answers: Answers) -> str:
+    return one(answers, "zone").rpartition("zoneinfo/")[2]

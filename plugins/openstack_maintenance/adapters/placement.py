@@ -1,0 +1,94 @@
+"""Placement: which hosts have room, and how much may be allocated on each.
+
+Source: https://docs.openstack.org/api-ref/placement/#allocation-candidates and
+https://docs.openstack.org/api-ref/placement/#resource-provider-inventories
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from openstack.exceptions import raise_from_response
+
+from openstack_maintenance.domain.capacity import Need
+from openstack_maintenance.domain.fleet import Size
+
+Fact = TypeVar("Fact")
+
+# Forbidden traits exist from 1.22 (Rocky) on; before it Placement does not know disabled hosts.
+_FORBIDS_TRAITS = (1, 22)
+_OLDEST = "1.17"
+# Placement tells inventories and traits of one provider at a time.
+_AT_A_TIME = 8
+
+
+def providers_with_room(placement: Any, need: Need) -> frozenset[str]:
+    """Ids of the resource providers that can take ``need`` now.
+
+    ``placement``: openstacksdk's proxy; its errors are the caller's to translate.
+    """
+    amounts = {"VCPU": need.vcpus, "MEMORY_MB": need.ram_mib, "DISK_GB": need.disk_gib}
+    wanted = ",".join(f"{name}:{amount}" for name, amount in amounts.items() if amount)
+    endpoint = placement.get_endpoint_data()
+    newest = endpoint.max_microversion if endpoint else None
+    query, microversion = {"resources": wanted}, _OLDEST
+    if newest is not None and newest >= _FORBIDS_TRAITS:
+        query["required"], microversion = "!COMPUTE_STATUS_DISABLED", "1.22"
+    answer = placement.get("/allocation_candidates", params=query, microversion=microversion)
+    raise_from_response(answer)
+    return frozenset(answer.json()["provider_summaries"])
+
+
+def capacities_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, Size]:
+    """What may be allocated on each resource provider, by id; ratios and reservations applied.
+
+    One that has no inventory of a kind (disks on shared storage) has 0 of it. One that Placement
+    does not have (a compute service that is new, or about to go) is left out.
+    """
+
+    def capacity(provider_id: str) -> Size | None:
+        answer = _of_provider(placement, provider_id, "inventories")
+        if answer is None:
+            return None
+        found = answer["inventories"]
+        return Size(*(_usable(found.get(kind)) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
+
+    return _of_each(provider_ids, capacity)
+
+
+def traits_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The traits of each resource provider, by id; one that Placement does not have is left out.
+
+    Traits of nested providers (a GPU of its own inventory) are not among them.
+    Source: https://docs.openstack.org/api-ref/placement/#resource-provider-traits (from 1.6 on)
+    """
+
+    def traits(provider_id: str) -> frozenset[str] | None:
+        answer = _of_provider(placement, provider_id, "traits")
+        return None if answer is None else frozenset(answer["traits"])
+
+    return _of_each(provider_ids, traits)
+
+
+def _of_provider(placement: Any, provider_id: str, what: str) -> dict[str, Any] | None:
+    answer = placement.get(f"/resource_providers/{provider_id}/{what}", microversion=_OLDEST)
+    # Placement names the provider that it does not have; any other 404 is not Placement's.
+    if answer.status_code == 404 and provider_id in answer.text:
+        return None
+    raise_from_response(answer)
+    return dict(answer.json())
+
+
+def _of_each(ids: Iterable[str], read: Callable[[str], Fact | None]) -> dict[str, Fact]:
+    known = list(ids)
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        found = zip(known, pool.map(read, known), strict=True)
+        return {each: fact for each, fact in found if fact is not None}
+
+
+def _usable(inventory: dict[str, Any] | None) -> int:
+    if inventory is None:
+        return 0
+    return int((inventory["total"] - inventory["reserved"]) * inventory["allocation_ratio"])

@@ -1,0 +1,47 @@
+# facts.sh UNIT CONTAINER ENGINES LOGS PATTERN...: one look at a host; changes nothing.
+# LOGS are separated by colons.
+# shellcheck shell=sh disable=SC2154  # common.sh sets log and engine
+unit=$1 container=$2 engines=$3 logs=$4
+shift 4
+
+say boot_id "$(boot_id)"
+say clock "$(host_clock)"
+say zone "$(readlink /etc/localtime)"
+say hostname "$(hostname)"
+say fqdn "$(timeout 5 hostname -f 2>/dev/null)"
+TZ=UTC systemctl show -p UserspaceTimestamp
+
+# Who wants a reboot; of a file, when it came to be there.
+say kernel "$(uname -r)"
+stat -c 'file=%Z %n' /run/reboot-required /boot/vmlinuz-* /boot/vmlinux-* 2>/dev/null
+cat /run/reboot-required.pkgs 2>/dev/null | cut -c1-200 | sed 's/^/reboot_package=/'
+if command -v needs-restarting >/dev/null 2>&1; then
+    said=$(timeout 20 needs-restarting -r 2>&1)
+    say needs_restarting $?
+    printf '%s\n' "$said" | cut -c1-200 | tail -n 200 | sed 's/^/needs_restarting_line=/'
+fi
+
+nova_compute "$unit" "$container" "$engines"
+guests "$@"
+
+IFS=:
+# shellcheck disable=SC2086  # split at the colons
+choose_log $logs
+unset IFS
+say log "$log"
+error=$( { read_log "$log" >/dev/null; } 2>&1 ) || say log_error "$(printf '%s' "$error" | one_line)"
+
+# Nothing is run: sudo only says whether it would.
+needs() { as_root -l "$@" >/dev/null 2>&1 || say sudo_missing "$*"; }
+if [ "$(id -u)" -ne 0 ]; then
+    if unit_is_known "$unit" || [ -z "$container" ]; then
+        needs systemctl stop --no-block "$unit"
+        needs systemctl start --no-block "$unit"
+    elif [ -n "$engine" ]; then
+        needs "$engine" stop --time 60 "$container"
+        needs "$engine" start "$container"
+    fi
+    needs systemctl reboot
+    needs ss -tnp
+fi
+say end ok

@@ -1,0 +1,4 @@
+# journal.sh UNIT LINES: the end of a unit's journal.
+# shellcheck shell=sh
+journal -o short-iso -n "$2" -u "$1"
+say end ok

@@ -1,0 +1,23 @@
+# rights.sh ORDER ENGINES SPEC...: what the login may not do here that a maintenance needs.
+# ORDER is restart or reboot, a SPEC is UNIT|CONTAINER|ROLE. Nothing is run: sudo only says
+# whether it would.
+# shellcheck shell=sh disable=SC2154  # common.sh sets engine
+order=$1 engines=$2
+shift 2
+
+needs() { as_root -l "$@" >/dev/null 2>&1 || say sudo_missing "$*"; }
+
+if [ "$(id -u)" -ne 0 ]; then
+    [ "$order" != reboot ] || needs systemctl reboot
+    for spec; do
+        [ "$order" = restart ] || break
+        unit=${spec%%|*}
+        rest=${spec#*|}
+        if unit_is_known "$unit" || [ -z "${rest%%|*}" ]; then
+            needs systemctl restart --no-block "$unit"
+        elif find_container "${rest%%|*}" "$engines"; then
+            needs "$engine" restart --time 60 "${rest%%|*}"
+        fi
+    done
+fi
+say end ok

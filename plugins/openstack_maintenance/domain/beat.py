@@ -1,0 +1,63 @@
+"""How long to wait before asking Nova again: short when something is about to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+_SHORTEST = 0.7
+_LONGEST = 10.0
+_IDLE = 2.0
+# While Nova refills by itself: how late we may notice, as a share of a migration's time.
+_UNHURRIED = 0.3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What is in flight: since when each migration runs, and how long earlier ones took.
+
+    ``is_unsettled``: something was asked for that does not run yet and is not queued.
+    ``queued``: so many wait in Nova's own queue, and as many slots need no refill by us.
+    """
+
+    running_since: Sequence[datetime]
+    took: Sequence[timedelta]
+    is_unsettled: bool
+    queued: int
+
+
+def next_beat(pace: Pace, now: datetime) -> float:
+    """Seconds until the next look at Nova."""
+    if not pace.running_since:
+        return _before_it_runs(pace)
+    elapsed = (now - min(pace.running_since)).total_seconds()
+    if not pace.took:
+        return min(1.0 + 0.15 * max(elapsed, 0.0), _LONGEST)
+    typical = _typical(pace)
+    remaining = typical - elapsed
+    if pace.queued:
+        unhurried = remaining + _UNHURRIED * typical
+        if pace.queued < len(pace.running_since):
+            # When so many have ended, a slot stands empty.
+            last_refill = sorted(pace.running_since)[pace.queued]
+            unhurried = min(unhurried, typical - (now - last_refill).total_seconds())
+        return _between(unhurried)
+    if remaining > -3.0:
+        return _between(remaining - 0.3)
+    return _between(1.0 + 0.1 * -remaining)
+
+
+def _before_it_runs(pace: Pace) -> float:
+    if pace.queued and pace.took:
+        return _between(_UNHURRIED * _typical(pace))
+    return 1.0 if pace.is_unsettled else _IDLE
+
+
+def _typical(pace: Pace) -> float:
+    return median(each.total_seconds() for each in pace.took[-10:])
+
+
+def _between(seconds: float) -> float:
+    return max(_SHORTEST, min(seconds, _LONGEST))

@@ -1,0 +1,134 @@
+"""The record of a night's checks, and the same in the form that the runbook prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+_BAD = ("failed", "upstream_failed")
+_LOOK_UP = "See the record, and include/runbooks/controller_checks.md."
+_NAME_WIDTH = 40
+
+
+def build_checks_record(
+    run: Mapping[str, Any],
+    tasks: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Any],
+    errors: Sequence[Mapping[str, Any]],
+    now: datetime,
+    night: tuple[datetime, datetime] | None,
+) -> dict[str, Any]:
+    """Compose the record, as plain JSON.
+
+    ``found``: what each check handed on, by task id; of check_controller a list. ``errors``:
+    task_id, subject, found, remedy of each task that said why it failed. ``night``: the past
+    night that the run is about.
+    """
+    controllers = found.get("check_controller") or []
+    checks = [
+        _check(task, found.get(task["task_id"]), errors, night is not None)
+        for task in tasks
+        if task["task_id"].startswith("check_") and task["task_id"] != "check_controller"
+    ]
+    problem = problem_of(tasks, errors)
+    return {
+        "dag_id": run["dag_id"],
+        "run_id": run["run_id"],
+        "outcome": "failed" if problem else _outcome(controllers, checks),
+        "asked": dict(run["params"]),
+        "started_at": run["started_at"],
+        "ended_at": now.isoformat(),
+        "night": [moment.isoformat() for moment in night] if night else None,
+        "problem": problem,
+        "errors": list(errors),
+        "controllers": controllers,
+        "checks": checks,
+        "tasks": list(tasks),
+    }
+
+
+def _check(
+    task: Mapping[str, Any], found: Any, errors: Sequence[Mapping[str, Any]], is_past: bool
+) -> dict[str, Any]:
+    """One check by its task: what it found, or why it found nothing."""
+    findings = list((found or {}).get("findings", []))
+    if not findings:
+        said = [each["found"] for each in errors if each["task_id"] == task["task_id"]]
+        why = "nobody remembers it of a past night" if is_past else "not asked"
+        text, verdict = f"unknown ({why})", "unknown"
+        if task["state"] in _BAD:
+            text, verdict = (said or ["it ended without saying why"])[0], "bad"
+        findings = [{"name": "check", "verdict": verdict, "text": text, "journal": []}]
+    title = task["task_id"].removeprefix("check_").replace("_", " ")
+    return {"task_id": task["task_id"], "title": title, "findings": findings}
+
+
+def _outcome(controllers: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[str, Any]]) -> str:
+    findings = [each for part in (*controllers, *checks) for each in part["findings"]]
+    # Skipped checks of a past night do not make it unknown: what can be known then decides.
+    proven = [each for part in controllers for each in part["findings"]]
+    if any(each["verdict"] == "unknown" for each in proven) or not findings:
+        return "unknown"
+    return "passed"
+
+
+def problem_of(
+    tasks: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """One sentence with everything that is wrong, and where; None where nothing is."""
+    said = {(each["task_id"], each.get("map_index", -1)): each for each in errors}
+    parts: dict[str, list[str]] = {}
+    for task in tasks:
+        if task["state"] not in _BAD:
+            continue
+        error = said.get((task["task_id"], task["map_index"]))
+        if error is not None:
+            found = str(error["found"]).rstrip(".")
+            subject = str(error["subject"])
+            text = found if subject == task["task_id"] else f"{subject}: {found}"
+            parts.setdefault(text, []).append(task["task_id"])
+        elif task["state"] == "failed":
+            text = "it ended without saying why (killed, or its worker died)"
+            parts.setdefault(text, []).append(task["task_id"])
+    if not parts:
+        return None
+    told = [
+        text if set(names) & {"check_controller", "list_controllers"} else f"{_and(names)}: {text}"
+        for text, names in parts.items()
+    ]
+    return f"{'; '.join(told)}. {_LOOK_UP}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def in_runbook_form(record: Mapping[str, Any]) -> str:
+    """The record as openstack-status prints it: `== Nova services ==`, `nova-api:   active`."""
+    return "\n".join(_lines(record))
+
+
+def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+    night = record["night"]
+    for controller in record["controllers"]:
+        when = f"in the night {night[0]} to {night[1]}" if night else f"at {controller['clock']}"
+        yield f"{controller['host']} {when}"
+        for group in controller["groups"]:
+            yield f"== {group['title']} =="
+            yield from _findings(group["findings"])
+    for error in record["errors"]:
+        if error["task_id"] in ("check_controller", "list_controllers"):
+            yield f"{error['subject']}: {error['found']}"
+    if record["checks"]:
+        yield "the cloud"
+    for check in record["checks"]:
+        yield f"== {check['title']} =="
+        yield from _findings(check["findings"])
+
+
+def _findings(findings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for finding in findings:
+        yield f"{finding['name'] + ':':<{_NAME_WIDTH}}{finding['text']}"
+        if finding["verdict"] == "bad":
+            yield from (f"    {line}" for line in finding["journal"])

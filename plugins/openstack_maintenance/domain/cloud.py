@@ -1,0 +1,134 @@
+"""What Nova says: services, hypervisors, instances and migrations, as plain facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from openstack_maintenance.domain.mark import Mark, find_mark
+
+# Nova's power_state numbers (nova/compute/power_state.py).
+NOSTATE, RUNNING, PAUSED, SHUTDOWN, CRASHED, SUSPENDED = 0, 1, 3, 4, 6, 7
+POWER_NAMES = {
+    NOSTATE: "NOSTATE",
+    RUNNING: "RUNNING",
+    PAUSED: "PAUSED",
+    SHUTDOWN: "SHUTDOWN",
+    CRASHED: "CRASHED",
+    SUSPENDED: "SUSPENDED",
+}
+
+# Statuses of a migration that still occupies hosts (live and cold together).
+MOVING = frozenset(
+    {"accepted", "queued", "preparing", "running", "pre-migrating", "migrating", "post-migrating"}
+)
+FAILED = frozenset({"failed", "error", "cancelled"})
+
+
+@dataclass(frozen=True)
+class ComputeService:
+    """One row of Nova's service list."""
+
+    id: str
+    binary: str
+    host: str
+    zone: str
+    is_enabled: bool
+    is_up: bool
+    is_forced_down: bool
+    disabled_reason: str | None
+    updated_at: datetime | None
+
+    @property
+    def mark(self) -> Mark | None:
+        """Our ownership mark, if the service is disabled and carries one."""
+        return None if self.is_enabled else find_mark(self.disabled_reason)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a night has closed it for new instances until its turn: it is not out."""
+        return self.mark is not None and self.mark.is_closed
+
+    @property
+    def out_by(self) -> Mark | None:
+        """The mark of the run that has taken it out, if one of ours has."""
+        return None if self.is_closed else self.mark
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    """The os-hypervisors record that belongs to a compute host."""
+
+    id: str
+    hostname: str
+    host: str
+    host_ip: str
+    hypervisor_type: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A Nova server, as far as moving it is concerned. RAM in MiB, root disk in GiB."""
+
+    id: str
+    name: str
+    host: str | None
+    status: str
+    vm_state: str
+    task_state: str | None
+    power_state: int
+    ram_mib: int
+    disk_gib: int
+    is_launched: bool
+    extra_specs: Mapping[str, str] = field(default_factory=dict)
+    image_properties: Mapping[str, str] = field(default_factory=dict)
+    fault: str | None = None
+    vcpus: int = 0
+    is_volume_backed: bool = False
+
+    @property
+    def may_be_running(self) -> bool:
+        """Whether a guest runs, or may run: what Nova cannot say counts as running."""
+        if self.power_state == NOSTATE:
+            return self.is_launched and self.vm_state not in {"stopped", "shelved"}
+        return self.power_state not in {SHUTDOWN, CRASHED, SUSPENDED}
+
+    @property
+    def label(self) -> str:
+        """Name and id, for people."""
+        return f"{self.name} ({self.id})"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One row of Nova's migration list. Times in UTC."""
+
+    id: int
+    uuid: str
+    instance_id: str
+    kind: str
+    status: str
+    source: str
+    destination: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it still occupies its hosts."""
+        return self.status in MOVING
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a live migration (else cold, resize or evacuation)."""
+        return self.kind == "live-migration"
+
+
+def incoming(migrations: Iterable[Migration], host: str) -> list[Migration]:
+    """Migrations from elsewhere that are still on their way to a host."""
+    return [
+        each
+        for each in migrations
+        if each.is_moving and each.destination == host and each.source != host
+    ]

@@ -1,0 +1,104 @@
+"""Who is due for maintenance tonight, and who is passed over although the policy wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.policy import Due
+
+Kind = Literal["due", "not_due", "passed_over"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A compute host as a night finds it.
+
+    ``booted``: when its boot began, by its own clock; None where that is unknown.
+    ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
+    ``unreadable``: why the host could not be asked. ``maintained``: when a run of ours last
+    finished it.
+    """
+
+    service: ComputeService
+    aggregates: frozenset[str] = frozenset()
+    booted: datetime | None = None
+    reboot_required: str | None = None
+    unreadable: str | None = None
+    maintained: datetime | None = None
+    reboot_unread: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a host is due, and why or why not, for people."""
+
+    host: str
+    kind: Kind
+    reason: str
+
+
+def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) -> Verdict:
+    """Judge one host. ``since``: when the night's window began; who rebooted later is done.
+
+    A host that somebody else has taken out, or that cannot be asked, is never touched.
+    """
+    if hindrance := _hindrance(candidate):
+        return _verdict(candidate, "passed_over", hindrance)
+    if candidate.booted is None:
+        return _verdict(candidate, "passed_over", "when it booted cannot be read")
+    if candidate.booted >= since:
+        return _verdict(candidate, "not_due", "was rebooted since this night's window began")
+    if (
+        reason := _named(candidate, due, now)
+        or _required(candidate, due)
+        or _old(candidate, due, now)
+    ):
+        return _verdict(candidate, "due", reason)
+    unread = candidate.reboot_unread if due.reboot_required else ""
+    unknown = f"; whether it wants a reboot is unknown: {unread}" if unread else ""
+    return _verdict(candidate, "not_due", f"booted {_days(now - candidate.booted)} ago{unknown}")
+
+
+def _hindrance(candidate: Candidate) -> str | None:
+    service = candidate.service
+    if service.out_by is not None:
+        return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
+    if not service.is_enabled and not service.is_closed:
+        return f"a person disabled it with the reason {service.disabled_reason!r}"
+    if not service.is_up:
+        return "its nova-compute is down"
+    return candidate.unreadable
+
+
+def _named(candidate: Candidate, due: Due, now: datetime) -> str | None:
+    """Who is named is due once in ``days_since_boot``: not again every night."""
+    if candidate.maintained and now - candidate.maintained < timedelta(days=due.days_since_boot):
+        return None
+    if candidate.service.host in due.hosts:
+        return "is in the policy's list"
+    if due.aggregate is not None and due.aggregate in candidate.aggregates:
+        return f"is in the aggregate {due.aggregate}"
+    if due.zone is not None and due.zone == candidate.service.zone:
+        return f"is in the zone {due.zone}"
+    return None
+
+
+def _required(candidate: Candidate, due: Due) -> str | None:
+    return candidate.reboot_required if due.reboot_required else None
+
+
+def _old(candidate: Candidate, due: Due, now: datetime) -> str | None:
+    if candidate.booted is None or now - candidate.booted < timedelta(days=due.days_since_boot):
+        return None
+    return f"booted {_days(now - candidate.booted)} ago"
+
+
+def _verdict(candidate: Candidate, kind: Kind, reason: str) -> Verdict:
+    return Verdict(candidate.service.host, kind, reason)
+
+
+def _days(length: timedelta) -> str:
+    return f"{length.days} days" if length.days != 1 else "1 day"

@@ -1,0 +1,48 @@
+"""What can go wrong, each with the words an operator needs at 01:30."""
+
+from __future__ import annotations
+
+
+class MaintenanceError(Exception):
+    """A step cannot go on: says the subject, what was found, and what to do."""
+
+    def __init__(self, subject: str, found: str, remedy: str) -> None:
+        super().__init__(subject, found, remedy)
+        self.subject = subject
+        self.found = found
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.found.rstrip('.')}. {self.remedy}"
+
+
+class PolicyError(MaintenanceError):
+    """A policy or deployment file cannot be used: nothing was changed; mend the file."""
+
+
+class ConnectionMissing(MaintenanceError):
+    """An Airflow connection is not there, or lacks a part: nothing was sent anywhere."""
+
+
+class CloudError(MaintenanceError):
+    """OpenStack refused, or did not answer: nothing is assumed about what was asked."""
+
+
+class HostError(MaintenanceError):
+    """A host could not be reached or read over SSH: nothing is assumed about its state."""
+
+
+class CheckFailed(MaintenanceError):
+    """A check read the facts and they are not as they must be: the host stays as it is."""
+
+
+class Blocked(MaintenanceError):
+    """The pre-check found blockers: nothing was changed."""
+
+
+class OwnershipLost(MaintenanceError):
+    """The host no longer carries this run's mark: somebody else decides about it now."""
+
+
+class MigrationFailed(MaintenanceError):
+    """An instance did not move: it is where Nova says it is, and the host is not rebooted."""

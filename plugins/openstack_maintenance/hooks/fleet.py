@@ -1,0 +1,63 @@
+"""The whole fleet at one moment: Nova, Placement, and a look at each host that may be due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from openstack_maintenance.domain.errors import MaintenanceError
+from openstack_maintenance.domain.fleet_facts import CloudFacts
+from openstack_maintenance.domain.requirements import asks_for_traits
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.deployment import Deployment
+    from openstack_maintenance.domain.host import HostFacts
+
+Fact = TypeVar("Fact")
+
+# SSH connections at a time: each is quick, and a bastion in front of them takes only so many.
+_AT_A_TIME = 32
+
+
+def read_cloud(nova: Nova) -> CloudFacts:
+    """Everything that a plan needs of Nova and Placement. Raises: CloudError."""
+    hypervisors = {each.host: each.id for each in nova.hypervisors()}
+    instances = tuple(nova.instances())
+    wants_traits = any(asks_for_traits(each.extra_specs) for each in instances)
+    return CloudFacts(
+        services=tuple(nova.services("nova-compute")),
+        capacities=_by_host(hypervisors, nova.capacities(hypervisors.values())),
+        properties=nova.properties(),
+        instances=instances,
+        groups=nova.anti_affinity_groups(),
+        # One request a host: only where somebody asks.
+        traits=_by_host(hypervisors, nova.traits(hypervisors.values())) if wants_traits else {},
+    )
+
+
+def _by_host(hypervisors: Mapping[str, str], found: Mapping[str, Fact]) -> dict[str, Fact]:
+    return {host: found[each] for host, each in hypervisors.items() if each in found}
+
+
+async def read_hosts(
+    addresses: Mapping[str, str], deployment: Deployment, ssh_conn_id: str
+) -> dict[str, HostFacts | str]:
+    """One look at each host, one SSH round trip each; of one that cannot be read, why."""
+    # Brings paramiko and asyncssh: not while a DAG file is parsed.
+    from openstack_maintenance.hooks.host import HostHook
+
+    slots = asyncio.Semaphore(_AT_A_TIME)
+
+    async def look(host: str, address: str) -> HostFacts | str:
+        hook = HostHook(ssh_conn_id, address=address, name=host)
+        async with slots:
+            try:
+                async with hook.connect(deployment.nova_compute) as opened:
+                    return await opened.read_facts()
+            except MaintenanceError as error:
+                return f"{error.found}. {error.remedy}"
+
+    looks = await asyncio.gather(*(look(*each) for each in addresses.items()))
+    return dict(zip(addresses, looks, strict=True))

@@ -1,0 +1,225 @@
+"""What all steps of a maintenance run share: its request, its cloud, its host, its errors."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
+from openstack_maintenance.domain.blocker import Blocker, in_words
+from openstack_maintenance.domain.errors import Blocked, CloudError, HostError, MaintenanceError
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.domain.request import Request, read_request
+from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from openstack_maintenance.adapters.host import Host
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import ComputeService
+    from openstack_maintenance.domain.deployment import Deployment
+    from openstack_maintenance.domain.policy import Policy
+
+SSH_CONN_ID = "openstack_ssh"
+ERROR_KEY = "error"
+
+
+class StepFailed(AirflowFailException):
+    """A step ended for good: the sentence says why and what to do; a retry would not help."""
+
+
+class MaintenanceOperator(BaseOperator):
+    """One step of a run. Subclasses say in ``perform`` what it does, and raise MaintenanceError.
+
+    The error's sentence goes into the log, into the XCom ``error`` (for the record) and, by the
+    report, into Nova's disabled_reason. What may be a passing fault of the cloud or of SSH is
+    retried as the task's ``retries`` say, everything else ends the task.
+    """
+
+    def __init__(
+        self,
+        *,
+        cloud_conn_id: str = CLOUD_CONN_ID,
+        ssh_conn_id: str = SSH_CONN_ID,
+        retries: int = 1,
+        retry_delay: timedelta = timedelta(seconds=5),
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
+        # One retry at least: a deferral that ends at once can be mistaken for a lost task.
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        self.cloud_conn_id = cloud_conn_id
+        self.ssh_conn_id = ssh_conn_id
+
+    def execute(self, context: Context) -> Any:
+        """Do the step once; Airflow calls this."""
+        self._context = context
+        try:
+            return self.perform()
+        except MaintenanceError as error:
+            raise self._told(error) from None
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on after a trigger: with what it found, or with what went wrong."""
+        self._context = context
+        try:
+            if ERROR_KEY in event:
+                said = event[ERROR_KEY]
+                raise MaintenanceError(said["subject"], said["found"], said["remedy"])
+            return self.resume(event)
+        except MaintenanceError as error:
+            raise self._told(error) from None
+
+    def perform(self) -> Any:
+        """The step itself; the run's context is in ``self``. Raises: MaintenanceError."""
+        raise NotImplementedError(f"{type(self).__name__} must say what it does in perform()")
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """Go on after a trigger's event that is not an error; by default its result counts."""
+        return event.get("result")
+
+    def _told(self, error: MaintenanceError) -> BaseException:
+        self.log.error("%s", error)
+        said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
+        self._context["ti"].xcom_push(key=ERROR_KEY, value=said)
+        return error if is_passing(error) else StepFailed(str(error))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy in force when the step runs."""
+        return read_policy()
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The flavour that the policy names."""
+        return read_deployment(self.policy)
+
+    @property
+    def params_given(self) -> dict[str, Any]:
+        """The run's params as they came, unknown keys included."""
+        return dict(self._context["params"])
+
+    @cached_property
+    def request(self) -> Request:
+        """What the run was asked to do."""
+        return read_request(self.params_given, self.policy.on_blocked)
+
+    @cached_property
+    def nova(self) -> Nova:
+        """The cloud."""
+        return CloudHook(self.cloud_conn_id).get_conn()
+
+    @property
+    def run_id(self) -> str:
+        """The DAG run's id."""
+        return str(self._context["run_id"])
+
+    @property
+    def dag_id_of_run(self) -> str:
+        """The DAG's id."""
+        return str(self._context["ti"].dag_id)
+
+    @property
+    def mark(self) -> Mark:
+        """This run's ownership mark, with the reason that was given."""
+        return Mark(self.dag_id_of_run, self.run_id, self.request.reason or "maintenance")
+
+    def refuse(self, subject: str, blockers: Iterable[Blocker], then: str) -> None:
+        """End with every blocker there is; ``then`` says what was not changed.
+
+        Raises: Blocked, unless there is none.
+        """
+        found = list(dict.fromkeys(blockers))
+        if len(found) == 1:
+            only = found[0]
+            raise Blocked(only.subject, only.reason, f"{only.remedy} {then}")
+        if found:
+            raise Blocked(
+                subject,
+                f"{then.rstrip('.')}, for {len(found)} reasons",
+                f"Remove them, then run again:\n{in_words(found)}",
+            )
+
+    def result_of(self, task_id: str) -> Any:
+        """What an earlier task of this run returned."""
+        return plain(self._context["ti"].xcom_pull(task_ids=task_id))
+
+    @property
+    def host_xcom(self) -> dict[str, Any]:
+        """What check_host found out: address, hypervisor, and more."""
+        found = self.result_of("check_host")
+        if not found:
+            raise HostError(
+                f"host {self.request.host}",
+                "this run has no result of check_host",
+                "Clear check_host with Downstream.",
+            )
+        return dict(found)
+
+    def host_trigger_args(self) -> dict[str, Any]:
+        """What a trigger needs to reach the host: plain JSON."""
+        return {
+            "ssh_conn_id": self.ssh_conn_id,
+            "host": self.request.host,
+            "address": self.host_xcom["address"],
+            "nova_compute": asdict(self.deployment.nova_compute),
+        }
+
+    @asynccontextmanager
+    async def on_host(self, address: str | None = None) -> AsyncIterator[Host]:
+        """The host over SSH. Raises: HostError."""
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        hook = HostHook(
+            self.ssh_conn_id,
+            address=address or self.host_xcom["address"],
+            name=self.request.host,
+        )
+        async with hook.connect(self.deployment.nova_compute) as host:
+            yield host
+
+    def check_ownership(self) -> ComputeService:
+        """The host's nova-compute service, still disabled by this run.
+
+        Raises: OwnershipLost when somebody enabled it, disabled it again, or took it over.
+        """
+        service = self.nova.get_service(self.request.host)
+        if lost := ownership_lost(service, self.mark):
+            raise lost
+        return service
+
+
+def plain(value: Any) -> Any:
+    """An XCom as it was meant. What a trigger's TaskSuccessEvent hands over is stored by Airflow
+    3.3 as JSON within JSON (models/trigger.py pushes it through XComModel.serialize_value).
+    """
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return json.loads(value)
+    return value
+
+
+def is_passing(error: MaintenanceError) -> bool:
+    """Whether trying again soon may help: the cloud or SSH did not answer."""
+    from openstack_maintenance.adapters.cloud_errors import Refused
+    from openstack_maintenance.adapters.shell import HostUnreachable
+
+    if isinstance(error, CloudError):
+        return not isinstance(error, Refused)
+    return isinstance(error, HostUnreachable)
+
+
+def utc_now() -> datetime:
+    """The worker's clock."""
+    return datetime.now(UTC)

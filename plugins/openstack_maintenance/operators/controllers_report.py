@@ -1,0 +1,68 @@
+"""The end of every run of controller_maintenance: its record, and one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.domain.controller_record import STEPS, build_controller_record
+from openstack_maintenance.domain.errors import PolicyError
+from openstack_maintenance.operators.base import plain, utc_now
+from openstack_maintenance.operators.check_controllers import PLAN_KEY
+from openstack_maintenance.operators.controller_base import CHECK, GROUP, ControllersOperator
+from openstack_maintenance.operators.record_page import page_of
+from openstack_maintenance.operators.reporting import ReportingOperator
+from openstack_maintenance.operators.run_record import find_note, find_record, write_record
+from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
+
+if TYPE_CHECKING:
+    pass
+
+_PAGE = Path(__file__).with_name("controllers_page.html.j2")
+
+
+class ControllersReportOperator(ReportingOperator, ControllersOperator):
+    """Write the run's record, good or bad. Fails when a task of the run failed."""
+
+    def perform(self) -> dict[str, Any]:
+        """Gather and write."""
+        tasks = other_tasks(self, self._context)
+        told = self._context["ti"].xcom_pull(task_ids=CHECK, key=PLAN_KEY)
+        plan = None if told is None else {each.pop("host"): each for each in map(dict, told)}
+        record = build_controller_record(
+            run=run_facts(self, self._context),
+            tasks=tasks,
+            plan=plan,
+            controllers=[self._controller(place, host) for place, host in enumerate(plan or {})],
+            errors=errors_of(self._context, tasks),
+            now=utc_now(),
+        )
+        return self.stored(record, lambda: self._write(record))
+
+    def _write(self, record: dict[str, Any]) -> str:
+        if record["outcome"] == "already_done":
+            # What was done stands in the record that is there: it is kept.
+            earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
+            record = {**(earlier or record), "outcome": "already_done"}
+        return write_record(self.policy, record, page_of(record, _PAGE))
+
+    def _controller(self, place: int, host: str) -> dict[str, Any]:
+        """The evidence of one controller, and all instances before and after it."""
+        ti = self._context["ti"]
+        pulled = {
+            step: plain(ti.xcom_pull(task_ids=f"{GROUP}.{step}", map_indexes=place))
+            for step in STEPS
+        }
+        return {
+            "host": host,
+            "evidence": {step: result for step, result in pulled.items() if result},
+            "before": self._instances("before", host),
+            "after": self._instances("after", host),
+        }
+
+    def _instances(self, which: str, host: str) -> dict[str, Any] | None:
+        try:
+            found = find_note(self.policy, self.dag_id_of_run, self.run_id, f"{which}-{host}")
+        except PolicyError:
+            return None
+        return {key: found[key] for key in ("at", "instances")} if found else None

@@ -1,0 +1,198 @@
+"""What the steps of a host's maintenance wait for, each with its proof."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from openstack_maintenance.domain.amqp_log import amqp_lines
+from openstack_maintenance.domain.bus_evidence import judge_bus
+from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.host import AmqpEvidence, ScriptState
+from openstack_maintenance.triggers.host_wait import HostWaitTrigger
+
+
+class NovaComputeGoneTrigger(HostWaitTrigger):
+    """nova-compute is stopped: no process of it is left, whatever its unit calls that."""
+
+    async def look(self) -> dict[str, Any] | str:
+        async with self.on_host() as host:
+            state = await host.nova_compute_state()
+            if not state.is_gone:
+                return f"still there: {state}"
+            facts = await host.read_facts()
+        return {
+            "state": str(facts.nova_compute),
+            "boot_id": facts.boot_id,
+            "clock": facts.clock.isoformat(),
+        }
+
+    async def too_late(self, found: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"nova-compute does not stop ({found})",
+            "Look at it on the host (systemctl status), stop it, then clear stop_nova_compute "
+            "with Downstream.",
+        )
+
+
+class ScriptTrigger(HostWaitTrigger):
+    """The maintenance script has ended well. ``known``: unit, script."""
+
+    async def look(self) -> dict[str, Any] | str:
+        async with self.on_host() as host:
+            state = await host.script_state(self.known["unit"])
+        if state.status == "succeeded":
+            return script_result(self.known["script"], state)
+        if state.status == "running":
+            return f"runs; its last line: {state.output[-1] if state.output else '(none yet)'}"
+        raise CheckFailed(
+            f"script {self.known['script']} on {self.host}",
+            f"{state.status}, exit code {state.exit_code} ({state.result}): "
+            + " | ".join(state.output[-5:]),
+            "Mend the cause, then clear run_script with Downstream: it runs the script again.",
+        )
+
+    async def too_late(self, found: str) -> CheckFailed:
+        return CheckFailed(
+            f"script {self.known['script']} on {self.host}",
+            f"has not ended in time ({found})",
+            "Wait for it or end its unit on the host, or raise script_timeout; then clear "
+            "run_script with Downstream.",
+        )
+
+
+def script_result(script: str, state: ScriptState) -> dict[str, Any]:
+    """How a script went, as plain JSON."""
+    return {
+        "script": script,
+        "unit": state.unit,
+        "exit_code": state.exit_code,
+        "started": state.started.isoformat() if state.started else None,
+        "ended": state.ended.isoformat() if state.ended else None,
+        "output": list(state.output[-20:]),
+    }
+
+
+class RebootedTrigger(HostWaitTrigger):
+    """The host is back with another boot_id. ``known``: boot_id_before, ordered_at."""
+
+    every_seconds = 2.0
+
+    async def look(self) -> dict[str, Any] | str:
+        before = self.known["boot_id_before"]
+        async with self.on_host() as host:
+            if await host.boot_id() == before:
+                return "still in the boot from before the reboot"
+            facts = await host.read_facts()
+        return {
+            "boot_id_before": before,
+            "boot_id_after": facts.boot_id,
+            "ordered_at": self.known.get("ordered_at"),
+            "back_at": facts.clock.isoformat(),
+        }
+
+    async def too_late(self, found: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"did not come back from its reboot in time ({found})",
+            "Look at its console or BMC; when it is up again, clear wait_for_host with Downstream.",
+        )
+
+
+class NovaComputeUpTrigger(HostWaitTrigger):
+    """nova-compute runs, Nova calls it up, and its heartbeat advanced twice meanwhile.
+
+    One advance alone may be a write from before the stop that shows late, or come from an
+    enable or disable. ``known``: may_start (start a unit that does not start by itself).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._beats: list[datetime] = []
+        self._idle_since: datetime | None = None
+        self._started_by_us = False
+
+    async def look(self) -> dict[str, Any] | str:
+        async with self.on_host() as host:
+            state = await host.nova_compute_state()
+            if not state.is_active:
+                self._beats = []
+                if self._should_start(state.is_gone):
+                    self._started_by_us = True
+                    state = await host.start_nova_compute()
+                return f"nova-compute is not active yet: {state}"
+        service = await self.service()
+        if service.updated_at and service.updated_at not in self._beats:
+            self._beats.append(service.updated_at)
+        if not service.is_up or service.is_forced_down:
+            return f"{state}; Nova does not call it up yet"
+        if len(self._beats) < 3:
+            return f"{state}, up; waiting for its heartbeat to advance"
+        return {
+            "state": str(state),
+            "active_since": state.active_enter.isoformat() if state.active_enter else None,
+            "started_by_run": self._started_by_us,
+            "heartbeats": [beat.isoformat() for beat in self._beats[-3:]],
+        }
+
+    def _should_start(self, is_gone: bool) -> bool:
+        """Once, and only when the host has had time to start it by itself."""
+        if not is_gone or self._started_by_us:
+            return False
+        now = datetime.now(UTC)
+        self._idle_since = self._idle_since or now
+        patience = timedelta(seconds=self.known.get("start_after_seconds", 30))
+        return now - self._idle_since >= patience
+
+    async def too_late(self, found: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"nova-compute is not healthy after the reboot ({found}); {await self.journal()}",
+            "Mend it on the host, then clear wait_for_nova_compute with Downstream.",
+        )
+
+
+class AmqpTrigger(HostWaitTrigger):
+    """nova-compute is on the message bus. ``known``: since, evidence, heartbeats."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last_line = ""
+        self._beats: list[datetime] = []
+
+    async def look(self) -> dict[str, Any] | str:
+        from openstack_maintenance.adapters.host import local_zone
+
+        async with self.on_host() as host:
+            evidence = await host.amqp_evidence()
+        await self._note_heartbeat(evidence)
+        verdict = judge_bus(
+            evidence,
+            since=datetime.fromisoformat(self.known["since"]),
+            zone=local_zone(evidence.zone_name, evidence.clock),
+            wanted=self.known["evidence"],
+            heartbeats=tuple(map(datetime.fromisoformat, self.known["heartbeats"])),
+            heartbeats_since_last_line=self._beats,
+        )
+        if not verdict.is_connected:
+            return verdict.reason
+        return {**asdict(verdict), "sockets": list(verdict.sockets)}
+
+    async def _note_heartbeat(self, evidence: AmqpEvidence) -> None:
+        """Count heartbeats anew whenever the log got another line about the broker."""
+        lines = amqp_lines(evidence.log.lines)
+        last = lines[-1].line.text if lines else ""
+        if last != self._last_line:
+            self._last_line, self._beats = last, []
+        beat = (await self.service()).updated_at
+        if beat is not None and beat not in self._beats:
+            self._beats.append(beat)
+
+    async def too_late(self, found: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"no proof that nova-compute is on the message bus: {found}",
+            "See nova-compute's log and the broker, then clear assert_amqp with Downstream.",
+        )

@@ -1,0 +1,20 @@
+"""What the end-to-end tests stand on: a real Airflow, and the lab as it is between two tests."""
+
+from harness.airflow_server import AirflowServer, Run
+from harness.backfill import backfill
+from harness.clean_lab import restore
+from harness.side_by_side import Scenario, play
+from harness.stage import Picture, Stage
+from harness.witness import BootWitness
+
+__all__ = [
+    "AirflowServer",
+    "BootWitness",
+    "Picture",
+    "Run",
+    "Scenario",
+    "Stage",
+    "backfill",
+    "play",
+    "restore",
+]

@@ -1,0 +1,41 @@
+"""The maintenance window on the wall clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from harness import Stage
+
+
+def window(opens_in: timedelta, patience: str) -> str:
+    start = datetime.now(UTC) + opens_in
+    end = start + timedelta(minutes=20)
+    hours = f'start: "{start:%H:%M:%S}", end: "{end:%H:%M:%S}", timezone: UTC'
+    return f"window: {{{hours}}}\nwindow_patience: {patience}\n"
+
+
+def test_a_window_that_stays_closed_for_too_long_ends_the_run_at_once(stage: Stage) -> None:
+    before = stage.picture()
+    stage.set_policy(window(timedelta(hours=3), "90min"))
+
+    problem = stage.fail(stage.airflow.maintain("c04", ignore_window=False), "check_host")
+
+    assert problem.startswith("maintenance window: ")
+    assert "UTC is closed and opens next at " in problem
+    assert "later than window_patience (90min) allows" in problem
+    assert problem.endswith(
+        "Run again within the window, or with ignore_window=true and a reason. Nothing was changed."
+    )
+    assert stage.picture() == before
+
+
+def test_a_run_waits_for_its_window_without_a_worker_and_then_goes_on(stage: Stage) -> None:
+    before = stage.picture()
+    stage.set_policy(window(timedelta(seconds=45), "5min"))
+
+    run = stage.airflow.maintain("c04", ignore_window=False, reboot=False)
+    run.wait_for("disable_service", "deferred")
+
+    record = stage.finish(run)
+    assert record["tasks"][0]["task_id"] == "check_host"
+    assert stage.picture() == before

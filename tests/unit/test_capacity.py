@@ -1,0 +1,58 @@
+"""Room elsewhere: what surely does not fit blocks, what only Nova can tell does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from openstack_maintenance.domain.capacity import Need, check_room, need_of
+from openstack_maintenance.domain.cloud import RUNNING, Instance
+
+SMALL = Need(1, 512, 1)
+
+
+def instance(**other: object) -> Instance:
+    facts: dict[str, object] = {
+        "id": "i1",
+        "name": "web",
+        "host": "c01",
+        "status": "ACTIVE",
+        "vm_state": "active",
+        "task_state": None,
+        "power_state": RUNNING,
+        "ram_mib": 512,
+        "disk_gib": 1,
+        "is_launched": True,
+        "vcpus": 1,
+    }
+    return Instance(**{**facts, **other})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("room", "destination", "blocks"),
+    [
+        ({"h1", "h2"}, None, False),
+        ({"h1"}, None, True),
+        (set(), None, True),
+        ({"h1", "h2", "h3"}, "h3", False),
+        ({"h1", "h2"}, "h3", True),
+    ],
+)
+def test_an_instance_needs_room_on_another_host(
+    room: set[str], destination: str | None, blocks: bool
+) -> None:
+    found = check_room([instance()], {SMALL: frozenset(room)}, "h1", destination)
+    assert bool(found) is blocks
+    if blocks:
+        assert "web" in found[0].subject
+        assert "1 VCPU, 512 MiB RAM, 1 GiB disk" in found[0].reason
+
+
+def test_a_volume_backed_instance_needs_no_disk() -> None:
+    assert need_of(instance(is_volume_backed=True)) == Need(1, 512, 0)
+
+
+@pytest.mark.parametrize("key", ["resources:VGPU", "hw:cpu_policy", "resources1:CUSTOM_FPGA"])
+def test_what_only_nova_can_tell_is_not_judged(key: str) -> None:
+    odd = instance(extra_specs={key: "x"})
+    assert need_of(odd) is None
+    assert check_room([odd], {}, "h1", None) == []

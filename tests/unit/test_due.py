@@ -1,0 +1,126 @@
+"""Who is due tonight: the policy's reasons, and what keeps a host from being touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.due import Candidate, judge_due
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.policy import Due
+
+NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
+SINCE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
+SERVICE = ComputeService(
+    id="1",
+    binary="nova-compute",
+    host="c01",
+    zone="az1",
+    is_enabled=True,
+    is_up=True,
+    is_forced_down=False,
+    disabled_reason=None,
+    updated_at=NOW,
+)
+OURS = str(Mark("compute_host_maintenance", "r1", "failed at reboot: host c01: ..."))
+
+
+def ago(**length: int) -> datetime:
+    return NOW - timedelta(**length)
+
+
+def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
+    return Candidate(
+        **{"service": replace(SERVICE, **(service or {})), "booted": ago(days=5), **given}
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "due", "kind", "reason"),
+    [
+        (candidate(), Due(), "not_due", "booted 5 days ago"),
+        (candidate(booted=ago(days=30)), Due(), "due", "booted 30 days ago"),
+        (candidate(booted=ago(days=29, hours=23)), Due(), "not_due", "booted 29 days ago"),
+        (candidate(reboot_required="a new kernel"), Due(), "due", "a new kernel"),
+        (
+            candidate(reboot_required="x"),
+            Due(reboot_required=False),
+            "not_due",
+            "booted 5 days ago",
+        ),
+        (
+            candidate(reboot_unread="it did not end in time"),
+            Due(),
+            "not_due",
+            "booted 5 days ago; whether it wants a reboot is unknown: it did not end in time",
+        ),
+        (
+            candidate(reboot_unread="it did not end in time"),
+            Due(reboot_required=False),
+            "not_due",
+            "booted 5 days ago",
+        ),
+        (candidate(), Due(hosts=("c01",)), "due", "is in the policy's list"),
+        (candidate(), Due(hosts=("c02",)), "not_due", "booted 5 days ago"),
+        (candidate(), Due(zone="az1"), "due", "is in the zone az1"),
+        (
+            candidate(aggregates=frozenset({"gold"})),
+            Due(aggregate="gold"),
+            "due",
+            "is in the aggregate gold",
+        ),
+        (candidate(maintained=ago(days=3)), Due(hosts=("c01",)), "not_due", "booted 5 days ago"),
+        (candidate(maintained=ago(days=31)), Due(hosts=("c01",)), "due", "is in the policy's list"),
+        (
+            candidate(booted=ago(minutes=2), reboot_required="x"),
+            Due(hosts=("c01",)),
+            "not_due",
+            "was rebooted since this night's window began",
+        ),
+        (candidate(booted=None), Due(), "passed_over", "when it booted cannot be read"),
+        (
+            candidate({"is_enabled": False, "disabled_reason": "ask Ana"}, booted=ago(days=90)),
+            Due(hosts=("c01",)),
+            "passed_over",
+            "a person disabled it with the reason 'ask Ana'",
+        ),
+        (
+            candidate({"is_enabled": False, "disabled_reason": OURS}),
+            Due(hosts=("c01",)),
+            "passed_over",
+            "is out: run r1 disabled it (failed at reboot: host c01: ...)",
+        ),
+        (
+            candidate({"is_up": False}),
+            Due(hosts=("c01",)),
+            "passed_over",
+            "its nova-compute is down",
+        ),
+        (
+            candidate(unreadable="SSH refused", booted=None),
+            Due(hosts=("c01",)),
+            "passed_over",
+            "SSH refused",
+        ),
+    ],
+)
+def test_a_host_is_due_for_one_of_the_policys_reasons_and_never_when_somebody_has_it(
+    found: Candidate, due: Due, kind: str, reason: str
+) -> None:
+    verdict = judge_due(found, due, SINCE, NOW)
+    assert (verdict.host, verdict.kind, verdict.reason) == ("c01", kind, reason)
+
+
+def test_of_twenty_past_nights_the_first_makes_a_host_due_and_the_others_find_it_done() -> None:
+    nights = [SINCE - timedelta(days=days) for days in range(20, 0, -1)]
+    booted = ago(days=40)
+    due = 0
+    for night in nights:
+        verdict = judge_due(candidate(booted=booted, reboot_required="x"), Due(), night, NOW)
+        if verdict.kind == "due":
+            due, booted = due + 1, NOW
+    assert due == 1

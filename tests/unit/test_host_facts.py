@@ -1,0 +1,231 @@
+"""What the commands on a host answer, and what is made of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openstack_maintenance.adapters.host import local_zone, service_unit
+from openstack_maintenance.domain.errors import HostError
+from openstack_maintenance.domain.host import (
+    BrokerSocket,
+    GuestProcess,
+    HostFacts,
+    UnitState,
+    find_wrong_host,
+    parse_answers,
+    parse_clock,
+    parse_container_time,
+    parse_guests,
+    parse_script,
+    parse_sockets,
+    parse_systemd_time,
+    parse_unit,
+)
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "host"
+CLOCK = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+
+
+def unit(**values: str) -> dict[str, tuple[str, ...]]:
+    loaded = {"unit.LoadState": ("loaded",), "unit.Id": ("nova-compute.service",)}
+    return loaded | {f"unit.{key}": (value,) for key, value in values.items()}
+
+
+def facts(hostname: str, fqdn: str) -> HostFacts:
+    compute = UnitState("nova-compute.service", "systemd")
+    return HostFacts(hostname, fqdn, "b", None, CLOCK, "", compute, "log", "", (), ())
+
+
+def test_an_answer_that_was_cut_off_is_no_answer() -> None:
+    assert parse_answers("boot_id=a\nguest=1 kvm") is None
+    assert parse_answers("") is None
+    assert parse_answers("guest=1 a\nguest=2 b\nend=ok") == {
+        "guest": ("1 a", "2 b"),
+        "end": ("ok",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("active", "sub", "main_pid", "pids", "is_gone", "is_active"),
+    [
+        ("active", "running", "12", ("12", "13"), False, True),
+        ("inactive", "dead", "0", (), True, False),
+        ("failed", "failed", "0", (), True, False),
+        ("failed", "failed", "0", ("12",), False, False),
+        ("deactivating", "stop-sigterm", "12", ("12",), False, False),
+        ("deactivating", "stop-post", "0", (), False, False),
+        ("activating", "auto-restart", "0", (), False, False),
+        ("active", "exited", "0", (), False, False),
+    ],
+    ids=[
+        "running",
+        "stopped",
+        "failed with no process left is a stop",
+        "failed while a process lives on is none",
+        "stopping",
+        "stopping, between processes",
+        "about to be restarted by systemd",
+        "active without a process",
+    ],
+)
+def test_a_stop_is_judged_by_the_processes(
+    active: str, sub: str, main_pid: str, pids: tuple[str, ...], is_gone: bool, is_active: bool
+) -> None:
+    answers = unit(ActiveState=active, SubState=sub, MainPID=main_pid) | {"pid": pids}
+    state = parse_unit(answers, "nova-compute.service")
+    assert (state.is_gone, state.is_active) == (is_gone, is_active)
+
+
+def test_what_nobody_knows_is_absent_and_neither_gone_nor_active() -> None:
+    state = parse_unit({"look_alike": ("openstack-nova-compute.service",)}, "nova-compute.service")
+    assert (state.kind, state.is_gone, state.is_active) == ("absent", False, False)
+    assert state.look_alikes == ("openstack-nova-compute.service",)
+
+
+def test_a_container_is_read_with_its_processes_and_its_restart_policy() -> None:
+    docker = "f00d|/nova_compute|running|4242|3|unless-stopped|2026-03-10T01:00:05.123456789Z"
+    answers = {"engine": ("docker",), "container": (docker,), "pid": ("4242", "4250")}
+    state = parse_unit(answers, "kolla-nova_compute-container.service")
+    assert state == UnitState(
+        name="nova_compute",
+        kind="docker",
+        active_state="active",
+        sub_state="running",
+        main_pid=4242,
+        pids=(4242, 4250),
+        n_restarts=3,
+        active_enter=datetime(2026, 3, 10, 1, 0, 5, tzinfo=UTC),
+        starts_at_boot="unless-stopped",
+    )
+    assert not state.is_back_after_boot
+    podman = "f00d|nova_compute|exited|0|0||2026-03-10 01:00:05.1 +0000 UTC"
+    stopped = parse_unit({"engine": ("podman",), "container": (podman,)}, "x.service")
+    assert (stopped.kind, stopped.is_gone) == ("podman", True)
+    restarting = docker.replace("running|4242", "restarting|0")
+    assert not parse_unit({"engine": ("docker",), "container": (restarting,)}, "x").is_gone
+
+
+def test_a_kolla_unit_is_gone_only_with_the_containers_processes() -> None:
+    stopped = unit(ActiveState="inactive", SubState="dead", MainPID="0", UnitFileState="enabled")
+    assert parse_unit(stopped, "x").is_back_after_boot
+    assert not parse_unit(stopped | {"pid": ("4242",)}, "x").is_gone
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tue 2026-03-10 01:00:05 UTC", datetime(2026, 3, 10, 1, 0, 5, tzinfo=UTC)),
+        ("n/a", None),
+        ("", None),
+        ("Tue 2026-03-10 01:00:05 CET", None),
+    ],
+)
+def test_times_of_systemd(text: str, expected: datetime | None) -> None:
+    assert parse_systemd_time(text) == expected
+
+
+def test_a_container_that_never_started_has_no_time() -> None:
+    assert parse_container_time("0001-01-01T00:00:00Z") is None
+    assert parse_container_time("0001-01-01 00:00:00 +0000 UTC") is None
+
+
+def test_a_clock_without_offset_is_refused() -> None:
+    assert parse_clock("2026-03-10T01:00:00.123456789+0530").utcoffset() == timedelta(hours=5.5)
+    with pytest.raises(ValueError, match="carries no UTC offset"):
+        parse_clock("2026-03-10T01:00:00")
+
+
+def test_guests_are_named_as_libvirt_names_them() -> None:
+    lines = [
+        "2211 qemu-system-x86 /usr/bin/qemu-system-x86_64 -name guest=instance-0000002a,debug-t",
+        " 99 qemu-kvm /usr/libexec/qemu-kvm -nographic",
+    ]
+    assert parse_guests(lines) == (
+        GuestProcess(2211, "qemu-system-x86", "instance-0000002a"),
+        GuestProcess(99, "qemu-kvm", ""),
+    )
+    assert str(parse_guests(lines)[0]) == "instance-0000002a (process 2211)"
+
+
+def test_only_sockets_of_nova_compute_to_a_brokers_port_are_evidence() -> None:
+    rows = [
+        'ESTAB 0 0 10.0.0.1:40112 10.0.0.8:5672 users:(("nova-compute",pid=812,fd=9))',
+        'ESTAB 0 0 [fd00::1]:40113 [fd00::8]:5671 users:(("nova-compute",pid=813,fd=9))',
+        'ESTAB 0 0 10.0.0.1:40114 10.0.0.8:5672 users:(("neutron-openvsw",pid=700,fd=9))',
+        'SYN-SENT 0 1 10.0.0.1:40115 10.0.0.9:5672 users:(("nova-compute",pid=812,fd=10))',
+        'CLOSE-WAIT 1 0 10.0.0.1:40116 10.0.0.9:5672 users:(("nova-compute",pid=812,fd=11))',
+        'ESTAB 0 0 10.0.0.1:5672 10.0.0.7:39000 users:(("nova-compute",pid=812,fd=12))',
+        'ESTAB 0 0 10.0.0.1:40117 10.0.0.8:3306 users:(("nova-compute",pid=812,fd=13))',
+        "ESTAB 0 0 10.0.0.1:40118 10.0.0.8:5672",
+        "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process",
+    ]
+    assert parse_sockets(rows, (812, 813)) == (
+        BrokerSocket(812, "10.0.0.1:40112", "10.0.0.8:5672"),
+        BrokerSocket(813, "[fd00::1]:40113", "[fd00::8]:5671"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "exit_code"),
+    [
+        ({"ActiveState": "active", "SubState": "running", "Result": "success"}, "running", None),
+        ({"ActiveState": "active", "SubState": "exited", "Result": "success"}, "succeeded", 0),
+        (
+            {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}
+            | {"ExecMainStatus": "7"},
+            "failed",
+            7,
+        ),
+        ({"ActiveState": "failed", "SubState": "failed", "Result": "signal"}, "failed", 0),
+        ({"LoadState": "not-found", "ActiveState": "inactive"}, "absent", None),
+    ],
+)
+def test_a_scripts_state(values: dict[str, str], status: str, exit_code: int | None) -> None:
+    state = parse_script(unit(**values), "s.service")
+    assert (state.status, state.exit_code) == (status, exit_code)
+
+
+@pytest.mark.parametrize(
+    ("ours", "novas", "is_right"),
+    [
+        (("c01", "c01.example.com"), ("c01.example.com", "c01.example.com"), True),
+        (("c01", "c01.example.com"), ("c01", "c01.example.com"), True),
+        (("c01.example.com", ""), ("c01", "c01"), True),
+        (("c01", "c01"), ("c01.example.com", "c01.example.com"), True),
+        (("C01", "C01.Example.com."), ("c01.example.com", ""), True),
+        (("c01", "localhost"), ("c01.example.com", "c01.example.com"), True),
+        (("c01", "c01.internal"), ("c01.example.com", "c01.internal"), True),
+        (("c02", "c02.example.com"), ("c01.example.com", "c01.example.com"), False),
+        (("c01", "c01.west"), ("c01.east", "c01.east"), False),
+        (("c011", "c011.east"), ("c01", "c01.east"), False),
+        (("localhost", "localhost.localdomain"), ("c01", "c01"), False),
+        (("localhost", "localhost"), ("localhost", "localhost"), False),
+    ],
+)
+def test_the_ssh_target_must_be_the_nova_host(
+    ours: tuple[str, str], novas: tuple[str, str], is_right: bool
+) -> None:
+    blocker = find_wrong_host(facts(*ours), *novas)
+    assert (blocker is None) is is_right
+    if blocker:
+        assert f"addresses: {{{novas[0]}: ADDRESS}}" in blocker.remedy
+
+
+def test_a_named_zone_that_contradicts_the_clock_gives_way_to_the_clocks_offset() -> None:
+    berlin = parse_clock("2026-07-01T03:00:00+0200")
+    assert str(local_zone("Europe/Berlin", berlin)) == "Europe/Berlin"
+    for name in ("Europe/London", "No/Where", "", "../etc/passwd"):
+        assert local_zone(name, berlin).utcoffset(berlin) == timedelta(hours=2)
+
+
+def test_units_get_their_full_name_and_nothing_else_passes() -> None:
+    assert service_unit("nova-compute") == "nova-compute.service"
+    assert service_unit("nova-compute.service") == "nova-compute.service"
+    bad: tuple[Any, ...] = ("", "-x", "a b", "a;reboot", "../x", "$(id)")
+    for name in bad:
+        with pytest.raises(HostError, match="not a unit's name"):
+            service_unit(name)

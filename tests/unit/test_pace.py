@@ -1,0 +1,57 @@
+"""What earlier maintenances teach about how long the next one takes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from openstack_maintenance.domain.pace import durations_of, learnt_pace
+from openstack_maintenance.domain.roll_plan import Pace
+
+ASSUMED = Pace(timedelta(minutes=5), timedelta(seconds=10), timedelta(seconds=5), 2)
+
+
+def record(**given: Any) -> dict[str, Any]:
+    return {
+        "run_id": "r1",
+        "started_at": "2026-11-22T01:00:00+00:00",
+        "ended_at": "2026-11-22T01:10:00+00:00",
+        "moves": [],
+        **given,
+    }
+
+
+def move(first: str, last: str) -> dict[str, str]:
+    day = "2026-11-22T01:"
+    return {"started_at": f"{day}{first}+00:00", "ended_at": f"{day}{last}+00:00"}
+
+
+def told(moves: int, moving: float, other: float) -> dict[str, Any]:
+    return {"moves": moves, "moving_seconds": moving, "other_seconds": other}
+
+
+def test_the_moves_of_a_record_are_counted_once_where_they_overlap() -> None:
+    moves = [move("01:00", "02:00"), move("01:30", "03:00"), {"started_at": None}]
+    found = durations_of(record(moves=moves))
+    assert (found["moves"], found["moving_seconds"], found["other_seconds"]) == (2, 120.0, 480.0)
+    assert (found["run_id"], found["ended_at"]) == ("r1", "2026-11-22T01:10:00+00:00")
+
+
+def test_a_record_without_moves_teaches_the_rest() -> None:
+    assert durations_of(record())["other_seconds"] == 600.0
+
+
+def test_two_nights_teach_nothing_yet() -> None:
+    assert learnt_pace(ASSUMED, [told(1, 9, 200)] * 2) == ASSUMED
+
+
+def test_the_median_counts_and_not_the_one_night_that_went_wrong() -> None:
+    nights = [told(4, 40, 100), told(4, 48, 110), told(4, 44, 7000)]
+    pace = learnt_pace(ASSUMED, nights)
+    assert pace == Pace(timedelta(seconds=110), timedelta(seconds=11), timedelta(0), 1)
+    assert pace.maintenance(10, 4096) == timedelta(seconds=220)
+
+
+def test_empty_hosts_teach_nothing_about_moves() -> None:
+    pace = learnt_pace(ASSUMED, [told(0, 0, 90)] * 3)
+    assert pace == Pace(timedelta(seconds=90), ASSUMED.per_move, ASSUMED.per_gib, 2)

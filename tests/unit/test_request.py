@@ -1,0 +1,142 @@
+"""The params of a run: read, and refused before anything is read from the cloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from openstack_maintenance.domain.params import did_you_mean
+from openstack_maintenance.domain.request import Request, check_params, read_request
+
+SCRIPTS = ["fstrim.sh", "update-kernel"]
+
+
+def blockers(**params: Any) -> list[str]:
+    given = {"host": "c01", **params}
+    found = check_params(given, read_request(given, "fail"), SCRIPTS)
+    return [str(each) for each in found]
+
+
+def test_the_host_alone_is_a_complete_request() -> None:
+    assert read_request({"host": "c01"}, "leave") == Request("c01", on_blocked="leave")
+    assert blockers() == []
+
+
+def test_everything_that_can_be_given_is_read() -> None:
+    params = {
+        "host": "c01",
+        "destination": "c02",
+        "block_migration": "true",
+        "reason": "kernel",
+        "reboot": False,
+        "script": "fstrim.sh",
+        "dry_run": True,
+        "ignore_window": True,
+        "on_blocked": "stop",
+    }
+    expected = Request("c01", "c02", "true", "kernel", False, "fstrim.sh", True, True, "stop")
+    assert read_request(params, "fail") == expected
+    assert blockers(**params) == []
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_field_of_the_form_means_that_nothing_was_given(empty: str | None) -> None:
+    params = {"host": "c01", "destination": empty, "script": empty, "on_blocked": empty}
+    assert read_request({**params, "reason": empty}, "fail") == Request("c01")
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(True, "true"), (False, "false"), ("AUTO", "auto"), (None, "auto"), ("true", "true")],
+)
+def test_block_migration_may_be_a_yaml_boolean(given: Any, read: str) -> None:
+    assert read_request({"host": "c01", "block_migration": given}, "fail").block_migration == read
+
+
+@pytest.mark.parametrize("name", ["c01", "c01.example.com", "C-01_a", "1", "a" * 255])
+def test_a_host_name_as_nova_knows_them_is_accepted(name: str) -> None:
+    assert blockers(host=name, destination=name) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "c01; reboot",
+        "c01 c02",
+        "$(reboot)",
+        "`id`",
+        "c01\n",
+        "c01\nc02",
+        "-oProxyCommand=x",
+        "../c01",
+        "c01/..",
+        "c01'",
+        'c01"',
+        "c01|x",
+        "c01&",
+        "c01*",
+        "c01\\",
+        "c01\x00",
+        "ｃ01",
+        "c01-",
+        ".c01",
+        "a" * 256,
+        " c01",
+    ],
+)
+def test_a_name_with_anything_else_in_it_is_refused(name: str) -> None:
+    (host,) = blockers(host=name)
+    assert host.startswith("param host: ")
+    assert "is not a host name" in host
+    (destination,) = blockers(destination=name)
+    assert destination.startswith("param destination: ")
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_run_without_a_host_is_refused(name: str | None) -> None:
+    (said,) = blockers(host=name)
+    assert said.startswith("param host: is empty. Write it as openstack compute service list")
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"dryrun": True}, "param dryrun: this DAG has no such param (did you mean dry_run?)"),
+        ({"colour": "red"}, "param colour: this DAG has no such param. Known are host,"),
+        ({"block_migration": "maybe"}, "param block_migration: 'maybe' is not a choice"),
+        ({"on_blocked": "ignore"}, "param on_blocked: 'ignore' is not a choice. Write one of"),
+        ({"script": "rm.sh"}, "param script: 'rm.sh' is not in include/scripts (there: fstrim.sh"),
+        ({"script": "../../etc/passwd"}, "param script: '../../etc/passwd' is not in"),
+        ({"ignore_window": True}, "param ignore_window: is set without a reason"),
+        ({"ignore_window": True, "reason": "  "}, "param ignore_window: is set without a reason"),
+        # A text where a truth value is due: "false" must not reboot, "true" must not be for real.
+        ({"dry_run": "true"}, "param dry_run: 'true' is not a choice. Write one of true, false"),
+        ({"reboot": "false"}, "param reboot: 'false' is not a choice"),
+        ({"ignore_window": 1, "reason": "x"}, "param ignore_window: 1 is not a choice"),
+    ],
+)
+def test_a_bad_param_is_named_with_its_remedy(params: dict[str, Any], said: str) -> None:
+    (found,) = blockers(**params)
+    assert found.startswith(said)
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    found = blockers(host="c;01", script="x", on_blocked="y", dryrun=True, ignore_window=True)
+    assert len(found) == 5
+
+
+def test_where_there_are_no_scripts_it_says_so() -> None:
+    given = {"host": "c01", "script": "x"}
+    (found,) = check_params(given, read_request(given, "fail"), [])
+    assert "(there: none)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("c1", " (did you mean c01"), ("compute1", " (did you mean compute-1"), ("zzz", "")],
+)
+def test_a_misspelt_name_gets_a_hint(name: str, hint: str) -> None:
+    found = did_you_mean(name, ["c01", "c02", "compute-1"])
+    assert found.startswith(hint)
+    assert bool(found) is bool(hint)

@@ -1,0 +1,125 @@
+"""A host whose nova-compute died strands its moves; one that is down for a moment does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.triggers import source_health
+from openstack_maintenance.triggers.source_health import SourceHealth
+
+OWNER = Mark("compute_host_maintenance", "r1", "new kernel")
+
+
+class Move:
+    def __init__(self, source: str) -> None:
+        self.order = SimpleNamespace(source=source)
+        self.subject = f"instance on {source}"
+        self.request = SimpleNamespace(owner=OWNER)
+        self.entered_at = datetime.now(UTC)
+        self.error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+
+
+class Nova:
+    def __init__(self) -> None:
+        self.down: set[str] = set()
+        self.asked = 0
+
+    def services(self, binary: str) -> list[Any]:
+        self.asked += 1
+        return [service(host, is_up=host not in self.down) for host in ("c01", "c02")]
+
+
+def service(host: str, **given: Any) -> ComputeService:
+    facts = {"is_enabled": False, "is_up": True, "disabled_reason": str(OWNER), **given}
+    return ComputeService(
+        id="1",
+        binary="nova-compute",
+        host=host,
+        zone="nova",
+        is_forced_down=False,
+        updated_at=None,
+        **facts,
+    )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that a test moves: ``clock.seconds``."""
+    moved = SimpleNamespace(seconds=0)
+    began = datetime.now(UTC)
+    fake = SimpleNamespace(now=lambda _: began + timedelta(seconds=moved.seconds))
+    monkeypatch.setattr(source_health, "datetime", fake)
+    return moved
+
+
+async def test_moves_off_a_host_that_stays_down_end_and_others_go_on(
+    clock: SimpleNamespace,
+) -> None:
+    nova, dead, alive = Nova(), Move("c01"), Move("c02")
+    health = SourceHealth(nova)
+    nova.down = {"c01"}
+    for clock.seconds in (0, 41):
+        assert dead.error is None
+        await health.look([dead, alive])
+    assert str(dead.error) == (
+        "instance on c01: nova-compute on c01 is down, so nothing moves it any more. "
+        "Start nova-compute there; when openstack compute service list shows it up, "
+        "clear this task with Downstream."
+    )
+    assert alive.error is None
+
+
+async def test_a_host_that_is_down_for_one_look_only_strands_nothing(
+    clock: SimpleNamespace,
+) -> None:
+    nova, move = Nova(), Move("c01")
+    health = SourceHealth(nova)
+    for clock.seconds, nova.down in ((0, {"c01"}), (41, set()), (82, {"c01"})):
+        await health.look([move])
+    assert move.error is None
+
+
+async def test_nova_is_asked_at_once_and_then_every_forty_seconds(
+    clock: SimpleNamespace,
+) -> None:
+    nova = Nova()
+    health = SourceHealth(nova)
+    for clock.seconds in range(0, 91, 5):
+        await health.look([])
+    assert nova.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"disabled_reason": str(Mark("compute_host_maintenance", "r1", "other words"))}, None),
+        ({"is_enabled": True, "disabled_reason": None}, "it is enabled, not disabled by this run"),
+        ({"disabled_reason": "ask Ana"}, "it is disabled with 'ask Ana', not disabled by this run"),
+        (
+            {"disabled_reason": str(Mark("controller_x", "r2"))},
+            "it is disabled with '[airflow controller_x r2] ', not disabled by this run",
+        ),
+    ],
+)
+async def test_a_host_is_the_runs_while_its_service_carries_the_runs_mark(
+    given: dict[str, Any], found: str | None
+) -> None:
+    nova = SimpleNamespace(services=lambda binary: [service("c01", **given)])
+    health, before = SourceHealth(nova), Move("c01")
+    assert health.lost(before) is None  # nothing was seen yet
+    await health.look([])
+    lost = health.lost(before)
+    assert (lost.found if lost else None) == found
+    assert health.lost(Move("c01")) is None  # it came after the look
+    assert health.lost(Move("c09")) is None
+    before.request.owner = None
+    assert health.lost(before) is None
