@@ -22,6 +22,7 @@ from openstack_maintenance.domain.host_rules import (
     check_known,
     check_plan,
     in_the_way_in_words,
+    rebooted_blocker,
 )
 from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.movability import plan_drain
@@ -279,6 +280,24 @@ def test_the_instances_that_cannot_move_block_and_so_do_more_than_airflow_maps()
     (blocker,) = check_plan(Request("c01"), many, 2)
     assert "holds 3 instances, Airflow maps at most 2" in blocker.reason
     assert "max_map_length to 3" in blocker.remedy
+
+
+@pytest.mark.parametrize(
+    ("found", "due_in", "blocks"),
+    [
+        (service("c01"), "boot-1", False),
+        (service("c01"), None, False),  # a run by hand
+        (service("c01"), "boot-0", True),  # another night's run has done it
+        (disabled("c01", EARLIER), "boot-0", True),
+        (disabled("c01", MARK), "boot-0", False),  # this run has rebooted it
+    ],
+)
+def test_a_night_takes_a_host_only_in_the_boot_that_it_found_due(
+    found: ComputeService, due_in: str | None, blocks: bool
+) -> None:
+    blocker = rebooted_blocker(found, MARK, due_in, "boot-1")
+    assert (blocker is not None) is blocks
+    assert blocker is None or "rebooted since this night found it due" in blocker.reason
 
 
 def test_what_is_in_the_way_is_named_with_where_it_comes_from() -> None:

@@ -17,6 +17,7 @@ class Candidate:
     """A compute host as a night finds it.
 
     ``booted``: when its boot began, by its own clock; None where that is unknown.
+    ``boot_id``: which boot that is.
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
     ``unreadable``: why the host could not be asked. ``maintained``: when a run of ours last
     finished it.
@@ -29,6 +30,7 @@ class Candidate:
     unreadable: str | None = None
     maintained: datetime | None = None
     reboot_unread: str = ""
+    boot_id: str | None = None
 
 
 @dataclass(frozen=True)

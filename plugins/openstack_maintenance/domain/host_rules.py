@@ -117,6 +117,23 @@ def owner_blocker(
     )
 
 
+def rebooted_blocker(
+    service: ComputeService, mark: Mark, due_in: str | None, boot_id: str
+) -> Blocker | None:
+    """A night's run takes a host only in the boot that the night found due (``due_in``).
+
+    Two nights that run at a time may both have found it due; the second one finds it in another
+    boot. None for a run by hand, and for the run that has the host: it may have rebooted it itself.
+    """
+    if due_in in (None, boot_id) or mark.same_run(service.mark):
+        return None
+    return Blocker(
+        f"host {service.host}",
+        "was rebooted since this night found it due",
+        "If it is to be done all the same, clear maintain_host in the night: it looks again.",
+    )
+
+
 def hosts_out_blocker(
     host: str, policy: Policy, services: Sequence[ComputeService]
 ) -> Blocker | None:

@@ -20,11 +20,13 @@ from openstack_maintenance.domain.host_rules import (
     check_known,
     check_plan,
     destination_blocker,
+    rebooted_blocker,
 )
 from openstack_maintenance.domain.movability import DrainPlan, plan_drain
 from openstack_maintenance.domain.request import check_params
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.night_link import NightLink
+from openstack_maintenance.operators.night_turn import turn_of
 from openstack_maintenance.operators.run_record import find_record
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -134,6 +136,10 @@ class CheckHostOperator(MaintenanceOperator):
         if wrong is not None:
             blockers.append(wrong)
         blockers += _host_blockers(host_facts, self.request.host)
+        if service := facts.compute(self.request.host):
+            due_in = turn_of(self).boot_id
+            rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
+            blockers += [rebooted] if rebooted else []
         return host_facts
 
     async def _read_facts(self, address: str) -> HostFacts:

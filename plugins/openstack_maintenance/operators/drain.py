@@ -13,7 +13,7 @@ from openstack_maintenance.domain.host_rules import in_the_way_in_words
 from openstack_maintenance.domain.movability import plan_drain, still_in_the_way
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.check_host import instance_facts
-from openstack_maintenance.operators.run_record import find_note
+from openstack_maintenance.operators.night_turn import turn_of
 from openstack_maintenance.operators.window_gate import ChangingOperator, window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 # For partial(map_index_template=...): a mapped task is called after its instance.
 NAMED = "{{ task.instance['name'] }}"
-# The note in which a nightly roll suggests hosts, by instance id.
-DESTINATIONS = "destinations"
 
 
 class ListInstancesOperator(MaintenanceOperator):
@@ -122,8 +120,7 @@ class MigrateInstanceOperator(ChangingOperator):
 
     def _suggested(self) -> str | None:
         """Where a night's plan wants it; None where there is no plan."""
-        plan = find_note(self.policy, self.dag_id_of_run, self.run_id, DESTINATIONS) or {}
-        return plan.get(self.instance["id"])
+        return turn_of(self).destinations.get(self.instance["id"])
 
 
 class CheckHostEmptyOperator(MaintenanceOperator):

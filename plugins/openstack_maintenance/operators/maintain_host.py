@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +22,7 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.roll_plan import Limits, PlannedHost, plan_turn
 from openstack_maintenance.hooks.fleet import read_cloud
 from openstack_maintenance.operators.base import utc_now
-from openstack_maintenance.operators.drain import DESTINATIONS
+from openstack_maintenance.operators.night_turn import Turn, write_turn
 from openstack_maintenance.operators.nightly_base import (
     APPROVE,
     CHILD_DAG,
@@ -32,7 +31,7 @@ from openstack_maintenance.operators.nightly_base import (
 )
 from openstack_maintenance.operators.open_hosts import as_if_open, close_only
 from openstack_maintenance.operators.plan_roll import pace_of
-from openstack_maintenance.operators.run_record import find_record, write_note
+from openstack_maintenance.operators.run_record import find_record
 from openstack_maintenance.operators.select_hosts import find_candidates
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ class MaintainHostOperator(NightlyOperator):
 
     Before it starts, everything is looked at again: whether the host is still due, who is out, and
     where its instances go on the cloud as it is now. A run that is there already is followed, not
-    started again; one that failed goes on where it stopped. Skipped, with the reason, where it must
-    not start any more tonight. Whoever waits holds no worker slot.
+    started again; one that failed and still has the host goes on where it stopped. Skipped, with
+    the reason, where it must not start any more tonight. Whoever waits holds no worker slot.
 
     Returns: host, run_id, outcome. Raises: CheckFailed, with the run's own sentence.
     """
@@ -78,14 +77,13 @@ class MaintainHostOperator(NightlyOperator):
             return self._ended(run_id)
         if state in ("queued", "running"):
             return self._follow(run_id)
-        if state is None:
+        if state is None or not self._holds_it(run_id):
             turn = self._turn()
             if turn is None:
                 again = DateTimeTrigger(utc_now() + _LOOK_AGAIN)
                 self.defer(trigger=again, method_name="look_again")
-            destinations = {move.instance_id: move.to for move in turn.moves}
-            self.log.info("host %s: starts its run %s: %s", self.host, run_id, _told(turn))
-            write_note(self.policy, CHILD_DAG, run_id, DESTINATIONS, destinations)
+            self.log.info("host %s: starts its run %s: %s", self.host, run_id, turn)
+            write_turn(self.policy, CHILD_DAG, run_id, turn)
         raise DagRunTriggerException(
             trigger_dag_id=CHILD_DAG,
             dag_run_id=run_id,
@@ -133,25 +131,26 @@ class MaintainHostOperator(NightlyOperator):
             return None
         return DagRunState(ti.get_dagrun_state(CHILD_DAG, run_id)).value
 
-    def _turn(self) -> PlannedHost | None:
+    def _turn(self) -> Turn | None:
         """Its turn, planned on the cloud as it is now; None while it must wait.
 
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
         turn: PlannedHost | str
+        boot_id = None
         services = self.nova.services("nova-compute")
         out = {each.host: each.out_by for each in services if each.out_by is not None}
         # Who failed stays out until a person has mended it: that is not waited for.
         returning = sorted(h for h, mark in out.items() if not mark.has_failed)
         if len(out) < self.policy.max_hosts_out:
-            self._skip_unless_due()
+            boot_id = self._skip_unless_due()
             turn = self._planned_now(out)
         else:
             turn = f"{', '.join(out)} stay out, and max_hosts_out is {self.policy.max_hosts_out}"
         self._skip_beyond_the_window(turn)
         if isinstance(turn, PlannedHost):
-            return turn
+            return Turn(boot_id, {move.instance_id: move.to for move in turn.moves})
         if not returning:
             raise self._left(turn)
         self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), turn)
@@ -202,8 +201,11 @@ class MaintainHostOperator(NightlyOperator):
                 f"({self.policy.failure_budget}) allows"
             )
 
-    def _skip_unless_due(self) -> None:
-        """Another night's run may have done it meanwhile, or a person may have taken it."""
+    def _skip_unless_due(self) -> str | None:
+        """Another night's run may have done it meanwhile, or a person may have taken it.
+
+        Returns: the boot in which it is due.
+        """
         found = find_candidates(
             self.policy, self.deployment, self.nova, self.ssh_conn_id, hosts={self.host}
         )
@@ -211,6 +213,7 @@ class MaintainHostOperator(NightlyOperator):
         for each in verdicts or [Verdict(self.host, "passed_over", "Nova knows it no more")]:
             if each.kind != "due":
                 raise self._left(each.reason)
+        return found[0].boot_id
 
     def _skip_beyond_the_window(self, turn: PlannedHost | str) -> None:
         if self.asked.ignore_window:
@@ -238,7 +241,7 @@ class MaintainHostOperator(NightlyOperator):
         outcome = record.get("outcome")
         if self._state_of(run_id) == "success" and outcome in ("done", "already_done"):
             return {"host": self.host, "run_id": run_id, "outcome": outcome}
-        if not self._holds_it(run_id):
+        if not self._may_hold_it(run_id):
             # It was refused, perhaps because another night's run was the first to take the host.
             self._skip_unless_due()
         raise CheckFailed(
@@ -250,15 +253,12 @@ class MaintainHostOperator(NightlyOperator):
         )
 
     def _holds_it(self, run_id: str) -> bool:
-        """Whether the host's run has taken it out and not given it back."""
-        try:
-            service = self.nova.find_service(self.host)
-        except CloudError:
-            return True  # unknown: then it may be, and a person must look
+        """Whether the host's run has taken it out and not given it back. Raises: CloudError."""
+        service = self.nova.find_service(self.host)
         return service is not None and Mark(CHILD_DAG, run_id).same_run(service.mark)
 
-
-def _told(turn: PlannedHost) -> str:
-    to = Counter(move.to for move in turn.moves)
-    moves = ", ".join(f"{count} to {host}" for host, count in sorted(to.items()))
-    return f"instances go {moves}" if moves else "it is empty"
+    def _may_hold_it(self, run_id: str) -> bool:
+        try:
+            return self._holds_it(run_id)
+        except CloudError:
+            return True  # unknown: then a person must look

@@ -134,4 +134,5 @@ def _candidate(
         reboot_required="; ".join(facts.reboot_reasons) or None,
         maintained=ended,
         reboot_unread=facts.reboot_unread,
+        boot_id=facts.boot_id,
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost
-from openstack_maintenance.domain.host_rules import hosts_out_blocker, owner_blocker
+from openstack_maintenance.domain.host_rules import (
+    hosts_out_blocker,
+    owner_blocker,
+    rebooted_blocker,
+)
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.night_turn import turn_of
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import ChangingOperator
 
@@ -36,6 +42,8 @@ class DisableServiceOperator(ChangingOperator):
         others = running_among(self._context, [service.mark], self.mark)
         self._refuse(owner_blocker(service, self.mark, others))
         self._refuse(hosts_out_blocker(host, self.policy, services))
+        if (due_in := turn_of(self).boot_id) and not self.mark.same_run(service.mark):
+            self._refuse(rebooted_blocker(service, self.mark, due_in, asyncio.run(self._boot_id())))
         before = service.mark
         if not self.mark.same_run(before) or (before and before.text != self.mark.text):
             nova.disable(service, str(self.mark))
@@ -47,6 +55,10 @@ class DisableServiceOperator(ChangingOperator):
             "disabled_at": utc_now().isoformat(),
             "took_over": took_over,
         }
+
+    async def _boot_id(self) -> str:
+        async with self.on_host() as opened:
+            return await opened.boot_id()
 
     def _refuse(self, blocker: Blocker | None) -> None:
         if blocker is not None:
