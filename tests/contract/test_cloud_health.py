@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class FakeCloud:
 
     def token(self) -> dict[str, Any]:
         token = dict(json.loads(TOKEN.read_text()))
+        # Whenever it was recorded, it is valid now.
+        token["token"]["expires_at"] = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         token["token"]["catalog"] = [
             {
                 "type": kind,
