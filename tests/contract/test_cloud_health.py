@@ -42,11 +42,12 @@ class FakeCloud:
     answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     login: int = 201
+    # Whenever the token was recorded, it is valid now.
+    expires: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=1))
 
     def token(self) -> dict[str, Any]:
         token = dict(json.loads(TOKEN.read_text()))
-        # Whenever it was recorded, it is valid now.
-        token["token"]["expires_at"] = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        token["token"]["expires_at"] = self.expires.isoformat()
         token["token"]["catalog"] = [
             {
                 "type": kind,
@@ -120,7 +121,7 @@ def cloud() -> Iterator[FakeCloud]:
 def test_a_token_tells_for_whom_and_until_when(cloud: FakeCloud) -> None:
     token = cloud.health().new_token()
     assert (token.user, token.project) == ("admin", "admin")
-    assert token.expires == datetime(2026, 11, 23, 13, 8, 49, tzinfo=UTC)
+    assert token.expires == cloud.expires
 
 
 def test_every_endpoint_gets_an_authenticated_request_once(cloud: FakeCloud) -> None:
