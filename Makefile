@@ -25,6 +25,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
+	@include/airflow/audit
 	@$(BIN)/pytest -q -n auto $(wildcard tests/unit tests/contract tests/dags tests/lab) tests/test_project.py
 
 .PHONY: test
@@ -68,5 +69,18 @@ bench-roll: setup ## Roll synthetic fleets of up to 10,000 hosts, by the plan an
 	@PYTHONPATH=plugins:include/bench $(BIN)/python -m roll_bench $(BENCH)
 
 .PHONY: requirements
-requirements: setup ## Compile requirements.in and requirements-dev.in into the pinned locks
+requirements: setup ## Compile the sources of the requirements into the pinned locks
 	@include/airflow/compile-locks
+
+.PHONY: upgrade
+upgrade: setup ## Compile the locks anew with the newest versions, say what changed, install it
+	@include/airflow/compile-locks --upgrade
+	@$(MAKE) licenses
+
+.PHONY: licenses
+licenses: setup ## Write docs/licenses.md: the licence of every package the project runs with
+	@$(BIN)/python include/airflow/write_licenses.py
+
+.PHONY: audit
+audit: setup ## Ask the vulnerability database about every pinned package
+	@include/airflow/audit

@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
+import write_licenses
+
 PROJECT = Path(__file__).resolve().parent.parent
 PACKAGE = "openstack_maintenance"
 DAG_FILE_LINES = 80
+LOCKS = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "include/compose/requirements.txt",
+    "include/bench/clients.txt",
+]
 
 
 def committed_files() -> list[Path]:
@@ -64,7 +72,22 @@ def test_nothing_committed_names_a_package_registry() -> None:
     assert named == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+def test_the_locks_are_all_there_are_and_each_is_audited_and_compiled() -> None:
+    hashed = {
+        str(file.relative_to(PROJECT))
+        for file in committed_files()
+        if file.suffix == ".txt" and "--hash=sha256:" in text_of(file)
+    }
+    assert hashed == set(LOCKS)
+    audited = re.search(r"^locks=\((.*)\)$", text_of(PROJECT / "include/airflow/audit"), re.M)
+    compiled = re.search(
+        r"^for name in (.*); do$", text_of(PROJECT / "include/airflow/compile-locks"), re.M
+    )
+    assert audited and audited[1].split() == LOCKS
+    assert compiled and [f"{name}.txt" for name in compiled[1].split()] == LOCKS
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_every_locked_package_is_pinned_with_hashes(lock: str) -> None:
     blocks = re.split(r"^(?=[a-zA-Z0-9])", (PROJECT / lock).read_text(), flags=re.MULTILINE)
     packages = [block for block in blocks if re.match(r"[\w.-]+", block)]
@@ -81,7 +104,7 @@ def test_the_locks_say_the_same_about_the_packages_they_share() -> None:
     assert differing == {}
 
 
-@pytest.mark.parametrize("source", ["requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize("source", [lock.replace(".txt", ".in") for lock in LOCKS])
 def test_the_lock_holds_what_its_source_asks_for(source: str) -> None:
     lock = pins(source.replace(".in", ".txt"))
     wanted = re.findall(r"^([\w.-]+)(?:==(\S+))?", (PROJECT / source).read_text(), re.MULTILINE)
@@ -92,6 +115,14 @@ def test_the_lock_holds_what_its_source_asks_for(source: str) -> None:
         and lock.get(name.lower()) not in ({version} if version else lock.values())
     ]
     assert missing == []
+
+
+def test_the_page_of_licences_names_what_is_pinned_and_knows_every_licence() -> None:
+    page = (PROJECT / "docs/licenses.md").read_text()
+    rows = re.findall(r"^\| (\w[\w.-]*) \| (\d\S*) \| (.+) \|$", page, re.MULTILINE)
+    assert {name: version for name, version, _ in rows} == pins("requirements.txt")
+    assert [name for name, _, licence in rows if licence == write_licenses.UNKNOWN] == []
+    assert page == write_licenses.page(), "run `make licenses`"
 
 
 def test_dag_files_are_short_enough_to_read() -> None:
