@@ -30,7 +30,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 
 .PHONY: test
 test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
-	@$(if $(wildcard tests/e2e/test_*.py),$(BIN)/pytest -v tests/e2e)
+	@tests/e2e/run
 
 .PHONY: plan
 plan: setup ## Say what tonight would be done to the compute hosts of your cloud; change nothing
@@ -67,6 +67,10 @@ bench-checks: setup ## What a look at a controller costs beyond its SSH connecti
 .PHONY: bench-roll
 bench-roll: setup ## Roll synthetic fleets of up to 10,000 hosts, by the plan and without one
 	@PYTHONPATH=plugins:include/bench $(BIN)/python -m roll_bench $(BENCH)
+
+.PHONY: footprint
+footprint: setup ## CPU and memory of the Airflow that runs (FOOTPRINT="--compose PROJECT" for containers)
+	@PYTHONPATH=include/airflow:include/bench $(BIN)/python -m footprint $(FOOTPRINT)
 
 .PHONY: requirements
 requirements: setup ## Compile the sources of the requirements into the pinned locks
