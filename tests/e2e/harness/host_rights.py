@@ -22,8 +22,8 @@ _FOLDER = "/root/rights"
 
 def write_rights(folder: Path, deployment: str, login: str) -> None:
     """Write the files as an administrator does."""
-    command = [PROJECT / "include/rights/host-rights", deployment]
-    subprocess.run([*command, "--login", login, "--output", folder], check=True, timeout=120)
+    command = [str(PROJECT / "include/rights/host-rights"), deployment]
+    subprocess.run([*command, "--login", login, "--output", str(folder)], check=True, timeout=120)
 
 
 def new_key(file: Path) -> None:
