@@ -38,6 +38,7 @@ LOG = "/var/log/nova/nova-compute.log"
 # ss is in one of two folders; the rule for the other one is not used.
 SPARED = ("/usr/bin/journalctl ", f"{LOG}.1", f"{LOG}-", "/usr/sbin/ss ")
 LOGIN = "restricted"
+ALLOWED = f"{LIBRARY}/maintenance-shell.allowed"
 
 
 @pytest.fixture
@@ -168,6 +169,51 @@ def test_what_the_key_is_not_for_is_refused_in_one_sentence(
     assert log.count("refused uid") >= 6
 
 
+def test_the_installer_can_be_run_again_and_changes_nothing_where_it_objects(
+    restricted: HostRights, written: Path
+) -> None:
+    keys = f"/home/{LOGIN}/.ssh/authorized_keys"
+    look = f"cat {RULES}-* {LIBRARY}/* {keys}; stat -c '%U %a %n' {RULES}-* {LIBRARY}/* {keys}"
+    first = restricted.root(look)
+    restricted.root(f"echo 'ssh-ed25519 AAAA another' >>{keys}; echo x >>{ALLOWED}")
+    told = restricted.install(written / "rights", "compute", "--scripts", key=written / "key")
+    assert "careful: 1 other key(s) in" in told
+    restricted.root(f"sed -i /another/d {keys}")
+    assert restricted.root(look) == first
+    assert set(first.splitlines()[-5:]) == {
+        f"root 440 {RULES}-compute",
+        f"root 440 {RULES}-scripts",
+        f"root 755 {LIBRARY}/maintenance-shell",
+        f"root 644 {LIBRARY}/maintenance-shell.allowed",
+        f"root 644 {keys}",
+    }
+
+    run = "cd /root/rights; sh install-host-rights"
+    for arguments, said in {
+        f"{LOGIN} compute --key sudoers-compute": "sudoers-compute is not a public key.",
+        f"{LOGIN} compute --from '\"'": "--from needs addresses",
+        f"{LOGIN}": "no role is named",
+        "root compute": "root is no login for this",
+        "nobody-here compute": "there is no user nobody-here: make it: useradd --system",
+        f"{LOGIN} everything": "everything is not understood",
+    }.items():
+        assert said in restricted.root(f"{run} {arguments} 2>&1 && echo no error || true")
+    broken = f"echo 'ALL nonsense' >>sudoers-compute; sh install-host-rights {LOGIN} compute"
+    said = restricted.root(f"cd /root/rights; {broken} 2>&1 && echo no error || true")
+    assert "visudo does not accept /root/rights/sudoers-compute; nothing was changed." in said
+    # Accepted alone, and not with what another package brought.
+    other = "/etc/sudoers.d/broken"
+    spoil = f"echo nonsense >{other}; sed -i '$d' sudoers-compute"
+    said = restricted.root(f"cd /root/rights; {spoil}; {run} {LOGIN} compute 2>&1 || rm {other}")
+    assert "its rules are as before" in said
+    assert restricted.root(look) == first
+
+    options = ("compute", "--from", "192.0.2.1,192.0.2.0/28")
+    restricted.install(written / "rights", *options, key=written / "key")
+    assert f'from="{options[2]}",restrict,command="{LIBRARY}/' in restricted.root(f"cat {keys}")
+    assert restricted.root(f"ls {RULES}-*").split() == [f"{RULES}-compute"]
+
+
 REFUSED = (
     "systemctl stop --no-block ssh.service",
     "systemctl stop nova-compute.service",
@@ -283,7 +329,7 @@ def test_a_host_is_maintained_with_the_least_rights_and_not_begun_with_less(
 ) -> None:
     stage.place("c01", "ACTIVE", "SHUTOFF")
     least["c02"].root(f"sed -i '/systemctl reboot/d' {RULES}-compute")
-    least["c03"].root(f"sed -i 's/^[0-9a-f]* facts$/{'0' * 64} facts/' {LIBRARY}/*.allowed")
+    least["c03"].root(f"sed -i 's/^[0-9a-f]* facts$/{'0' * 64} facts/' {ALLOWED}")
     for host in least:
         stage.lab.fault(host, "sudo-refused")  # all that is left to sudo is what was installed
     before = stage.picture()
