@@ -345,6 +345,10 @@ async def test_what_sudo_refuses_is_named_and_nothing_is_run(fake: FakeControlle
     keystone = "systemctl restart --no-block keystone.service"
     assert await missing_rights(fake, LAB, "restart", asked) == (keystone,)
     assert await missing_rights(fake, LAB, "reboot", []) == ("systemctl reboot",)
+    fake.write("denied", "systemctl reset-failed keystone.service\n")
+    rights = await missing_rights(fake, LAB, "restart", asked)
+    assert rights == ("systemctl reset-failed keystone.service",)
+    fake.write("denied", "docker restart --time 60 nova_api\n")
     nova_api = [service(KOLLA, "nova-api")]
     rights = await missing_rights(fake, KOLLA, "restart", nova_api)
     assert rights == ("docker restart --time 60 nova_api",)

@@ -262,6 +262,39 @@ async def test_what_sudo_refuses_is_named_before_anything_is_done(fake: FakeHost
     assert facts.sudo_missing == ("systemctl reboot", "ss -tnp")
 
 
+async def test_every_right_that_the_run_will_use_is_asked_for(
+    fake: FakeHost, tmp_path: Path
+) -> None:
+    log = tmp_path / "hidden/nova-compute.log"  # in a folder that cannot be looked into
+    compute = NovaCompute(unit=UNIT, log_paths=(str(log),))
+    fake.write("sudo_denied", "*\n")
+    manage = [f"systemctl {order} {UNIT}" for order in ("stop --no-block", "start --no-block")]
+    needed = [*manage, f"systemctl reset-failed {UNIT}", "systemctl reboot", "ss -tnp"]
+    needed.append(f"tail -c 16777216 {log}")
+    stored = f"/var/lib/openstack-maintenance/{SCRIPT_UNIT}"
+    scripts = [
+        f"install -D -m 0700 -o root -g root /dev/stdin {stored}",
+        f"systemd-run --unit={SCRIPT_UNIT} --description=maintenance script "
+        f"--property=RemainAfterExit=yes {stored}",
+        f"systemctl reset-failed {SCRIPT_UNIT}",
+    ]
+    async with opened(fake, compute) as host:
+        assert (await host.read_facts()).sudo_missing == tuple(needed)
+        facts = await host.read_facts(SCRIPT_UNIT, b"#!/bin/sh\n")
+        assert facts.sudo_missing == (*needed, *scripts)
+        assert not facts.script_refused  # no forced command decides here
+    async with opened(fake) as host:  # a log that it can read itself needs no right
+        assert f"tail -c 16777216 {fake.log}" not in (await host.read_facts()).sudo_missing
+    assert fake.calls() == []
+
+
+async def test_a_member_of_the_journals_group_reads_it_without_sudo(fake: FakeHost) -> None:
+    fake.install("id", 'case $1 in -u) echo 1000 ;; *) echo "maintenance systemd-journal" ;; esac')
+    async with opened(fake) as host:
+        assert await host.journal_tail(lines=2) == ("line one", "line two")
+    assert not any(call.startswith("sudo") for call in fake.calls())
+
+
 async def test_of_two_logs_the_one_written_last_counts(fake: FakeHost, tmp_path: Path) -> None:
     newer = tmp_path / "compute.log"
     newer.write_text("x\n")

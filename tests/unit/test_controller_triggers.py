@@ -75,7 +75,7 @@ def looks(trigger: HostWaitTrigger, *states: Any) -> HostWaitTrigger:
 
     @asynccontextmanager
     async def on_host() -> AsyncIterator[Any]:
-        async def journal_tail(unit: str, lines: int) -> tuple[str, ...]:
+        async def journal_tail(unit: str) -> tuple[str, ...]:
             return ("first", f"the disk is full ({unit})")
 
         yield SimpleNamespace(journal_tail=journal_tail)

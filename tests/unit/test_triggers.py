@@ -377,7 +377,7 @@ class Host:
         self.started += 1
         return self._next()
 
-    async def journal_tail(self, lines: int) -> list[str]:
+    async def journal_tail(self) -> list[str]:
         return ["nova-compute: cannot reach libvirt"]
 
 

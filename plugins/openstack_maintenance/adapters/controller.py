@@ -38,7 +38,7 @@ async def read_controller(shell: Shell, deployment: Deployment) -> Controller:
         HostError: the controller says what hinders it, or its answer cannot be read.
     """
     services = tuple(deployment)
-    asked = [*services, *_other_databases(deployment)]
+    asked = [*services, *other_databases(deployment)]
     engines = " ".join(deployment.nova_compute.engines)
     time_units = tuple(service_unit(name) for name in _TIME_UNITS)
     sent = datetime.now(UTC)
@@ -119,7 +119,7 @@ async def restart_service(shell: Shell, deployment: Deployment, service: Service
     )
 
 
-def _other_databases(deployment: Deployment) -> list[Service]:
+def other_databases(deployment: Deployment) -> list[Service]:
     if any(service.role == "database" for service in deployment):
         return []
     return [Service(name, required=False, role="database") for name in _DATABASES]

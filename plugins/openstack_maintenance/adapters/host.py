@@ -3,13 +3,15 @@
 The login needs these commands without a password, and no others (UNIT is nova-compute's):
 ``systemctl stop|start --no-block UNIT``, ``systemctl reset-failed UNIT``, ``systemctl reboot``,
 ``ss -tnp``, ``tail -c 16777216 LOG`` where it cannot read the log itself, ``journalctl
---no-pager -o ...``; for scripts ``install -D -m 0700 -o root -g root /dev/stdin
-/var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and ``systemctl reset-failed``
-of those units; for containers ``docker|podman inspect|stop|start|ps``.
+--no-pager -o ...`` unless it is in the group systemd-journal; for scripts ``install -D -m 0700
+-o root -g root /dev/stdin /var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and
+``systemctl reset-failed`` of those units; for containers ``docker|podman inspect|stop|start|ps``.
+include/rights/host-rights writes them as a sudoers file: keep it in step with the scripts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -35,7 +37,9 @@ from openstack_maintenance.domain.host import (
 _QUICK = timedelta(seconds=30)
 _LOOK = timedelta(seconds=90)
 _CONTROL = timedelta(seconds=150)  # a container gets 60 s to stop before it is killed
-_OUTPUT_LINES = "100"
+# Both stand in sudoers as they are: host-rights reads them here.
+OUTPUT_LINES = "100"
+JOURNAL_LINES = 5
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,200}")
 
 
@@ -70,11 +74,17 @@ class Host:
         compute = self._compute
         return service_unit(compute.unit), compute.container, " ".join(compute.engines)
 
-    async def read_facts(self) -> HostFacts:
-        """Everything that the pre-check wants to know; changes nothing on the host."""
+    async def read_facts(self, script_unit: str = "", script: bytes = b"") -> HostFacts:
+        """Everything that the pre-check wants to know; changes nothing on the host.
+
+        ``script``: a maintenance script that is to run as ``script_unit``, for the rights it needs.
+        """
         logs = ":".join(self._compute.log_paths)
+        unit = service_unit(script_unit) if script_unit else ""
+        digest = hashlib.sha256(script).hexdigest() if script_unit else ""
+        patterns = self._compute.guest_processes
         answers = await self._shell.ask(
-            "facts", *self._manager, logs, *self._compute.guest_processes, wait=_LOOK
+            "facts", *self._manager, logs, unit, digest, *patterns, wait=_LOOK
         )
         booted = facts_of.parse_systemd_time(one(answers, "UserspaceTimestamp"))
         reboot_reasons, reboot_unread = facts_of.parse_reboot_reasons(answers, booted)
@@ -89,6 +99,7 @@ class Host:
             log_path=one(answers, "log"),
             log_error=one(answers, "log_error"),
             sudo_missing=answers.get("sudo_missing", ()),
+            script_refused=one(answers, "script_refused") == "yes",
             guests=facts_of.parse_guests(answers.get("guest", ())),
             reboot_reasons=reboot_reasons,
             reboot_unread=reboot_unread,
@@ -192,7 +203,9 @@ class Host:
             sockets_error=one(answers, "sockets_error"),
         )
 
-    async def journal_tail(self, unit: str | None = None, lines: int = 20) -> tuple[str, ...]:
+    async def journal_tail(
+        self, unit: str | None = None, lines: int = JOURNAL_LINES
+    ) -> tuple[str, ...]:
         """The last lines of a unit's journal (default: nova-compute's), for messages."""
         name = service_unit(unit or self._compute.unit)
         answers = await self._shell.ask("journal", name, str(lines), wait=_QUICK)
@@ -219,8 +232,7 @@ class Host:
         answers = await self._shell.ask(
             "script_start",
             unit,
-            _OUTPUT_LINES,
-            name,
+            OUTPUT_LINES,
             "yes" if again else "no",
             wait=_LOOK,
             stdin=content,
@@ -230,7 +242,7 @@ class Host:
     async def script_state(self, unit: str) -> ScriptState:
         """How the script's unit fares; "absent" after a reboot, or where it never ran."""
         unit = service_unit(unit)
-        answers = await self._shell.ask("script_state", unit, _OUTPUT_LINES, wait=_QUICK)
+        answers = await self._shell.ask("script_state", unit, OUTPUT_LINES, wait=_QUICK)
         return facts_of.parse_script(answers, unit)
 
     def _unit(self, answers: Answers) -> UnitState:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ _DEFAULTS: dict[str, Any] = {
     "keepalive_interval": 5,
     "keepalive_count_max": 4,
 }
+# How maintenance-shell, a forced command on the host, begins what it says when it refuses.
+_FORCED_COMMAND = "maintenance-shell: "
 _REACH = "Check the host and the network; a host that is rebooting comes back by itself."
 
 
@@ -69,6 +72,14 @@ class Shell:
             )
         if values is None:
             said = (answer.stderr or answer.stdout).strip()[-500:] or "nothing"
+            if answer.status == 126 and said.startswith(_FORCED_COMMAND):
+                reason = said.removeprefix(_FORCED_COMMAND).partition(". ")[0]
+                raise HostError(
+                    f"host {self.name}",
+                    f"its maintenance-shell refused {script!r}: {reason}",
+                    "Install the rights anew on it: "
+                    "include/rights/host-rights, then install-host-rights there.",
+                )
             raise HostError(
                 f"host {self.name}",
                 f"{script!r} ended with status {answer.status} and no complete answer: {said}",
@@ -110,8 +121,14 @@ class Shell:
 
 def script_command(script: str, *args: str) -> str:
     """The command line for one of adapters/remote; every value is quoted."""
-    text = f"{_SCRIPTS['common']}\n{_SCRIPTS[script]}"
-    return shlex.join(["/bin/sh", "-c", text, script, *args])
+    return shlex.join(["/bin/sh", "-c", script_texts()[script], script, *args])
+
+
+@cache
+def script_texts() -> dict[str, str]:
+    """The whole text of each script as a host gets it, by the script's name."""
+    common = _SCRIPTS["common"]
+    return {name: f"{common}\n{text}" for name, text in _SCRIPTS.items() if name != "common"}
 
 
 @asynccontextmanager

@@ -90,7 +90,8 @@ class HostFacts:
     """What one look at a host found; all times are the host's own clock.
 
     ``log_error`` and ``sudo_missing`` are empty where the log can be read and every command
-    that maintenance needs may be run without a password. ``reboot_reasons``: why it wants a
+    that maintenance needs may be run without a password. ``script_refused``: the login's forced
+    command does not let the script that was asked about through. ``reboot_reasons``: why it wants a
     reboot, for people; ``reboot_unread``: why that could not be read in full, if it could not.
     """
 
@@ -105,6 +106,7 @@ class HostFacts:
     log_error: str
     sudo_missing: tuple[str, ...]
     guests: tuple[GuestProcess, ...]
+    script_refused: bool = False
     reboot_reasons: tuple[str, ...] = ()
     reboot_unread: str = ""
 

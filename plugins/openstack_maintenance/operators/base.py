@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -150,6 +151,12 @@ class MaintenanceOperator(BaseOperator):
                 f"{then.rstrip('.')}, for {len(found)} reasons",
                 f"Remove them, then run again:\n{in_words(found)}",
             )
+
+    @property
+    def script_unit(self) -> str:
+        """The unit that this run's maintenance script runs as: the same at every attempt."""
+        run = hashlib.sha256(f"{self.dag_id_of_run} {self.run_id}".encode()).hexdigest()[:12]
+        return f"openstack-maintenance-{run}"
 
     def result_of(self, task_id: str) -> Any:
         """What an earlier task of this run returned."""

@@ -96,7 +96,7 @@ class CheckControllersOperator(ControllersOperator):
             Blocker(
                 f"controller {host}",
                 f"the SSH login may not run with sudo: {', '.join(missing)}",
-                "Allow these without a password in sudoers.",
+                "Allow these without a password in sudoers. include/rights/host-rights writes it.",
             )
         ]
 

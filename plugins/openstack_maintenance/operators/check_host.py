@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from openstack_maintenance.adapters.policy_file import scripts
+from openstack_maintenance.adapters.policy_file import script_path, scripts
 from openstack_maintenance.domain.blocker import Blocker, in_words
 from openstack_maintenance.domain.capacity import check_room, need_of
 from openstack_maintenance.domain.cloud import Instance
@@ -135,7 +135,7 @@ class CheckHostOperator(MaintenanceOperator):
         wrong = find_wrong_host(host_facts, self.request.host, facts.hypervisor.hostname)
         if wrong is not None:
             blockers.append(wrong)
-        blockers += _host_blockers(host_facts, self.request.host)
+        blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
             due_in = turn_of(self).boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
@@ -144,7 +144,10 @@ class CheckHostOperator(MaintenanceOperator):
 
     async def _read_facts(self, address: str) -> HostFacts:
         async with self.on_host(address) as host:
-            return await host.read_facts()
+            path = script_path(self.request.script) if self.request.script else None
+            if path is None:
+                return await host.read_facts()
+            return await host.read_facts(self.script_unit, path.read_bytes())
 
     def _found(
         self,
@@ -200,14 +203,23 @@ class CheckHostOperator(MaintenanceOperator):
         )
 
 
-def _host_blockers(facts: HostFacts, host: str) -> list[Blocker]:
+def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:
     blockers = []
     if facts.sudo_missing:
         blockers.append(
             Blocker(
                 f"host {host}",
                 f"the SSH login may not run with sudo: {', '.join(facts.sudo_missing)}",
-                "Allow these without a password in sudoers.",
+                "Allow these without a password in sudoers. include/rights/host-rights writes it.",
+            )
+        )
+    if facts.script_refused:
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"its maintenance-shell does not allow script {script} as it is here",
+                "Install the rights anew on it: include/rights/host-rights, "
+                "then install-host-rights there.",
             )
         )
     if facts.nova_compute.kind == "absent":

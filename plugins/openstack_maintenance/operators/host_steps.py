@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -112,11 +111,8 @@ class RunScriptOperator(ChangingOperator):
         return result
 
     async def _start(self, name: str, content: bytes) -> ScriptState:
-        run = hashlib.sha256(f"{self.dag_id_of_run} {self.run_id}".encode()).hexdigest()[:12]
         async with self.on_host() as host:
-            return await host.start_script(
-                name, content, f"openstack-maintenance-{run}", again=True
-            )
+            return await host.start_script(name, content, self.script_unit, again=True)
 
 
 class RebootOperator(ChangingOperator):

@@ -91,7 +91,7 @@ class ServicesBackTrigger(HostWaitTrigger):
     async def _journal_of(self, service: Service) -> tuple[str, ...]:
         try:
             async with self.on_host() as host:
-                return await host.journal_tail(service.unit or None, _JOURNAL_LINES)
+                return await host.journal_tail(service.unit or None)
         except HostError as error:
             return (error.found,)
 

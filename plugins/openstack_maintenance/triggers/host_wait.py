@@ -130,7 +130,7 @@ class HostWaitTrigger(BaseTrigger):
         """The last lines of nova-compute's journal, for the person who reads the error."""
         try:
             async with self.on_host() as host:
-                lines = await host.journal_tail(lines=5)
+                lines = await host.journal_tail()
         except HostError as error:
             return f"its journal could not be read ({error.found})"
         return "its journal ends: " + " | ".join(lines) if lines else "its journal is empty"

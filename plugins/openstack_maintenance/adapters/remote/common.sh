@@ -35,10 +35,26 @@ pids_of() {
     grep -l -s -F -e "$1" /proc/[0-9]*/cgroup | cut -d/ -f3
 }
 
-# journal ARGUMENT...: as root, else as a member of systemd-journal or adm may read it.
+# needs COMMAND...: name it where sudo would refuse it. Nothing is run: sudo only says whether.
+needs() { as_root -l "$@" >/dev/null 2>&1 || say sudo_missing "$*"; }
+
+# Members of these groups read the journal without sudo.
+reads_journal() { id -nG | tr ' ' '\n' | grep -qxE 'adm|systemd-journal'; }
+
+# journal ARGUMENT...: as the login may read it, else as root, else whatever can be had.
 journal() {
-    { as_root journalctl --no-pager "$@" 2>/dev/null || journalctl --no-pager "$@" 2>&1; } |
+    { { reads_journal && journalctl --no-pager "$@" 2>/dev/null; } ||
+        as_root journalctl --no-pager "$@" 2>/dev/null || journalctl --no-pager "$@" 2>&1; } |
         cut -c1-1000 | sed 's/^/output=/'
+}
+
+# What a maintenance script needs: VERB UNIT, where the verb is as_root or needs.
+store_script() {
+    "$1" install -D -m 0700 -o root -g root /dev/stdin "/var/lib/openstack-maintenance/$2"
+}
+run_script() {
+    "$1" systemd-run --unit="$2" --description='maintenance script' \
+        --property=RemainAfterExit=yes "/var/lib/openstack-maintenance/$2"
 }
 
 # Guests' processes, by patterns. Without process 1 in the list /proc hides the processes of

@@ -30,13 +30,12 @@ broker() {
 }
 
 query="select 1; show global status where variable_name in ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_cluster_state_uuid', 'wsrep_local_state_comment', 'wsrep_connected', 'wsrep_ready')"
+# kolla gives its own health check's login to the container. One line: it stands in sudoers, too.
+# shellcheck disable=SC2016  # expanded in the container
+ask_inside='client=$(command -v mariadb || command -v mysql); [ -z "$MYSQL_USERNAME" ] || export MYSQL_PWD="$MYSQL_PASSWORD"; exec "$client" ${MYSQL_USERNAME:+-u "$MYSQL_USERNAME"} ${MYSQL_HOST:+-h "$MYSQL_HOST"} -N -B --connect-timeout=5 -e "$0"'
 database() {
     if [ $# -gt 0 ]; then
-        # kolla gives its own health check's login to the container.
-        # shellcheck disable=SC2016  # expanded in the container
-        set -- "$@" sh -c 'client=$(command -v mariadb || command -v mysql)
-            [ -z "$MYSQL_USERNAME" ] || export MYSQL_PWD="$MYSQL_PASSWORD"
-            exec "$client" ${MYSQL_USERNAME:+-u "$MYSQL_USERNAME"} ${MYSQL_HOST:+-h "$MYSQL_HOST"} -N -B --connect-timeout=5 -e "$0"'
+        set -- "$@" sh -c "$ask_inside"
     else
         client=$(command -v mariadb || command -v mysql) || client=mysql
         set -- "$client" -N -B --connect-timeout=5 -e

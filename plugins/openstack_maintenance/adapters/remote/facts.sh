@@ -1,8 +1,8 @@
-# facts.sh UNIT CONTAINER ENGINES LOGS PATTERN...: one look at a host; changes nothing.
-# LOGS are separated by colons.
+# facts.sh UNIT CONTAINER ENGINES LOGS SCRIPT_UNIT SHA256 PATTERN...: one look; changes nothing.
+# LOGS are separated by colons. SCRIPT_UNIT and SHA256 are those of a maintenance script, or empty.
 # shellcheck shell=sh disable=SC2154  # common.sh sets log and engine
-unit=$1 container=$2 engines=$3 logs=$4
-shift 4
+unit=$1 container=$2 engines=$3 logs=$4 script_unit=$5 script_digest=$6
+shift 6
 
 say boot_id "$(boot_id)"
 say clock "$(host_clock)"
@@ -31,17 +31,30 @@ unset IFS
 say log "$log"
 error=$( { read_log "$log" >/dev/null; } 2>&1 ) || say log_error "$(printf '%s' "$error" | one_line)"
 
-# Nothing is run: sudo only says whether it would.
-needs() { as_root -l "$@" >/dev/null 2>&1 || say sudo_missing "$*"; }
+# Everything that the run will do as root, before anything is done.
 if [ "$(id -u)" -ne 0 ]; then
     if unit_is_known "$unit" || [ -z "$container" ]; then
         needs systemctl stop --no-block "$unit"
         needs systemctl start --no-block "$unit"
+        needs systemctl reset-failed "$unit"
     elif [ -n "$engine" ]; then
         needs "$engine" stop --time 60 "$container"
         needs "$engine" start "$container"
     fi
     needs systemctl reboot
     needs ss -tnp
+    # A log that is not there needs nothing; in a folder that cannot be looked into it may be.
+    if [ ! -r "$log" ] && { [ -e "$log" ] || [ ! -x "$(dirname "$log")" ]; }; then
+        needs tail -c 16777216 "$log"
+    fi
+    if [ -n "$script_unit" ]; then
+        store_script needs "$script_unit"
+        run_script needs "$script_unit"
+        needs systemctl reset-failed "$script_unit"
+    fi
+fi
+# Where a forced command decides what is run, its list decides about the script, too.
+if [ -n "$script_unit" ] && [ -n "${MAINTENANCE_SHELL_ALLOWED-}" ]; then
+    grep -q "^$script_digest scripts/" "$MAINTENANCE_SHELL_ALLOWED" || say script_refused yes
 fi
 say end ok

@@ -1,11 +1,8 @@
 # rights.sh ORDER ENGINES SPEC...: what the login may not do here that a maintenance needs.
-# ORDER is restart or reboot, a SPEC is UNIT|CONTAINER|ROLE. Nothing is run: sudo only says
-# whether it would.
+# ORDER is restart or reboot, a SPEC is UNIT|CONTAINER|ROLE.
 # shellcheck shell=sh disable=SC2154  # common.sh sets engine
 order=$1 engines=$2
 shift 2
-
-needs() { as_root -l "$@" >/dev/null 2>&1 || say sudo_missing "$*"; }
 
 if [ "$(id -u)" -ne 0 ]; then
     [ "$order" != reboot ] || needs systemctl reboot
@@ -15,6 +12,7 @@ if [ "$(id -u)" -ne 0 ]; then
         rest=${spec#*|}
         if unit_is_known "$unit" || [ -z "${rest%%|*}" ]; then
             needs systemctl restart --no-block "$unit"
+            needs systemctl reset-failed "$unit"
         elif find_container "${rest%%|*}" "$engines"; then
             needs "$engine" restart --time 60 "${rest%%|*}"
         fi

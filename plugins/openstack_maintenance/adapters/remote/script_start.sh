@@ -1,15 +1,13 @@
-# script_start.sh UNIT LINES NAME AGAIN: run standard input as a transient unit, once per boot.
+# script_start.sh UNIT LINES AGAIN: run standard input as a transient unit, once per boot.
 # A unit that exists is attached to; a failed one runs again only where AGAIN is yes.
 # shellcheck shell=sh
-unit=$1 lines=$2 name=$3 again=$4
-file=/var/lib/openstack-maintenance/$unit
+unit=$1 lines=$2 again=$3
 
 start() {
     # From a pipe: where sshd gives a socket, /dev/stdin cannot be opened.
-    error=$(cat | as_root install -D -m 0700 -o root -g root /dev/stdin "$file" 2>&1) ||
-        fail "the script cannot be stored as $file: $(printf '%s' "$error" | one_line)"
-    error=$(as_root systemd-run --unit="$unit" --description="maintenance script $name" \
-        --property=RemainAfterExit=yes "$file" 2>&1) && return
+    error=$(cat | store_script as_root "$unit" 2>&1) ||
+        fail "the script cannot be stored for $unit: $(printf '%s' "$error" | one_line)"
+    error=$(run_script as_root "$unit" 2>&1) && return
     unit_is_known "$unit" || # another run was faster: attach
         fail "systemd-run refused: $(printf '%s' "$error" | one_line)"
 }
