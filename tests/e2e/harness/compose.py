@@ -190,4 +190,4 @@ def _run(*command: str, **options: Any) -> str:
     assert done.returncode == 0, (
         f"{' '.join(command[:4])} ...: {(done.stderr or done.stdout)[-2000:]}"
     )
-    return done.stdout
+    return str(done.stdout)
