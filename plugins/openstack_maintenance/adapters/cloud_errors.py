@@ -41,8 +41,16 @@ def in_one_sentence(cloud: str, subject: str) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    details = getattr(error, "details", None)
+    details = _placement_detail(error) or getattr(error, "details", None)
     return " ".join(str(details or getattr(error, "message", None) or error).split())[:500]
+
+
+def _placement_detail(error: Exception) -> str | None:
+    """Placement's own words: the SDK finds those of the other services only."""
+    try:
+        return str(error.response.json()["errors"][0]["detail"])  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> CloudError:

@@ -49,6 +49,13 @@ _ACTION = f"{_SERVER}/action"
 _MIGRATION = f"{_SERVER}/migrations/0"  # they are counted from 1
 _ANYWHERE = {"host": None, "block_migration": "auto", "force": True}
 _NOWHERE = {"host": NOWHERE, "block_migration": "auto"}
+# Of a flavor and an image that there are not.
+_INSTANCE = {
+    "name": NOWHERE,
+    "flavorRef": NOWHERE,
+    "imageRef": "00000000-0000-4000-8000-000000000000",
+    "networks": "none",
+}
 QUESTIONS = {
     rights.UPDATE_SERVICE: Question(
         "PUT", "/os-services/{nobody}", {"status": "enabled"}, "2.53", frozenset({404})
@@ -66,6 +73,8 @@ QUESTIONS = {
     rights.FORCE_COMPLETE: _post(
         f"{_MIGRATION}/action", {"force_complete": None}, "2.22", 400, 404, 409
     ),
+    rights.DELETE_FLAVOR: Question("DELETE", "/flavors/{nobody}", None, "2.60", frozenset({404})),
+    rights.CREATE_INSTANCE: _post("/servers", {"server": _INSTANCE}, "2.37", 400),
 }
 
 

@@ -46,6 +46,8 @@ COLD_TO_HOST = Right(
     "os_compute_api:os-migrate-server:migrate:host", "cold-migrate an instance to a host"
 )
 CONFIRM = Right("os_compute_api:servers:confirm_resize", "confirm a cold migration")
+DELETE_FLAVOR = Right("os_compute_api:os-flavor-manage:delete", "delete a flavor")
+CREATE_INSTANCE = Right("os_compute_api:servers:create", "create an instance of its own")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Needed:
 
     right: Right
     instance_id: str | None = None
+
+
+# Of controller_maintenance: the round trip to a scheduler takes a flavor and an instance.
+CONTROLLER_RIGHTS = (Needed(CREATE_INSTANCE), Needed(DELETE_FLAVOR))
 
 
 def rights_needed(
@@ -96,8 +102,9 @@ def denied_rule(said: str) -> str | None:
 
 def right_remedy(rule: str | None, user: str) -> str:
     """What to do about a right that is missing."""
-    what = f"Allow {rule} to" if rule else "Give the role for it to"
-    return f"{what} the user of connection {user}: see {POLICIES}."
+    whom = f"the user of connection {user}"
+    what = f"Allow {rule} to {whom}" if rule else f"Give {whom} the role for it"
+    return f"{what}: see {POLICIES}."
 
 
 def missing_blocker(cloud: str, right: Right, said: str) -> Blocker:
