@@ -10,7 +10,7 @@ from openstack_maintenance.domain.movability import DrainPlan, Method, Movement
 from openstack_maintenance.domain.rights import Right, denied_rule, rights_needed
 
 ALWAYS = {rights.UPDATE_SERVICE, rights.LIST_MIGRATIONS}
-MOVES = {*ALWAYS, rights.SHOW, rights.LIST_ACTIONS}
+MOVES = {*ALWAYS, rights.SHOW, rights.LIST_GROUPS}
 LIVE = {*MOVES, rights.LIVE, rights.ABORT}
 COLD = {*MOVES, rights.COLD_TO_HOST, rights.CONFIRM}
 

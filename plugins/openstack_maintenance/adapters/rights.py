@@ -62,7 +62,7 @@ QUESTIONS = {
     ),
     rights.LIST_MIGRATIONS: _get("/os-migrations?limit=1", "2.59"),
     rights.SHOW: _get(_SERVER, "2.60"),
-    rights.LIST_ACTIONS: _get(f"{_SERVER}/os-instance-actions", "2.60"),
+    rights.LIST_GROUPS: _get("/os-server-groups?all_projects=True&limit=1", "2.60"),
     # With force, and without the host that must be named then. Force is known from 2.30 to 2.67.
     rights.LIVE: _post(_ACTION, {"os-migrateLive": _ANYWHERE}, "2.30", 400),
     # A named host is looked up before the instance gets a task.

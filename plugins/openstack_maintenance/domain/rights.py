@@ -33,7 +33,7 @@ ALL_FILTERS = Right("os_compute_api:servers:allow_all_filters", "list the instan
 SEE_EXTRA_SPECS = Right(
     "os_compute_api:servers:show:flavor-extra-specs", "see an instance's extra specs"
 )
-LIST_ACTIONS = Right("os_compute_api:os-instance-actions:list", "read why a migration failed")
+LIST_GROUPS = Right("os_compute_api:os-server-groups:index", "list the server groups")
 LIVE = Right("os_compute_api:os-migrate-server:migrate_live", "live-migrate an instance")
 LIVE_TO_HOST = Right(
     "os_compute_api:os-migrate-server:migrate_live:host", "live-migrate an instance to a host"
@@ -74,7 +74,7 @@ def rights_needed(
     live = [move.instance for move in plan.moves if move.method == "live"]
     cold = [move.instance for move in plan.moves if move.method != "live"]
     for any_one in [*live, *cold][:1]:
-        needed += [Needed(SHOW, any_one.id), Needed(LIST_ACTIONS, any_one.id)]
+        needed += [Needed(SHOW, any_one.id), Needed(LIST_GROUPS)]
     for one in live[:1]:
         rights = [*([LIVE] if to_any_host else []), *([LIVE_TO_HOST] if to_named_host else [])]
         rights += [ABORT, *([FORCE_COMPLETE] if may_force else [])]
