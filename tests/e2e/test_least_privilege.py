@@ -183,9 +183,9 @@ def test_the_role_may_nothing_else_and_checks_controllers(stage: Stage, user: Ma
     net = network.create_network(name="of-another-project")
     try:
         network.create_port(network_id=net.id, device_id=instance.id, name="of-another-project")
-        found = nova._cloud.network.get("/v2.0/ports", params={"device_id": instance.id}).json()
+        found = nova._cloud.network.get("/ports", params={"device_id": instance.id}).json()
         assert [each["name"] for each in found["ports"]] == ["of-another-project"]
-        assert nova._cloud.network.get("/v2.0/networks").json()["networks"] == []
+        assert nova._cloud.network.get("/networks").json()["networks"] == []
     finally:
         for port in network.ports(network_id=net.id):
             network.delete_port(port)
