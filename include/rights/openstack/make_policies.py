@@ -160,7 +160,9 @@ def file_lines(service: str, *, old: bool) -> Iterator[str]:
     for why, context in CONTEXT.get(service, {}).items():
         yield ""
         yield from (f"# {line}" for line in why.splitlines())
-        yield from (f'"{name}": "{check}"' for name, check in context.items() if name in rules)
+        for name, check in context.items():
+            missing = f"# This release has no {name}: see docs/least_privilege.md."
+            yield f'"{name}": "{check}"' if name in rules else missing
     for why, names in RIGHTS[service].items():
         yield ""
         yield f"# {why}"
