@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.all_checks import Checked
+from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
 from openstack_maintenance.domain.controller import (
     Broker,
@@ -154,6 +155,10 @@ class World:
         monkeypatch.setattr(steps.RebootControllerOperator, "_boot_id", self.boot_id)
         monkeypatch.setattr(CheckControllersOperator, "_ask_rights", self.rights)
         self.missing: tuple[str, ...] = ()
+        self.forbidden: list[Blocker] = []
+
+    def missing_rights(self, needed: Any) -> list[Blocker]:
+        return self.forbidden
 
     async def check_all(self) -> Checked:
         return Checked(dict(self.controllers), dict(self.findings), {})
@@ -428,6 +433,12 @@ def test_the_primary_comes_last(world: World) -> None:
     assert [each["host"] for each in found] == ["ctl02", "ctl01"]
     assert [each["host"] for each in xcoms["plan"]] == ["ctl02", "ctl01"]
     assert xcoms["plan"][1]["stages"] == [["nova-scheduler"]]
+
+
+def test_a_right_that_the_round_trip_to_a_scheduler_needs_is_a_blocker(world: World) -> None:
+    world.forbidden = [Blocker("cloud x", "its user may not create an instance", "Allow it.")]
+    with pytest.raises(StepFailed, match="cloud x: its user may not create an instance"):
+        check()
 
 
 def test_a_dry_run_tells_the_plan_and_goes_on_with_nothing(world: World) -> None:

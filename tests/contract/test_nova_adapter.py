@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,10 +19,13 @@ import pytest
 
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
 from openstack_maintenance.adapters.nova import Nova
+from openstack_maintenance.domain import rights
+from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.cloud import PAUSED, RUNNING, SHUTDOWN, Migration
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.fleet import Size
 from openstack_maintenance.domain.fleet_facts import compose_fleet
+from openstack_maintenance.domain.rights import Right
 from openstack_maintenance.hooks.fleet import read_cloud
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/nova"
@@ -93,7 +97,7 @@ class Cloud:
     def answer(self, asked: Asked) -> tuple[int, Any]:
         path = asked.path
         for prefix, answer in self.answers.items():
-            if f"{asked.method} {path}".startswith(prefix):
+            if f"{asked} {next(iter(asked.body or {}), '')}".startswith(prefix):
                 return answer
         if path.startswith("/identity"):
             is_login = asked.method == "POST"
@@ -824,6 +828,13 @@ def test_novas_clock_is_read_from_one_answer(start: Clouds, seconds: int) -> Non
 # Every failure is one sentence that says what to do.
 
 FAULT = {"conflictingRequest": {"code": 409, "message": "Cannot 'os-migrateLive' while x"}}
+DENIED = {
+    "forbidden": {
+        "code": 403,
+        "message": "Policy doesn't allow os_compute_api:os-migrate-server:migrate_live to be "
+        "performed.",
+    }
+}
 SAYS = {"forbidden": {"code": 403, "message": "Policy doesn't allow it"}}
 
 
@@ -832,6 +843,12 @@ SAYS = {"forbidden": {"code": 403, "message": "Policy doesn't allow it"}}
     [
         (400, {"badRequest": {"message": "no such destination"}}, Refused, "Nova refused: no such"),
         (403, SAYS, Refused, "forbids it: Policy doesn't allow it. Give the user of connection"),
+        (
+            403,
+            DENIED,
+            Refused,
+            "Allow os_compute_api:os-migrate-server:migrate_live to the user of",
+        ),
         (404, {"itemNotFound": {"message": "not found"}}, NotThere, "not found. Check the name"),
         (409, FAULT, Conflict, "Cannot 'os-migrateLive' while x. Look at its state"),
         (413, {"overLimit": {"message": "too large"}}, Refused, "Nova refused: too large"),
@@ -905,3 +922,148 @@ def test_a_cloud_without_a_compute_endpoint_says_so(start: Clouds) -> None:
         nova_of(cloud).services()
     with pytest.raises(CloudError):
         nova_of(cloud).check_version()
+
+
+# What the credentials may not do is found out without doing anything.
+
+ON = "/v2.1/servers/i1"
+SHOWN = {"OS-EXT-SRV-ATTR:host": "c01", "flavor": {"extra_specs": {}}}
+# What a Nova answers that allows everything, and does nothing.
+HARMLESS = {
+    "PUT /v2.1/os-services/": (404, {"itemNotFound": {"message": "Service could not be found."}}),
+    f"POST {ON}/action confirmResize": (409, FAULT),
+    f"POST {ON}/action": (400, {"badRequest": {"message": "Compute host could not be found."}}),
+    f"POST {ON}/migrations/0/action": (409, FAULT),
+    f"DELETE {ON}/migrations/0": (409, FAULT),
+    f"GET {ON}": (200, {"server": SHOWN}),
+    "DELETE /v2.1/flavors/": (404, {"itemNotFound": {"message": "Flavor could not be found."}}),
+    "POST /v2.1/servers": (400, {"badRequest": {"message": "Flavor could not be found."}}),
+}
+ASKED_BY = {
+    rights.UPDATE_SERVICE: "PUT /v2.1/os-services/",
+    rights.LIST_MIGRATIONS: "GET /v2.1/os-migrations",
+    rights.SHOW: f"GET {ON}",
+    rights.LIST_GROUPS: "GET /v2.1/os-server-groups",
+    rights.LIVE: f"POST {ON}/action os-migrateLive",
+    rights.LIVE_TO_HOST: f"POST {ON}/action os-migrateLive",
+    rights.COLD_TO_HOST: f"POST {ON}/action migrate",
+    rights.CONFIRM: f"POST {ON}/action confirmResize",
+    rights.ABORT: f"DELETE {ON}/migrations/0",
+    rights.FORCE_COMPLETE: f"POST {ON}/migrations/0/action force_complete",
+    rights.DELETE_FLAVOR: "DELETE /v2.1/flavors/",
+    rights.CREATE_INSTANCE: "POST /v2.1/servers",
+}
+NEEDED = [rights.Needed(right, "i1") for right in ASKED_BY]
+
+
+def but(answers: dict[str, tuple[int, Any]]) -> dict[str, tuple[int, Any]]:
+    """These answers; where they say nothing, those of a Nova that allows everything."""
+    return answers | {key: answer for key, answer in HARMLESS.items() if key not in answers}
+
+
+def denied(rule: str) -> tuple[int, Any]:
+    said = f"Policy doesn't allow {rule} to be performed."
+    return 403, {"forbidden": {"code": 403, "message": said}}
+
+
+def test_credentials_that_may_everything_miss_no_right_and_change_nothing(cloud: Cloud) -> None:
+    cloud.answers = but({})
+    assert nova_of(cloud).missing_rights(NEEDED) == []
+    assert len(cloud.work()) == len(NEEDED)
+    changing = [each for each in cloud.work() if each.method != "GET"]
+    sent = {json.dumps([each.method, each.path, each.body]) for each in changing}
+    for text in sent:
+        # Each is about a host, a service, a flavor, a migration or a resize that there is not.
+        assert "no-such-host.invalid" in text or re.search(
+            r"/os-services/[0-9a-f-]{36}|/migrations/0|/flavors/[0-9a-f-]{36}|confirmResize"
+            r'|"host": null, .*"force": true',
+            text,
+        ), text
+    known = {row["id"] for row in cloud.read("services")["services"]}
+    assert not any(service in text for service in known for text in sent)
+
+
+@pytest.mark.parametrize("right", ASKED_BY, ids=lambda right: right.rule)
+def test_a_right_that_is_missing_is_named_by_its_rule(cloud: Cloud, right: Right) -> None:
+    cloud.answers = but({ASKED_BY[right]: denied(right.rule)})
+    (missing,) = nova_of(cloud).missing_rights([rights.Needed(right, "i1")])
+    assert str(missing) == (
+        f"cloud openstack_default: its user may not {right.what}: Policy doesn't allow "
+        f"{right.rule} to be performed. Allow {right.rule} to the user of connection "
+        "openstack_default: see include/rights/openstack."
+    )
+
+
+def test_all_rights_that_are_missing_are_named_at_once(cloud: Cloud) -> None:
+    wanted = [rights.UPDATE_SERVICE, rights.ABORT, rights.CONFIRM]
+    cloud.answers = but({ASKED_BY[each]: denied(each.rule) for each in wanted})
+    missing = nova_of(cloud).missing_rights(NEEDED)
+    assert {each.remedy.split()[1] for each in missing} == {each.rule for each in wanted}
+
+
+def test_instances_that_nova_hides_are_named_by_the_rule_that_shows_them(cloud: Cloud) -> None:
+    gone = (404, {"itemNotFound": {"code": 404, "message": "Instance i1 could not be found."}})
+    cloud.answers = but({f"{method} {ON}": gone for method in ("GET", "POST", "DELETE")})
+    (missing,) = nova_of(cloud).missing_rights(NEEDED[:8])
+    assert "Nova lists instance i1, but does not show it" in missing.reason
+    assert missing.remedy.startswith("Allow context_is_admin to the user")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "answer", "right"),
+    [
+        (f"GET {ON}", {"server": {"flavor": {"extra_specs": {}}}}, rights.SEE_HOST),
+        (f"GET {ON}", {"server": SHOWN | {"flavor": {}}}, rights.SEE_EXTRA_SPECS),
+        (
+            "GET /v2.1/os-migrations",
+            {"migrations": [{"source_compute": None}]},
+            rights.MIGRATION_HOSTS,
+        ),
+    ],
+)
+def test_what_nova_leaves_out_without_a_word_is_a_missing_right_too(
+    cloud: Cloud, prefix: str, answer: Any, right: Right
+) -> None:
+    cloud.answers[prefix] = (200, answer)
+    asked = rights.SHOW if prefix == f"GET {ON}" else rights.LIST_MIGRATIONS
+    (missing,) = nova_of(cloud).missing_rights([rights.Needed(asked, "i1")])
+    assert right.rule in missing.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (500, {"computeFault": {"message": "Unexpected API Error"}}, "answered 500"),
+        (503, "", "answered 503"),
+        (403, {"forbidden": {"message": "Quota exceeded"}}, "forbids it: Quota exceeded"),
+        (403, "<html>go away</html>", "forbids it"),
+        (401, {"error": {"message": "no"}}, "rejected the credentials"),
+        (202, {}, "Nova answers 202 to what it must refuse"),
+    ],
+)
+@pytest.mark.parametrize("right", [rights.UPDATE_SERVICE, rights.LIVE_TO_HOST, rights.ABORT])
+def test_an_answer_that_is_neither_yes_nor_no_is_an_error(
+    cloud: Cloud, right: Right, status: int, body: Any, said: str
+) -> None:
+    cloud.answers = but({ASKED_BY[right]: (status, body)})
+    with pytest.raises(CloudError) as raised:
+        nova_of(cloud).missing_rights(NEEDED)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_list_of_instances_that_is_not_about_the_host_is_refused(cloud: Cloud) -> None:
+    rows = cloud.read("servers")["servers"]
+    cloud.answers["GET /v2.1/servers/detail"] = (200, {"servers": rows})
+    for host in (rows[0]["OS-EXT-SRV-ATTR:host"], "c77"):
+        with pytest.raises(Refused, match="allow_all_filters") as raised:
+            nova_of(cloud).instances_on(host)
+        assert f"asked for the instances on {host}, Nova lists others" in str(raised.value)
+
+
+def test_placements_refusal_names_its_rule(cloud: Cloud) -> None:
+    detail = "Access was denied to this resource.\n\n Policy does not allow placement:a:list to be "
+    errors = {"errors": [{"status": 403, "title": "Forbidden", "detail": f"{detail}performed.  "}]}
+    cloud.answers["GET /placement/allocation_candidates"] = (403, errors)
+    with pytest.raises(Refused, match="Allow placement:a:list to the user of connection"):
+        nova_of(cloud).hosts_with_room(Need(1, 512, 1))

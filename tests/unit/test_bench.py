@@ -52,8 +52,15 @@ def test_the_observer_and_other_lines_are_not_counted(given: str) -> None:
 def test_the_drain_begins_with_the_first_migration_that_is_asked_for() -> None:
     asked = [ApiRequest(1.0, "GET", "/v2.1/os-migrations")]
     assert first_migration(asked) is None
-    asked += [ApiRequest(at, "POST", "/v2.1/servers/{id}/action") for at in (3.0, 2.5)]
+    action = "POST", "/v2.1/servers/{id}/action"
+    asked += [ApiRequest(2.0, *action, 400)]  # whether it may be asked for
+    assert first_migration(asked) is None
+    asked += [ApiRequest(at, *action, 202) for at in (3.0, 2.5)]
     assert first_migration(asked) == 2.5
+
+
+def test_a_request_is_read_with_its_answer() -> None:
+    assert [each.status for each in parse([line("GET /v2.1/")])] == [200]
 
 
 def test_a_task_that_holds_a_slot_again_after_it_was_deferred_is_held_against_the_dag(

@@ -14,6 +14,7 @@ from openstack_lab import Lab
 FILE = "/var/log/nova/nova-api.log"
 LINE = re.compile(
     r'^(?P<time>\S+ \S+) .*requestlog \[(?P<ids>[^]]*)\] \S+ "(?P<method>[A-Z]+) (?P<path>\S+)"'
+    r"( status: (?P<status>\d+))?"
 )
 OBSERVED = ("/v2.1/os-migrations", "/v2.1/servers")
 # Ids, and instances that a client looks for by their names.
@@ -27,6 +28,7 @@ class ApiRequest:
     at: float
     method: str
     path: str  # ids replaced, no query
+    status: int = 0
 
     @property
     def what(self) -> str:
@@ -60,12 +62,15 @@ def parse(lines: Iterable[str]) -> Iterable[ApiRequest]:
         if found["ids"].startswith(OBSERVER_ID) and path in OBSERVED:
             continue
         at = datetime.strptime(found["time"], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
-        yield ApiRequest(at.timestamp(), found["method"], ID.sub("{id}", path))
+        yield ApiRequest(
+            at.timestamp(), found["method"], ID.sub("{id}", path), int(found["status"] or 0)
+        )
 
 
 def first_migration(requests: Iterable[ApiRequest]) -> float | None:
-    """When the first migration was asked for."""
-    asked = (each.at for each in requests if each.what == "POST /v2.1/servers/{id}/action")
+    """When the first migration was asked for, and accepted: check_host asks whether it may."""
+    action = "POST /v2.1/servers/{id}/action"
+    asked = (each.at for each in requests if (each.what, each.status) == (action, 202))
     return min(asked, default=None)
 
 

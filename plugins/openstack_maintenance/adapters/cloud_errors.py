@@ -9,6 +9,7 @@ from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 
 from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.rights import denied_rule, right_remedy
 
 
 class NotThere(CloudError):
@@ -40,8 +41,16 @@ def in_one_sentence(cloud: str, subject: str) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    details = getattr(error, "details", None)
+    details = _placement_detail(error) or getattr(error, "details", None)
     return " ".join(str(details or getattr(error, "message", None) or error).split())[:500]
+
+
+def _placement_detail(error: Exception) -> str | None:
+    """Placement's own words: the SDK finds those of the other services only."""
+    try:
+        return str(error.response.json()["errors"][0]["detail"])  # type: ignore[attr-defined]
+    except (AttributeError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> CloudError:
@@ -49,10 +58,11 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> Cl
     if status == 401:
         return _client_error(cloud, error)
     if status == 403:
+        said = _said(error)
         return Refused(
             subject,
-            f"the cloud {cloud} forbids it: {_said(error)}",
-            "Give the user of connection openstack_default the role for it.",
+            f"the cloud {cloud} forbids it: {said}",
+            right_remedy(denied_rule(said), "openstack_default"),
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):

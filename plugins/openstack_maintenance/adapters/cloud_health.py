@@ -18,6 +18,7 @@ from openstack import exceptions as sdk_errors
 
 from openstack_maintenance.domain.cloud_rules import Answered, Endpoint, ServiceRow, Token
 from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.rights import denied_rule, right_remedy
 
 COMPUTE = ("compute",)
 NETWORK = ("network",)
@@ -149,6 +150,12 @@ class CloudHealth:
             status = answer.status_code
             if status == 404 and types == NETWORK:
                 return None  # a Neutron without agents of its own does not have the list
+            if status == 403:
+                raise CloudError(
+                    f"cloud {self.name}",
+                    f"its {types[0]} API forbids GET {path} (403)",
+                    right_remedy(denied_rule(answer.text), self.name),
+                )
             if status != 200:
                 raise CloudError(
                     f"cloud {self.name}",

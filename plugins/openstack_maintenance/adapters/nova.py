@@ -17,7 +17,7 @@ import openstack
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
-from openstack_maintenance.adapters.cloud_errors import NotThere, in_one_sentence
+from openstack_maintenance.adapters.cloud_errors import NotThere, Refused, in_one_sentence
 from openstack_maintenance.adapters.nova_rows import (
     read_failure,
     read_hypervisor,
@@ -31,11 +31,20 @@ from openstack_maintenance.adapters.placement import (
     providers_with_room,
     traits_of,
 )
+from openstack_maintenance.adapters.rights import missing_rights
 from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
+from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.fleet import Size
+from openstack_maintenance.domain.rights import (
+    ALL_FILTERS,
+    SEE_HOST,
+    Needed,
+    missing_blocker,
+    right_remedy,
+)
 
 OLDEST = (2, 60)
 _OLDEST_NAME = "Queens"
@@ -185,9 +194,20 @@ class Nova:
             return traits_of(self._cloud.placement, hypervisor_ids)
 
     def instances_on(self, host: str) -> list[Instance]:
-        """Every instance of every project that Nova places on a host."""
+        """Every instance of every project that Nova places on a host.
+
+        Raises: Refused, where Nova's answer is not about this host: to credentials that may not
+        filter by host it lists all hosts' instances, without a word.
+        """
         query = {"details": True, "all_projects": True, "compute_host": host}
-        return [read_instance(row) for row in self._read(lambda: self._compute.servers(**query))]
+        found = [read_instance(row) for row in self._read(lambda: self._compute.servers(**query))]
+        if any(each.host != host for each in found):
+            raise Refused(
+                f"cloud {self.name}",
+                f"asked for the instances on {host}, Nova lists others, or does not say where",
+                right_remedy(f"{ALL_FILTERS.rule} and {SEE_HOST.rule}", self.name),
+            )
+        return found
 
     def instances(self) -> list[Instance]:
         """Every instance of every project. Raises: CloudError.
@@ -232,6 +252,15 @@ class Nova:
         """Ids of the hypervisors that have room for ``need``, disabled ones left out."""
         with self._errors("placement API"):
             return providers_with_room(self._cloud.placement, need)
+
+    def missing_rights(self, needed: Iterable[Needed]) -> list[Blocker]:
+        """Which of these rights the credentials do not have; changes nothing. Raises: CloudError.
+
+        One request a right; see `adapters.rights`.
+        """
+        with self._errors("rights of the credentials"):
+            found = missing_rights(self._compute, needed)
+        return [missing_blocker(self.name, *each) for each in found]
 
     def disable(self, service: ComputeService, reason: str) -> None:
         """Take a nova-compute service out of scheduling, with a reason of at most 255."""

@@ -12,6 +12,7 @@ from openstack_maintenance.domain.controller_request import (
     named_services,
 )
 from openstack_maintenance.domain.errors import HostError
+from openstack_maintenance.domain.rights import CONTROLLER_RIGHTS
 from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.controller_base import ControllersOperator
 from openstack_maintenance.operators.controller_gate import blockers_of, services_of
@@ -45,6 +46,7 @@ class CheckControllersOperator(ControllersOperator):
         closed = closed_blocker(self.policy, self.asked, utc_now())
         checked = self.check_all()
         blockers = [closed] if closed else []
+        blockers += self.nova.missing_rights(CONTROLLER_RIGHTS)
         for host in self.in_order():
             blockers += self._blockers(host, checked)
         self._refuse(blockers)

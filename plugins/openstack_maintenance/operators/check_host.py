@@ -24,6 +24,7 @@ from openstack_maintenance.domain.host_rules import (
 )
 from openstack_maintenance.domain.movability import DrainPlan, plan_drain
 from openstack_maintenance.domain.request import check_params
+from openstack_maintenance.domain.rights import rights_needed
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.night_turn import turn_of
@@ -67,9 +68,12 @@ class CheckHostOperator(MaintenanceOperator):
         instances = self.nova.instances_on(request.host)
         facts = CloudFacts(services, self.nova.find_hypervisor(request.host), instances)
         plan = plan_drain(instances, request.on_blocked)
+        # At once: one question is harmless because of what the list says of its instance.
+        missing = self._missing_rights(plan)
         others = running_among(self._context, [each.mark for each in services], self.mark)
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
+        blockers += missing
         blockers += self._check_room(facts, plan)
         blockers += [each for each in [closed_blocker(policy, request, utc_now())] if each]
         address = self._address(facts)
@@ -98,12 +102,27 @@ class CheckHostOperator(MaintenanceOperator):
         self._context["ti"].xcom_push(key="return_value", value=found)
         raise DownstreamTasksSkipped(tasks=[self.first_change])
 
+    def _missing_rights(self, plan: DrainPlan) -> list[Blocker]:
+        """What this plan does later, and the credentials may not."""
+        suggested = turn_of(self).destinations
+        needed = rights_needed(
+            plan,
+            to_named_host=bool(self.request.destination or suggested),
+            # Where a suggested destination does not take an instance, Nova's scheduler chooses.
+            to_any_host=self.request.destination is None,
+            may_force=self.policy.stuck_migration == "force_complete",
+        )
+        return self.nova.missing_rights(needed)
+
     def _check_room(self, facts: CloudFacts, plan: DrainPlan) -> list[Blocker]:
         """Room elsewhere for each instance, by Placement: one request for each flavor's size."""
         if facts.hypervisor is None or not plan.moves:
             return []
         if destination_blocker(self.request, facts) is not None:
             return []  # why nothing can go there is said already
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
         instances = [move.instance for move in plan.moves]
         needs = {need for need in map(need_of, instances) if need is not None}
         destination = None
@@ -112,7 +131,10 @@ class CheckHostOperator(MaintenanceOperator):
             if found is None:
                 return []  # Placement does not know it
             destination = found.id
-        room = {need: self.nova.hosts_with_room(need) for need in needs}
+        try:
+            room = {need: self.nova.hosts_with_room(need) for need in needs}
+        except Refused as error:  # one right more that is missing
+            return [Blocker(error.subject, error.found, error.remedy)]
         return check_room(instances, room, facts.hypervisor.id, destination)
 
     def _address(self, facts: CloudFacts) -> str:

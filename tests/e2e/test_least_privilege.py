@@ -1,0 +1,192 @@
+"""A user with the role openstack_maintenance and nothing else maintains hosts, and may no more.
+
+Each right that is missing is named before anything changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness import Stage
+from harness.maintainer import SERVICES, Maintainer, maintainer, rules_of, text_of
+from openstack_maintenance.adapters.cloud_errors import Refused
+from openstack_maintenance.adapters.cloud_health import CloudHealth
+from openstack_maintenance.adapters.nova import Nova
+from openstack_maintenance.domain.capacity import need_of
+from openstack_maintenance.domain.movability import plan_drain
+from openstack_maintenance.domain.rights import CONTROLLER_RIGHTS, rights_needed
+
+NOVA = "os_compute_api:"
+# Not asked for beforehand: without a host Nova takes each question for an order ...
+NO_QUESTION = {
+    f"{NOVA}os-migrate-server:migrate",
+    f"{NOVA}servers:stop",
+    f"{NOVA}servers:start",
+    f"{NOVA}os-flavor-manage:create",
+}
+# ... a run does without these: why a migration failed is not known then ...
+NOT_VITAL = {
+    f"{NOVA}os-instance-actions:list",
+    f"{NOVA}os-instance-actions:show",
+    f"{NOVA}os-instance-actions:events",
+    f"{NOVA}os-instance-actions:events:details",
+}
+# ... and these are read before anything else by the DAGs that need them.
+OF_OTHER_DAGS = {
+    f"{NOVA}os-aggregates:index",
+    f"{NOVA}servers:index",
+    "placement:resource_providers:list",
+    "placement:resource_providers:inventories:list",
+    "placement:resource_providers:traits:list",
+}
+OF_CONTROLLERS = {
+    f"{NOVA}servers:create",
+    f"{NOVA}servers:delete",
+    f"{NOVA}os-flavor-manage:delete",
+}
+OLD_NAMES = {"admin_api", "admin_or_owner"}  # no rule of Nova 34 names them
+RULES = set(rules_of("nova")) | set(rules_of("placement"))
+NAMED = sorted(RULES - NO_QUESTION - NOT_VITAL - OF_OTHER_DAGS - OF_CONTROLLERS - OLD_NAMES)
+
+
+@pytest.fixture
+def user(stage: Stage) -> Iterator[Maintainer]:
+    with maintainer(stage.lab, stage.cloud) as made:
+        made.log_in(stage.credentials)
+        yield made
+
+
+def pre_check(user: Maintainer, host: str) -> list[str]:
+    """What check_host finds missing, for a plan that needs everything."""
+    nova = Nova("openstack_default", user.options)
+    try:
+        nova.services()
+        nova.find_hypervisor(host)
+        instances = nova.instances_on(host)
+        needed = rights_needed(
+            plan_drain(instances, "fail"), to_named_host=True, to_any_host=True, may_force=True
+        )
+        missing = [str(each) for each in nova.missing_rights(needed)]
+        need = need_of(instances[0])
+        assert need is not None
+        nova.hosts_with_room(need)
+    except Refused as error:
+        return [str(error)]
+    return missing
+
+
+def test_the_role_maintains_a_host_with_instances_and_one_right_less_changes_nothing(
+    stage: Stage, user: Maintainer
+) -> None:
+    stage.place("c01", "ACTIVE", "PAUSED", "SHUTOFF")
+    before = stage.picture()
+
+    run = stage.airflow.maintain("c01")
+    record = stage.finish(run)
+
+    stage.assert_given_back("c01", before.boots["c01"])
+    assert {move["method"] for move in record["moves"]} == {"live", "cold"}
+    assert {n: s for n, (_, s) in stage.picture().instances.items()} == {
+        n: s for n, (_, s) in before.instances.items()
+    }
+    for name in before.instances:
+        actions = stage.cloud.connection.compute.server_actions(stage.instance(name).id)
+        who = {each.user_id for each in actions if "migrat" in each.action}
+        assert who == {user.user_id}, f"{name} was moved by somebody else"
+
+    # And with one right less, for another host.
+    stage.place("c02", "ACTIVE", "SHUTOFF", prefix="more-")
+    then = stage.picture()
+    user.take(f"{NOVA}os-services:update")
+    problem = stage.fail(stage.airflow.maintain("c02"), "check_host")
+
+    assert problem == (
+        "cloud openstack_default: its user may not disable and enable a compute service: Policy "
+        "doesn't allow os_compute_api:os-services:update to be performed. Allow "
+        "os_compute_api:os-services:update to the user of connection openstack_default: see "
+        "include/rights/openstack. Nothing was changed."
+    )
+    assert stage.picture() == then
+
+
+def test_each_right_that_a_host_needs_is_named_when_it_is_missing(
+    stage: Stage, user: Maintainer
+) -> None:
+    stage.place("c01", "ACTIVE", "PAUSED", "SHUTOFF")
+    stage.place("c02", "ACTIVE", prefix="other-")
+    stage.migrate("other-active-01", "c03")  # a migration to be listed
+    stage.wait_for_migration("other-active-01", "completed")
+    before = stage.picture()
+    assert pre_check(user, "c01") == []
+
+    for rule in NAMED:
+        user.take(rule)
+        missing = pre_check(user, "c01")
+        assert len(missing) == 1, f"{rule}: {missing}"
+        assert f"Allow {rule} " in missing[0] or f"and {rule} " in missing[0], missing
+        assert "\n" not in missing[0]
+
+    user.give_back()
+    assert pre_check(user, "c01") == []
+    after = stage.picture()
+    assert after == before
+    tasks = {each.name: each.task_state for each in stage.cloud.instances()}
+    assert set(tasks.values()) == {None}
+
+
+def test_the_role_may_nothing_else_and_checks_controllers(stage: Stage, user: Maintainer) -> None:
+    # Every rule of each service, by its own code, with the file and without it.
+    for service in SERVICES:
+        assert user.prove(service).endswith("and nothing else."), service
+        assert user.make(service) == text_of(service)
+
+    # What only Nova itself shows: another project's instance.
+    stage.place("c01", "ACTIVE")
+    instance = stage.instance("active-01")
+    nova = Nova("openstack_default", user.options)
+    compute = nova._compute
+    on = f"/servers/{instance.id}"
+    for method, path, body in (
+        ("DELETE", on, None),
+        ("PUT", on, {"server": {"name": "mine"}}),
+        ("POST", f"{on}/action", {"reboot": {"type": "HARD"}}),
+        ("POST", f"{on}/action", {"evacuate": {"host": "c02"}}),
+        ("POST", f"{on}/action", {"os-resetState": {"state": "error"}}),
+        ("POST", f"{on}/action", {"createImage": {"name": "copy"}}),
+        ("POST", "/os-aggregates", {"aggregate": {"name": "mine"}}),
+        ("DELETE", f"/os-services/{nova.get_service('c04').id}", None),
+    ):
+        answer = compute.request(path, method, json=body, microversion="2.60", raise_exc=False)
+        assert answer.status_code == 403, f"{method} {path} {body}: {answer.text}"
+        assert "Policy doesn't allow" in answer.text
+
+    # Controllers: every API serves, and a scheduler answers.
+    health = CloudHealth("openstack_default", user.options)
+    answers = health.try_endpoints(health.endpoints())
+    assert {each.endpoint.service_type: each.status for each in answers} == {
+        service: 200 for service in ("compute", "identity", "image", "network", "placement")
+    }
+    assert health.compute_services()
+    assert health.network_agents() == []  # the lab runs none
+    assert health.count_images() == 1
+    assert nova.missing_rights(CONTROLLER_RIGHTS) == []
+    assert nova.ask_scheduler("least-privilege")["asked"]
+    for each in CONTROLLER_RIGHTS:
+        user.take(each.right.rule)
+        (missing,) = nova.missing_rights(CONTROLLER_RIGHTS)
+        assert each.right.rule in missing.remedy
+
+    # Nova asks Neutron for the ports of an instance in the caller's name.
+    network = stage.cloud.connection.network
+    net = network.create_network(name="of-another-project")
+    try:
+        network.create_port(network_id=net.id, device_id=instance.id, name="of-another-project")
+        found = nova._cloud.network.get("/ports", params={"device_id": instance.id}).json()
+        assert [each["name"] for each in found["ports"]] == ["of-another-project"]
+        assert nova._cloud.network.get("/networks").json()["networks"] == []
+    finally:
+        for port in network.ports(network_id=net.id):
+            network.delete_port(port)
+        network.delete_network(net)
