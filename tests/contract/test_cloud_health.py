@@ -198,7 +198,7 @@ def test_a_neutron_without_agents_has_no_list_of_them(cloud: FakeCloud) -> None:
     ("status", "body", "found"),
     [
         (500, "oops", "its compute API answers 500 to GET /os-services"),
-        (403, {}, "its compute API answers 403 to GET /os-services"),
+        (403, {}, r"its compute API forbids GET /os-services \(403\)"),
         (200, "<html>welcome</html>", "no usable answer"),
         (200, {"other": []}, "no usable answer"),
     ],

@@ -990,7 +990,7 @@ def test_a_right_that_is_missing_is_named_by_its_rule(cloud: Cloud, right: Right
     assert str(missing) == (
         f"cloud openstack_default: its user may not {right.what}: Policy doesn't allow "
         f"{right.rule} to be performed. Allow {right.rule} to the user of connection "
-        "openstack_default: see include/rights/openstack."
+        "openstack_default: see include/rights/openstack-policies."
     )
 
 

@@ -106,7 +106,7 @@ def test_the_role_maintains_a_host_with_instances_and_one_right_less_changes_not
         "cloud openstack_default: its user may not disable and enable a compute service: Policy "
         "doesn't allow os_compute_api:os-services:update to be performed. Allow "
         "os_compute_api:os-services:update to the user of connection openstack_default: see "
-        "include/rights/openstack. Nothing was changed."
+        "include/rights/openstack-policies. Nothing was changed."
     )
     assert stage.picture() == then
 

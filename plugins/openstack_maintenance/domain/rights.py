@@ -10,7 +10,7 @@ from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.movability import DrainPlan
 
-POLICIES = "include/rights/openstack"
+POLICIES = "include/rights/openstack-policies"
 # Nova's words, and Placement's.
 _DENIED = re.compile(r"[Pp]olicy (?:doesn't|does not) allow (\S+:\S+) to be performed")
 

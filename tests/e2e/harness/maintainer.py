@@ -17,7 +17,7 @@ from airflow_local.home import PROJECT
 from openstack_lab import Cloud, Lab
 
 ROLE = "openstack_maintenance"
-FOLDER = PROJECT / "include/rights/openstack"
+FOLDER = PROJECT / "include/rights/openstack-policies"
 SERVICES = ("nova", "placement", "neutron", "glance")
 PYTHON = "/opt/openstack/bin/python"
 

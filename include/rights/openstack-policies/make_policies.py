@@ -155,8 +155,8 @@ def file_lines(service: str, *, old: bool) -> Iterator[str]:
     version = entry.dist.version if entry.dist else "?"
     mode = ", with enforce_new_defaults=false" if old else ""
     yield f"# {service.capitalize()} {version}{mode}: what the role {ROLE} may do."
-    yield f"# Made by include/rights/openstack/make_policies.py {service}: for another release"
-    yield "# make it again, and prove it with --check."
+    yield f"# Made by include/rights/openstack-policies/make_policies.py {service}: for another"
+    yield "# release make it again, and prove it with --check."
     for why, context in CONTEXT.get(service, {}).items():
         yield ""
         yield from (f"# {line}" for line in why.splitlines())
