@@ -26,7 +26,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
 	@include/airflow/audit
-	@$(BIN)/pytest -q -n auto $(wildcard tests/unit tests/contract tests/dags tests/lab) tests/test_project.py
+	@$(BIN)/pytest -q -n auto $(wildcard tests/unit tests/contract tests/dags tests/lab tests/test_*.py)
 
 .PHONY: test
 test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
