@@ -194,11 +194,28 @@ def test_a_neutron_without_agents_has_no_list_of_them(cloud: FakeCloud) -> None:
     assert cloud.health().network_agents() is None
 
 
+DENIED = {
+    "forbidden": {
+        "code": 403,
+        "message": "Policy doesn't allow os_compute_api:os-services:list to be performed.",
+    }
+}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "found"),
     [
         (500, "oops", "its compute API answers 500 to GET /os-services"),
-        (403, {}, r"its compute API forbids GET /os-services \(403\)"),
+        (
+            403,
+            {},
+            "its compute API forbids GET /os-services .403.* the role for it: see include/ri",
+        ),
+        (
+            403,
+            DENIED,
+            "Allow os_compute_api:os-services:list to the user of connection lab: see inc",
+        ),
         (200, "<html>welcome</html>", "no usable answer"),
         (200, {"other": []}, "no usable answer"),
     ],

@@ -66,10 +66,10 @@ class CheckHostOperator(MaintenanceOperator):
         if unknown is not None:
             self._refuse([unknown])
         instances = self.nova.instances_on(request.host)
-        facts = CloudFacts(services, self.nova.find_hypervisor(request.host), instances)
         plan = plan_drain(instances, request.on_blocked)
         # At once: one question is harmless because of what the list says of its instance.
         missing = self._missing_rights(plan)
+        facts = CloudFacts(services, self.nova.find_hypervisor(request.host), instances)
         others = running_among(self._context, [each.mark for each in services], self.mark)
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
