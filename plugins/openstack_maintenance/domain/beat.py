@@ -10,8 +10,10 @@ from statistics import median
 _SHORTEST = 0.7
 _LONGEST = 10.0
 _IDLE = 2.0
-# While Nova refills by itself: how late we may notice, as a share of a migration's time.
+# While Nova refills by itself: how late we may notice, as a share of a migration's time, so that
+# one look a migration is enough; and the longest that this may take.
 _UNHURRIED = 0.3
+_LONGEST_UNHURRIED = 15.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def next_beat(pace: Pace, now: datetime) -> float:
             # When so many have ended, a slot stands empty.
             last_refill = sorted(pace.running_since)[pace.queued]
             unhurried = min(unhurried, typical - (now - last_refill).total_seconds())
-        return _between(unhurried)
+        return _between(unhurried, _LONGEST_UNHURRIED)
     if remaining > -3.0:
         return _between(remaining - 0.3)
     return _between(1.0 + 0.1 * -remaining)
@@ -51,7 +53,7 @@ def next_beat(pace: Pace, now: datetime) -> float:
 
 def _before_it_runs(pace: Pace) -> float:
     if pace.queued and pace.took:
-        return _between(_UNHURRIED * _typical(pace))
+        return _between(_UNHURRIED * _typical(pace), _LONGEST_UNHURRIED)
     return 1.0 if pace.is_unsettled else _IDLE
 
 
@@ -59,5 +61,5 @@ def _typical(pace: Pace) -> float:
     return median(each.total_seconds() for each in pace.took[-10:])
 
 
-def _between(seconds: float) -> float:
-    return max(_SHORTEST, min(seconds, _LONGEST))
+def _between(seconds: float, longest: float = _LONGEST) -> float:
+    return max(_SHORTEST, min(seconds, longest))
