@@ -39,6 +39,7 @@ def pace(
         pytest.param(pace(9.5, took=(10,), queued=1), 3.5, id="Nova refills by itself"),
         pytest.param(pace(0, took=(10,), queued=1), 13.0, id="Nova refills: one look a migration"),
         pytest.param(pace(1, took=(600,), queued=1), 15.0, id="Nova refills, and has time"),
+        pytest.param(pace(20, took=(10,), queued=1), 1.5, id="Nova refills, and is late"),
         pytest.param(
             pace(unsettled=True, queued=1, took=(10,)), 3.0, id="Nova starts the one it had queued"
         ),

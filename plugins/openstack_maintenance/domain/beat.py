@@ -14,6 +14,8 @@ _IDLE = 2.0
 # one look a migration is enough; and the longest that this may take.
 _UNHURRIED = 0.3
 _LONGEST_UNHURRIED = 15.0
+# One that is late is not asked after all the time: nothing waits for it but Nova's own queue.
+_LATE = 0.15
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def next_beat(pace: Pace, now: datetime) -> float:
     typical = _typical(pace)
     remaining = typical - elapsed
     if pace.queued:
-        unhurried = remaining + _UNHURRIED * typical
+        unhurried = max(remaining + _UNHURRIED * typical, _LATE * typical)
         if pace.queued < len(pace.running_since):
             # When so many have ended, a slot stands empty.
             last_refill = sorted(pace.running_since)[pace.queued]
