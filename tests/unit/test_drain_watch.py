@@ -842,3 +842,38 @@ async def test_who_is_in_no_group_and_finds_no_host_fails_after_its_tries(
     (ended,) = await outcomes(enter(watch_of(nova), nova, "i1"))
     assert isinstance(ended, MigrationFailed)
     assert len(nova.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "asks"),
+    [
+        (Limits(1, 4), False),  # its slot is taken: it waits for its turn in any case
+        (Limits(4, 1), False),  # the cloud's are
+        (Limits(2, 4), True),
+        (Limits(1, 4, nova_limit=1), True),  # it may wait in Nova's own queue
+    ],
+)
+async def test_who_comes_is_looked_at_before_the_next_beat_only_where_it_may_start(
+    watch_of: Watches, monkeypatch: pytest.MonkeyPatch, limits: Limits, asks: bool
+) -> None:
+    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 60.0)
+    nova = FakeNova(takes=1000)
+    nova.add("first", "second")
+    watch = watch_of(nova)
+    enter(watch, nova, "first", limits=limits)
+    await until(lambda: nova.posted == ["first"])
+    lists = nova.calls["migrations"]
+
+    enter(watch, nova, "second", limits=limits)
+    await asyncio.sleep(0.1)
+
+    assert (nova.calls["migrations"] > lists) is asks
+    assert nova.posted == (["first", "second"] if asks else ["first"])
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if reached():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to that")

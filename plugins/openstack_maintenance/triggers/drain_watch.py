@@ -101,12 +101,34 @@ class DrainWatch:
             else:
                 self._silent_since = None
                 await self._beat()
+            await self._until_next_beat()
+
+    async def _until_next_beat(self) -> None:
+        """Wait until Nova is to be asked again: sooner when somebody comes and may start."""
+        clock = asyncio.get_running_loop().time
+        pace = self._ledger.pace(self._moves.values())
+        ends = clock() + next_beat(pace, self._nova.now())
+        while (left := ends - clock()) > 0:
             try:
-                delay = next_beat(self._ledger.pace(self._moves.values()), self._nova.now())
-                await asyncio.wait_for(self._wake.wait(), delay)
+                await asyncio.wait_for(self._wake.wait(), left)
             except TimeoutError:
-                continue  # the ordinary case: nobody came, time for the next beat
-            await asyncio.sleep(_ARRIVAL_SECONDS)
+                return  # the ordinary case: nobody came
+            self._wake.clear()
+            if self._has_room():
+                await asyncio.sleep(_ARRIVAL_SECONDS)
+                return
+
+    def _has_room(self) -> bool:
+        """Whether anybody who waits here could start, by what Nova listed last."""
+        waiting = self._waiting()
+        flying = self._ledger.in_flight(waiting)
+        return any(
+            busy_because(
+                flying, each.order.source, each.order.method == "live", each.request.limits
+            )
+            is None
+            for each in waiting
+        )
 
     def _unanswered(self, error: CloudError) -> None:
         """A cloud that does not answer is waited for, with patience."""
