@@ -28,9 +28,12 @@ class ApproveRollOperator(HITLOperator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        # Airflow takes a task for lost that is answered within moments: it asks again then.
         super().__init__(
             subject="Tonight's maintenance of compute hosts",
             options=[APPROVE, REJECT],
+            retries=1,
+            retry_delay=timedelta(seconds=5),
             **kwargs,
         )
 

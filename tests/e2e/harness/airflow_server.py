@@ -16,6 +16,7 @@ DAG = "compute_host_maintenance"
 # How long anything is waited for. What takes ten seconds on a quiet machine has taken minutes on
 # one whose disk was busy, and waiting longer costs a test that passes nothing.
 PATIENCE = 1200
+_READING = 4
 
 
 @dataclass
@@ -98,8 +99,13 @@ class Run:
         self.server.api.set_task_state(self.dag_id, self.run_id, task_id, "failed", map_index)
 
     def answer(self, task_id: str, option: str) -> None:
-        """Answer a task that waits for a person, as one does in the UI."""
+        """Answer a task that waits for a person, as one does in the UI, who reads it first.
+
+        What is answered within moments, Airflow may take for a lost task: its executor says that
+        the task is done when it is queued again already.
+        """
         self.wait_for(task_id, "awaiting_input")
+        time.sleep(_READING)
         self.server.api.answer(self.dag_id, self.run_id, task_id, option)
 
     def kill_worker(self, task_id: str, map_index: int = -1) -> None:
