@@ -87,9 +87,10 @@ class MigrationLedger:
         Looks may be far apart while Nova refills by itself, so what Nova noted counts first.
         """
         if row.status in _IN_A_SLOT and row.id not in self._running:
-            was_queued = row.id in self._rows and self._rows[row.id].status == "queued"
             freed = [each.updated_at for each in ended if each.source == row.source]
-            self._running[row.id] = min(freed) if was_queued and freed else self._nova.now()
+            # Also one that was asked for after the last look: it waited in Nova's queue meanwhile.
+            since = max(min(freed), row.created_at) if freed else self._nova.now()
+            self._running[row.id] = since
         elif not row.is_moving and row.id in self._running:
             since = self._running.pop(row.id)
             if row.status == "completed":
