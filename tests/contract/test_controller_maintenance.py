@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
+from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.all_checks import Checked
 from openstack_maintenance.domain.blocker import Blocker
@@ -156,9 +157,17 @@ class World:
         monkeypatch.setattr(CheckControllersOperator, "_ask_rights", self.rights)
         self.missing: tuple[str, ...] = ()
         self.forbidden: list[Blocker] = []
+        self.scheduler: Exception | None = None
+        self.probes: list[str] = []
 
     def missing_rights(self, needed: Any) -> list[Blocker]:
         return self.forbidden
+
+    def ask_scheduler(self, name: str) -> dict[str, Any]:
+        self.probes.append(name)
+        if self.scheduler:
+            raise self.scheduler
+        return {"asked": True}
 
     async def check_all(self) -> Checked:
         return Checked(dict(self.controllers), dict(self.findings), {})
@@ -441,9 +450,29 @@ def test_a_right_that_the_round_trip_to_a_scheduler_needs_is_a_blocker(world: Wo
         check()
 
 
+def test_the_round_trip_to_a_scheduler_is_made_once_before_anything_changes(world: World) -> None:
+    check()
+    assert len(world.probes) == 1
+
+    quota = "Raise that quota of the project of connection openstack_default, then run again."
+    world.scheduler = Refused("scheduler round trip", "the cloud x forbids it: Quota", quota)
+    with pytest.raises(StepFailed, match=f"forbids it: Quota. {quota} Nothing was changed."):
+        check()
+
+
+def test_a_scheduler_that_does_not_answer_may_be_restarted(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.scheduler = CloudError("scheduler round trip", "no answer within 75 s", "See its log.")
+    found, _ = check(services=["nova-scheduler"])
+    assert [each["host"] for each in found] == ["ctl02", "ctl01"]
+    said = capsys.readouterr().out
+    assert "Before anything is changed: scheduler round trip: no answer within 75 s" in said
+
+
 def test_a_dry_run_tells_the_plan_and_goes_on_with_nothing(world: World) -> None:
     found, xcoms = check(dry_run=True, action="reboot")
-    assert found == []
+    assert found == [] == world.probes
     assert [each["host"] for each in xcoms["plan"]] == ["ctl02", "ctl01"]
 
 

@@ -835,6 +835,7 @@ DENIED = {
         "performed.",
     }
 }
+QUOTA = {"forbidden": {"code": 403, "message": "Quota exceeded for instances: Requested 1"}}
 SAYS = {"forbidden": {"code": 403, "message": "Policy doesn't allow it"}}
 
 
@@ -849,6 +850,7 @@ SAYS = {"forbidden": {"code": 403, "message": "Policy doesn't allow it"}}
             Refused,
             "Allow os_compute_api:os-migrate-server:migrate_live to the user of",
         ),
+        (403, QUOTA, Refused, "Quota exceeded for instances: Requested 1. Raise that quota"),
         (404, {"itemNotFound": {"message": "not found"}}, NotThere, "not found. Check the name"),
         (409, FAULT, Conflict, "Cannot 'os-migrateLive' while x. Look at its state"),
         (413, {"overLimit": {"message": "too large"}}, Refused, "Nova refused: too large"),
@@ -932,6 +934,7 @@ SHOWN = {"OS-EXT-SRV-ATTR:host": "c01", "flavor": {"extra_specs": {}}}
 HARMLESS = {
     "PUT /v2.1/os-services/": (404, {"itemNotFound": {"message": "Service could not be found."}}),
     f"POST {ON}/action confirmResize": (409, FAULT),
+    f"POST {ON}/action os-start": (409, FAULT),
     f"POST {ON}/action": (400, {"badRequest": {"message": "Compute host could not be found."}}),
     f"POST {ON}/migrations/0/action": (409, FAULT),
     f"DELETE {ON}/migrations/0": (409, FAULT),
@@ -947,6 +950,7 @@ ASKED_BY = {
     rights.LIVE: f"POST {ON}/action os-migrateLive",
     rights.LIVE_TO_HOST: f"POST {ON}/action os-migrateLive",
     rights.COLD_TO_HOST: f"POST {ON}/action migrate",
+    rights.START: f"POST {ON}/action os-start",
     rights.CONFIRM: f"POST {ON}/action confirmResize",
     rights.ABORT: f"DELETE {ON}/migrations/0",
     rights.FORCE_COMPLETE: f"POST {ON}/migrations/0/action force_complete",
@@ -973,9 +977,10 @@ def test_credentials_that_may_everything_miss_no_right_and_change_nothing(cloud:
     changing = [each for each in cloud.work() if each.method != "GET"]
     sent = {json.dumps([each.method, each.path, each.body]) for each in changing}
     for text in sent:
-        # Each is about a host, a service, a flavor, a migration or a resize that there is not.
+        # Each is about a host, a service, a flavor, a migration or a resize that there is not, or
+        # about a guest that runs already.
         assert "no-such-host.invalid" in text or re.search(
-            r"/os-services/[0-9a-f-]{36}|/migrations/0|/flavors/[0-9a-f-]{36}|confirmResize"
+            r"/os-services/[0-9a-f-]{36}|/migrations/0|/flavors/[0-9a-f-]{36}|confirmResize|os-start"
             r'|"host": null, .*"force": true',
             text,
         ), text

@@ -23,10 +23,16 @@ def move(method: Method, vm_state: str, task_state: str | None = None) -> Moveme
 
 
 def needed(
-    *moves: Movement, named: bool = False, anywhere: bool = True, force: bool = False
+    *moves: Movement,
+    named: bool = False,
+    anywhere: bool = True,
+    force: bool = False,
+    stop: bool = False,
 ) -> dict[Right, str | None]:
     plan = DrainPlan(moves, (), ())
-    found = rights_needed(plan, to_named_host=named, to_any_host=anywhere, may_force=force)
+    found = rights_needed(
+        plan, to_named_host=named, to_any_host=anywhere, may_force=force, may_stop=stop
+    )
     assert len({each.right for each in found}) == len(found)  # one question a right
     return {each.right: each.instance_id for each in found}
 
@@ -57,10 +63,20 @@ def test_where_instances_are_sent_decides_which_right_to_migrate_is_asked_for() 
     assert needed(one, force=True).keys() == LIVE | {rights.FORCE_COMPLETE}
 
 
+def test_what_may_be_stopped_must_move_cold_and_be_started_again() -> None:
+    wanted = {rights.START, rights.COLD_TO_HOST, rights.CONFIRM}
+    assert needed(move("live", "active"), stop=True).keys() == LIVE | wanted
+    assert needed(move("stop", "active"), stop=True).keys() == MOVES | wanted
+    assert needed(move("cold", "stopped"), stop=True).keys() == COLD
+
+
 def test_each_right_is_asked_for_with_an_instance_that_moves_that_way() -> None:
     asked = needed(move("cold", "stopped"), move("live", "active"))
     assert asked[rights.LIVE] == asked[rights.ABORT] == "live-active"
     assert asked[rights.COLD_TO_HOST] == "cold-stopped"
+    # Whether it may be started again is asked while it runs.
+    asked = needed(move("cold", "stopped"), move("stop", "active"), stop=True)
+    assert asked[rights.START] == "stop-active"
 
 
 def test_a_confirmation_is_asked_for_with_an_instance_that_cannot_wait_for_one() -> None:

@@ -11,6 +11,8 @@ from openstack import exceptions as sdk_errors
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.rights import denied_rule, right_remedy
 
+_QUOTA = "Raise that quota of the project of connection openstack_default, then run again."
+
 
 class NotThere(CloudError):
     """Nova does not know the thing: it was deleted, or never was."""
@@ -62,7 +64,9 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> Cl
         return Refused(
             subject,
             f"the cloud {cloud} forbids it: {said}",
-            right_remedy(denied_rule(said), "openstack_default"),
+            _QUOTA
+            if said.startswith("Quota exceeded")
+            else right_remedy(denied_rule(said), "openstack_default"),
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):

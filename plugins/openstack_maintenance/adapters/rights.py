@@ -68,6 +68,7 @@ QUESTIONS = {
     # A named host is looked up before the instance gets a task.
     rights.LIVE_TO_HOST: _post(_ACTION, {"os-migrateLive": _NOWHERE}, "2.34", 400, 409),
     rights.COLD_TO_HOST: _post(_ACTION, {"migrate": {"host": NOWHERE}}, "2.56", 400, 409),
+    rights.START: _post(_ACTION, {"os-start": None}, "2.60", 409),
     rights.CONFIRM: _post(_ACTION, {"confirmResize": None}, "2.60", 400, 409),
     rights.ABORT: Question("DELETE", _MIGRATION, None, "2.24", frozenset({400, 404, 409})),
     rights.FORCE_COMPLETE: _post(

@@ -45,6 +45,7 @@ FORCE_COMPLETE = Right(
 COLD_TO_HOST = Right(
     "os_compute_api:os-migrate-server:migrate:host", "cold-migrate an instance to a host"
 )
+START = Right("os_compute_api:servers:start", "start an instance")
 CONFIRM = Right("os_compute_api:servers:confirm_resize", "confirm a cold migration")
 DELETE_FLAVOR = Right("os_compute_api:os-flavor-manage:delete", "delete a flavor")
 CREATE_INSTANCE = Right("os_compute_api:servers:create", "create an instance of its own")
@@ -63,12 +64,13 @@ CONTROLLER_RIGHTS = (Needed(CREATE_INSTANCE), Needed(DELETE_FLAVOR))
 
 
 def rights_needed(
-    plan: DrainPlan, *, to_named_host: bool, to_any_host: bool, may_force: bool
+    plan: DrainPlan, *, to_named_host: bool, to_any_host: bool, may_force: bool, may_stop: bool
 ) -> list[Needed]:
     """The rights that a plan needs and that can be asked for without a side effect, once each.
 
     ``to_named_host``, ``to_any_host``: how instances are sent. ``may_force``: a stuck migration
-    is forced to complete.
+    is forced to complete. ``may_stop``: what Nova refuses to move live is stopped, moved cold and
+    started again.
     """
     needed = [Needed(UPDATE_SERVICE), Needed(LIST_MIGRATIONS)]
     live = [move.instance for move in plan.moves if move.method == "live"]
@@ -79,7 +81,10 @@ def rights_needed(
         rights = [*([LIVE] if to_any_host else []), *([LIVE_TO_HOST] if to_named_host else [])]
         rights += [ABORT, *([FORCE_COMPLETE] if may_force else [])]
         needed += [Needed(right, one.id) for right in rights]
-    for one in cold[:1]:
+    running = [move.instance for move in plan.moves if move.method != "cold"] if may_stop else []
+    # Whether it may be started again is asked while it runs: there is nothing to start.
+    needed += [Needed(START, one.id) for one in running[:1]]
+    for one in [*cold, *running][:1]:
         # Without a host there is no question that Nova could not take for an order.
         needed.append(Needed(COLD_TO_HOST, one.id))
         needed += [Needed(CONFIRM, each) for each in _never_resized([*live, *cold])]

@@ -111,6 +111,7 @@ class CheckHostOperator(MaintenanceOperator):
             # Where a suggested destination does not take an instance, Nova's scheduler chooses.
             to_any_host=self.request.destination is None,
             may_force=self.policy.stuck_migration == "force_complete",
+            may_stop=self.request.on_blocked == "stop",
         )
         return self.nova.missing_rights(needed)
 

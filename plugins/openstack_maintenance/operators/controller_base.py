@@ -71,6 +71,11 @@ class ControllersOperator(MaintenanceOperator):
     def _checks(self) -> ChecksHook:
         return ChecksHook(self.deployment, self.inventory, self.ssh_conn_id, self.cloud_conn_id)
 
+    def probe_name(self, step: str) -> str:
+        """What a scheduler probe of this run is called, at every try of the same step."""
+        whose = f"{self.dag_id_of_run} {self.run_id} {step}"
+        return f"openstack-maintenance-probe-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
     def running_among(self, marks: Iterable[Mark | None]) -> frozenset[str]:
         """The runs, other than this one, that still hold a compute host."""
         return running_among(self._context, marks, self.mark)
@@ -128,9 +133,3 @@ class ControllerOperator(ControllersOperator):
             "address": self.controller["address"],
             "nova_compute": asdict(self.deployment.nova_compute),
         }
-
-    @property
-    def probe_name(self) -> str:
-        """What the scheduler probe of this run and controller is called, at every try."""
-        whose = f"{self.dag_id_of_run} {self.run_id} {self.host}"
-        return f"openstack-maintenance-probe-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"

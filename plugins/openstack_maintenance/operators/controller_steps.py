@@ -272,7 +272,7 @@ class CheckServingOperator(ControllerOperator):
 
     def perform(self) -> None:
         """Get a token; leave the rest to the triggerer, which tries until it serves."""
-        wait(self, ServingTrigger, "checks_timeout", probe=self.probe_name)
+        wait(self, ServingTrigger, "checks_timeout", probe=self.probe_name(self.host))
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """Whoever resumes has a connection of its own: its token is new."""

@@ -16,6 +16,7 @@ import pytest
 from airflow_local.home import PROJECT
 from harness import Stage
 from harness.host_rights import LIBRARY, RULES, HostRights, new_key, rules_of, write_rights
+from harness.maintainer import Maintainer
 from openstack_lab import Lab
 from openstack_maintenance.adapters.controller import (
     missing_rights,
@@ -304,33 +305,14 @@ def _state(controller: Controller, name: str) -> UnitState:
     return next(each.state for each in controller.services if each.name == name)
 
 
-@pytest.fixture
-def least(stage: Stage, tmp_path: Path) -> Iterator[dict[str, HostRights]]:
-    """The lab's login has the installed rights alone, on c01, c02 and c03; the run's key is
-    one that the forced command restricts."""
-    write_rights(tmp_path / "rights", "lab", "maintenance")
-    key = stage.credentials / stage.lab.key.name
-    new_key(key)
-    hosts = {name: HostRights(stage.lab, name, "maintenance") for name in ("c01", "c02", "c03")}
-    try:
-        for rights in hosts.values():
-            rights.install(tmp_path / "rights", "compute", "--scripts", key=key)
-            rights.keep_keys_over_boots()
-        yield hosts
-    finally:
-        for name, rights in hosts.items():
-            stage.lab.run("fault", name, "clear")
-            rights.give_back_keys()
-            rights.remove()
-
-
 def test_a_host_is_maintained_with_the_least_rights_and_not_begun_with_less(
-    stage: Stage, least: dict[str, HostRights]
+    stage: Stage, user: Maintainer, least: dict[str, HostRights]
 ) -> None:
+    """With the least rights in OpenStack, too: role and application credential."""
     stage.place("c01", "ACTIVE", "SHUTOFF")
     least["c02"].root(f"sed -i '/systemctl reboot/d' {RULES}-compute")
     least["c03"].root(f"sed -i 's/^[0-9a-f]* facts$/{'0' * 64} facts/' {ALLOWED}")
-    for host in least:
+    for host in least.keys() - {"ctl01"}:
         stage.lab.fault(host, "sudo-refused")  # all that is left to sudo is what was installed
     before = stage.picture()
 
@@ -351,6 +333,10 @@ def test_a_host_is_maintained_with_the_least_rights_and_not_begun_with_less(
     record = stage.finish(run)
 
     stage.assert_given_back("c01", before.boots["c01"])
+    assert {move["method"] for move in record["moves"]} == {"live", "cold"}
+    for name in before.instances:
+        actions = stage.cloud.connection.compute.server_actions(stage.instance(name).id)
+        assert {a.user_id for a in actions if "migrat" in a.action} == {user.user_id}
     assert record["evidence"]["script"]["exit_code"] == 0
     assert any(line.startswith("kernel: ") for line in record["evidence"]["script"]["output"])
     assert {name for name, (host, _) in stage.picture().instances.items() if host != "c01"} == set(

@@ -23,13 +23,13 @@ PYTHON = "/opt/openstack/bin/python"
 
 
 class Maintainer:
-    """Made by `maintainer`; ``user_id`` is whom Nova notes."""
+    """Made by `maintainer`; ``user_id`` is whom Nova notes, and ``name`` is called."""
 
     def __init__(self, lab: Lab, cloud: Cloud) -> None:
         self.lab = lab
         self.identity: Any = cloud.connection.identity
         self.auth_url = cloud.connection.auth["auth_url"]
-        self.user_id = ""
+        self.user_id = self.name = ""
         self.auth: dict[str, str] = {}
         self.images = cloud.connection.image.images
         self._made: list[Any] = []
@@ -37,7 +37,8 @@ class Maintainer:
 
     def create(self) -> None:
         """The commands of docs/least_privilege.md, by API."""
-        name, password = f"{ROLE}-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+        self.name = name = f"{ROLE}-{secrets.token_hex(4)}"
+        password = secrets.token_urlsafe(16)
         role = self.identity.find_role(ROLE)
         if role is None:
             self._made.append(role := self.identity.create_role(name=ROLE))
