@@ -871,6 +871,53 @@ async def test_who_comes_is_looked_at_before_the_next_beat_only_where_it_may_sta
     assert nova.posted == (["first", "second"] if asks else ["first"])
 
 
+async def test_nothing_is_asked_about_who_waits_for_its_turn(watch_of: Watches) -> None:
+    nova = FakeNova(takes=20)
+    nova.add("i1", "i2", "i3")
+    watch = watch_of(nova)
+    enter(watch, nova, "i1")
+    await until(lambda: nova.posted == ["i1"])
+    asked = {call: nova.calls[call] for call in ("instances_on", "anti_affinity_groups")}
+    assert asked == {"instances_on": 1, "anti_affinity_groups": 1}
+
+    (_, waits) = enter(watch, nova, "i2", "i3")
+    await until(lambda: nova.seconds > 15)
+
+    assert nova.posted == ["i1"]
+    assert {call: nova.calls[call] for call in asked} == asked
+    assert said(waits) == ["waits for its turn: 1 of 1 migrations off c01 in flight"]
+
+
+async def test_a_guest_that_has_to_be_stopped_runs_until_its_turn_comes(watch_of: Watches) -> None:
+    nova = FakeNova(takes=5)
+    nova.add("i1", "i2", "i3", "i4")
+    off: dict[int, set[str]] = {}
+
+    def look(second: int) -> None:
+        there = (each for each in nova.instances.values() if each.host == SOURCE)
+        off[second] = {each.id for each in there if each.vm_state == "stopped"}
+
+    nova.on_second = look
+    ended = await outcomes(enter(watch_of(nova), nova, method="stop", may_stop=True))
+    assert [(each["host"], each["status"]) for each in ended] == [(DESTINATION, "ACTIVE")] * 4
+    assert max(map(len, off.values())) == 1, off
+    assert nova.calls["stop_guest"] == nova.calls["cold_migrate"] == 4
+
+
+async def test_guests_that_are_off_already_go_first_and_wait_for_no_other(
+    watch_of: Watches,
+) -> None:
+    nova = FakeNova()
+    nova.add("i1", "i2", "i3")
+    requests = [request(nova, name, method="stop", may_stop=True) for name in nova.instances]
+    for name in ("i2", "i3"):  # by a triggerer that died then
+        nova.stop_guest(name)
+    watch = watch_of(nova)
+    ended = await outcomes([watch.enter(each) for each in requests])
+    assert [each["status"] for each in ended] == ["ACTIVE"] * 3
+    assert nova.posted == ["i2", "i3", "i1"]
+
+
 async def until(reached: Callable[[], bool]) -> None:
     for _ in range(1000):
         if reached():

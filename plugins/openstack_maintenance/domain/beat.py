@@ -38,7 +38,8 @@ def next_beat(pace: Pace, now: datetime) -> float:
         return _before_it_runs(pace)
     elapsed = (now - min(pace.running_since)).total_seconds()
     if not pace.took:
-        return min(1.0 + 0.15 * max(elapsed, 0.0), _LONGEST)
+        growth = 0.5 if pace.queued else 0.15  # where Nova refills, being late costs nothing
+        return min(1.0 + growth * max(elapsed, 0.0), _LONGEST)
     typical = _typical(pace)
     remaining = typical - elapsed
     if pace.queued:

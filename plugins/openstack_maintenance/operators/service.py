@@ -11,6 +11,7 @@ from openstack_maintenance.domain.host_rules import (
     owner_blocker,
     rebooted_blocker,
 )
+from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.night_turn import turn_of
 from openstack_maintenance.operators.runs import running_among
@@ -80,7 +81,8 @@ class EnableServiceOperator(MaintenanceOperator):
             self._must_be_ours()
             self.log.info("host %s: enabled already", host)
         else:
-            service = self.check_ownership()
+            if lost := ownership_lost(service, self.mark):
+                raise lost
             self._context["task_state_store"].set("enabling", True)
             nova.enable(service)
         service = nova.get_service(host)

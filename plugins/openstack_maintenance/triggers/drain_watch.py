@@ -24,7 +24,7 @@ from openstack_maintenance.domain.group_peace import (
 )
 from openstack_maintenance.domain.move_step import Decision, Memory, Order, Step, next_step
 from openstack_maintenance.domain.slots import busy_because
-from openstack_maintenance.triggers.migration_ledger import MigrationLedger
+from openstack_maintenance.triggers.migration_ledger import MigrationLedger, stand_in
 from openstack_maintenance.triggers.move import Move, MoveRequest
 from openstack_maintenance.triggers.source_health import SourceHealth
 
@@ -75,6 +75,7 @@ class DrainWatch:
         self._silent_since = None
         self._groups: dict[str, str] = {}
         self._groups_at: datetime | None = None
+        self._flying: Sequence[Migration] | None = None
         try:
             self._nova = await self._open_nova()
             self._ledger = MigrationLedger(self._nova)
@@ -114,21 +115,24 @@ class DrainWatch:
             except TimeoutError:
                 return  # the ordinary case: nobody came
             self._wake.clear()
-            if self._has_room():
+            if any(self._busy(each, is_live=_goes_live(each)) is None for each in self._waiting()):
                 await asyncio.sleep(_ARRIVAL_SECONDS)
                 return
 
-    def _has_room(self) -> bool:
-        """Whether anybody who waits here could start, by what Nova listed last."""
-        waiting = self._waiting()
-        flying = self._ledger.in_flight(waiting)
-        return any(
-            busy_because(
-                flying, each.order.source, each.order.method == "live", each.request.limits
-            )
-            is None
-            for each in waiting
-        )
+    def _busy(self, move: Move, *, is_live: bool) -> str | None:
+        """Why a move could not start, by what Nova listed last and what was asked for since."""
+        if self._flying is None:
+            self._flying = self._ledger.in_flight(self._waiting())
+        flying = self._flying
+        if not move.is_off:  # whose guest was stopped for its move goes before all others
+            flying = [*flying, *(stand_in(each) for each in self._waiting() if each.is_off)]
+        return busy_because(flying, move.order.source, is_live, move.request.limits)
+
+    def _held_up(self, move: Move) -> str | None:
+        """Why a move that has not begun cannot begin now; its instance need not be read then."""
+        if move.memory.posted_at or self._ledger.of(move.order.instance_id):
+            return None
+        return self._busy(move, is_live=_goes_live(move))
 
     def _unanswered(self, error: CloudError) -> None:
         """A cloud that does not answer is waited for, with patience."""
@@ -141,17 +145,22 @@ class DrainWatch:
                 move.say(f"Nova does not answer, trying on: {error}")
 
     async def _refresh_groups(self) -> None:
-        """Read the server groups when somebody has come: members are only added when created."""
-        newest = max((move.entered_at for move in self._waiting()), default=None)
+        """Read the server groups when a turn comes: members are only added when created."""
+        turns = (each.entered_at for each in self._waiting() if self._held_up(each) is None)
+        newest = max(turns, default=None)
         if newest is not None and (self._groups_at is None or self._groups_at < newest):
             asked_at = datetime.now(UTC)
             self._groups = await asyncio.to_thread(self._nova.anti_affinity_groups)
             self._groups_at = asked_at
 
+    def _knows_groups_of(self, move: Move) -> bool:
+        return self._groups_at is not None and self._groups_at >= move.entered_at
+
     async def _refresh_ledger(self) -> None:
         for migration in await self._ledger.refresh():
             if migration.instance_id in self._moves:
                 self._moves[migration.instance_id].stale = True
+        self._flying = None
 
     async def _beat(self) -> None:
         for move in self._waiting():
@@ -165,6 +174,9 @@ class DrainWatch:
                 move.failing_since = None
 
     async def _advance(self, move: Move) -> None:
+        if busy := self._held_up(move):
+            self._wait(move, f"waits for its turn: {busy}")
+            return
         await self._refresh(move)
         if move.done.done():
             return  # its task was killed while Nova was asked
@@ -177,6 +189,8 @@ class DrainWatch:
             move.finish(decision.why, decision.migration)
         elif decision.step is Step.FAIL:
             move.fail(await self._failure(move, decision))
+        elif decision.step is Step.STOP and (busy := self._busy(move, is_live=False)):
+            self._wait(move, f"waits for its turn: {busy}")  # and its guest runs on meanwhile
         elif decision.step in (Step.START_LIVE, Step.START_COLD):
             await self._start(move, is_live=decision.step is Step.START_LIVE)
         else:
@@ -238,10 +252,9 @@ class DrainWatch:
             raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
         if lost := self._health.lost(move):
             raise lost
-        busy = busy_because(
-            self._ledger.in_flight(self._waiting()), order.source, is_live, request.limits
-        )
-        busy = busy or restless_because(
+        if not self._knows_groups_of(move):
+            return  # a place that became free in this very beat: the next one reads them
+        busy = self._busy(move, is_live=is_live) or restless_because(
             order.instance_id, self._groups, self._ledger.rows(), self._nova.now()
         )
         if busy is not None:
@@ -249,6 +262,7 @@ class DrainWatch:
             return
         known = self._ledger.of(order.instance_id)
         move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
+        self._flying = None
         move.waiting_since = datetime.now(UTC)
         move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration")
         to = self._destination(move)
@@ -296,6 +310,7 @@ class DrainWatch:
         if decision.step is Step.CONFIRM:
             await asyncio.to_thread(self._nova.confirm, instance_id)
         elif decision.step is Step.STOP:
+            move.is_stopping = True
             await asyncio.to_thread(self._nova.stop_guest, instance_id)
         elif decision.step is Step.START_GUEST:
             await asyncio.to_thread(self._nova.start_guest, instance_id)
@@ -344,9 +359,16 @@ class DrainWatch:
         return MigrationFailed(move.subject, found, decision.remedy)
 
     def _waiting(self) -> Sequence[Move]:
-        """Moves in the order of their turns: largest RAM first."""
+        """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
         waiting = (each for each in self._moves.values() if not each.done.done())
-        return sorted(waiting, key=lambda each: (-each.order.ram_mib, each.order.instance_id))
+        return sorted(
+            waiting,
+            key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
+        )
+
+
+def _goes_live(move: Move) -> bool:
+    return move.order.method == "live"
 
 
 def is_worth_a_look(error: CloudError) -> bool:

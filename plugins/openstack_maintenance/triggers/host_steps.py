@@ -108,6 +108,8 @@ class NovaComputeUpTrigger(HostWaitTrigger):
     enable or disable. ``known``: may_start (start a unit that does not start by itself).
     """
 
+    every_seconds = 5.0  # Nova writes a heartbeat every 10 s (report_interval)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._beats: list[datetime] = []

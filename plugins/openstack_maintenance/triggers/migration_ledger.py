@@ -56,7 +56,7 @@ class MigrationLedger:
     def in_flight(self, moves: Collection[Move]) -> Sequence[Migration]:
         """What Nova lists as moving, and what ``moves`` asked for but Nova does not list yet."""
         listed = [each for each in self._rows.values() if each.is_moving]
-        return listed + [_stand_in(move) for move in moves if self._is_unseen(move)]
+        return listed + [stand_in(move) for move in moves if self._is_unseen(move)]
 
     def pace(self, moves: Collection[Move]) -> Pace:
         """How soon something of these moves may end."""
@@ -97,10 +97,9 @@ class MigrationLedger:
                 self._took.append(max(row.updated_at - since, timedelta(0)))
 
 
-def _stand_in(move: Move) -> Migration:
-    """For the record that Nova is about to write."""
-    if move.memory.posted_at is None:
-        raise ValueError(f"{move.subject} was not asked to move")
+def stand_in(move: Move) -> Migration:
+    """For the record that Nova is about to write, or will be asked for next."""
+    at = move.memory.posted_at or move.entered_at
     return Migration(
         id=0,
         uuid="",
@@ -109,6 +108,6 @@ def _stand_in(move: Move) -> Migration:
         status="accepted",
         source=move.order.source,
         destination=None,
-        created_at=move.memory.posted_at,
-        updated_at=move.memory.posted_at,
+        created_at=at,
+        updated_at=at,
     )

@@ -47,6 +47,7 @@ class Move:
     memory: Memory = field(default_factory=Memory)
     entered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     is_suggestion_refused: bool = False
+    is_stopping: bool = False
     waiting_since: datetime = field(default_factory=lambda: datetime.now(UTC))
     failing_since: datetime | None = None
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
@@ -62,6 +63,14 @@ class Move:
         """The instance, for messages."""
         return f"instance {self.order.name} ({self.order.instance_id})"
 
+    @property
+    def is_off(self) -> bool:
+        """Whether its guest is off on the source for this move: its tenant waits for it."""
+        if not self.order.was_running or self.order.method == "cold":
+            return False
+        there = self.instance if self.instance and self.instance.host == self.order.source else None
+        return self.is_stopping or (there is not None and there.vm_state == "stopped")
+
     def say(self, line: str) -> None:
         """Tell the person who reads the task's log; each thing once."""
         if line != self._last_line:
@@ -76,6 +85,7 @@ class Move:
     def knows(self, instance: Instance | None, read_at: datetime) -> None:
         """Take note of what Nova showed."""
         self.instance, self.read_at, self.stale = instance, read_at, False
+        self.is_stopping = instance is not None and instance.task_state == "powering-off"
 
     def fail(self, error: Exception) -> None:
         """End with an error; the first ending counts."""
