@@ -30,6 +30,7 @@ def pace(
         pytest.param(pace(0), 1.0, id="the first one ever has just begun"),
         pytest.param(pace(20), 4.0, id="the first one ever takes its time"),
         pytest.param(pace(3600), 10.0, id="the first one ever takes an hour"),
+        pytest.param(pace(4, queued=1), 3.8, id="the first one ever, and Nova refills by itself"),
         pytest.param(pace(2, took=(10,)), 7.7, id="shortly before the typical end"),
         pytest.param(pace(9.5, took=(10,)), 0.7, id="about to end"),
         pytest.param(pace(12, took=(10,)), 0.7, id="a little late"),

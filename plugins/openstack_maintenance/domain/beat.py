@@ -14,6 +14,10 @@ _IDLE = 2.0
 # one look a migration is enough; and the longest that this may take.
 _UNHURRIED = 0.3
 _LONGEST_UNHURRIED = 15.0
+# How much later each look is than the last one while no migration has ended yet, as a share of the
+# time that the first one has taken. Where Nova refills, less than as long again may be missed.
+_UNKNOWN = 0.15
+_UNKNOWN_UNHURRIED = 0.7
 # One that is late is not asked after all the time: nothing waits for it but Nova's own queue.
 _LATE = 0.15
 
@@ -38,7 +42,7 @@ def next_beat(pace: Pace, now: datetime) -> float:
         return _before_it_runs(pace)
     elapsed = (now - min(pace.running_since)).total_seconds()
     if not pace.took:
-        growth = 0.5 if pace.queued else 0.15  # where Nova refills, being late costs nothing
+        growth = _UNKNOWN_UNHURRIED if pace.queued else _UNKNOWN
         return min(1.0 + growth * max(elapsed, 0.0), _LONGEST)
     typical = _typical(pace)
     remaining = typical - elapsed

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.pace import durations_of
 from openstack_maintenance.domain.record import build_record
-from openstack_maintenance.operators.base import (
-    plain,
-    utc_now,
-)
+from openstack_maintenance.operators.base import plain, utc_now
 from openstack_maintenance.operators.last_maintenance import write_last_maintenance
 from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
 from openstack_maintenance.operators.run_record import write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
-
-if TYPE_CHECKING:
-    pass
 
 
 class ReportOperator(ReportingOperator):

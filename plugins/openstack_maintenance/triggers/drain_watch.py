@@ -17,20 +17,15 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.beat import next_beat
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
-from openstack_maintenance.domain.group_peace import (
-    ASKS_AGAIN_AFTER,
-    mistaken_refusals,
-    restless_because,
-)
-from openstack_maintenance.domain.move_step import Decision, Memory, Order, Step, next_step
-from openstack_maintenance.domain.slots import busy_because
-from openstack_maintenance.triggers.migration_ledger import MigrationLedger, stand_in
+from openstack_maintenance.domain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
+from openstack_maintenance.domain.move_step import Decision, Memory, Step, next_step
+from openstack_maintenance.triggers.migration_ledger import MigrationLedger
 from openstack_maintenance.triggers.move import Move, MoveRequest
 from openstack_maintenance.triggers.source_health import SourceHealth
+from openstack_maintenance.triggers.turns import Turns
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import Migration
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +68,10 @@ class DrainWatch:
 
     async def _run(self) -> None:
         self._silent_since = None
-        self._groups: dict[str, str] = {}
-        self._groups_at: datetime | None = None
-        self._flying: Sequence[Migration] | None = None
         try:
             self._nova = await self._open_nova()
             self._ledger = MigrationLedger(self._nova)
+            self._turns = Turns(self._nova, self._ledger, self._waiting)
             self._health = SourceHealth(self._nova)
             await self._watch()
         except Exception as error:  # a defect must end the moves, not leave them waiting
@@ -96,7 +89,7 @@ class DrainWatch:
                     is_clock_known = True
                 await self._refresh_ledger()
                 await self._health.look(self._waiting())
-                await self._refresh_groups()
+                await self._turns.read_groups()
             except CloudError as error:
                 self._unanswered(error)
             else:
@@ -115,24 +108,9 @@ class DrainWatch:
             except TimeoutError:
                 return  # the ordinary case: nobody came
             self._wake.clear()
-            if any(self._busy(each, is_live=_goes_live(each)) is None for each in self._waiting()):
+            if self._turns.has_come():
                 await asyncio.sleep(_ARRIVAL_SECONDS)
                 return
-
-    def _busy(self, move: Move, *, is_live: bool) -> str | None:
-        """Why a move could not start, by what Nova listed last and what was asked for since."""
-        if self._flying is None:
-            self._flying = self._ledger.in_flight(self._waiting())
-        flying = self._flying
-        if not move.is_off:  # whose guest was stopped for its move goes before all others
-            flying = [*flying, *(stand_in(each) for each in self._waiting() if each.is_off)]
-        return busy_because(flying, move.order.source, is_live, move.request.limits)
-
-    def _held_up(self, move: Move) -> str | None:
-        """Why a move that has not begun cannot begin now; its instance need not be read then."""
-        if move.memory.posted_at or self._ledger.of(move.order.instance_id):
-            return None
-        return self._busy(move, is_live=_goes_live(move))
 
     def _unanswered(self, error: CloudError) -> None:
         """A cloud that does not answer is waited for, with patience."""
@@ -144,23 +122,11 @@ class DrainWatch:
             else:
                 move.say(f"Nova does not answer, trying on: {error}")
 
-    async def _refresh_groups(self) -> None:
-        """Read the server groups when a turn comes: members are only added when created."""
-        turns = (each.entered_at for each in self._waiting() if self._held_up(each) is None)
-        newest = max(turns, default=None)
-        if newest is not None and (self._groups_at is None or self._groups_at < newest):
-            asked_at = datetime.now(UTC)
-            self._groups = await asyncio.to_thread(self._nova.anti_affinity_groups)
-            self._groups_at = asked_at
-
-    def _knows_groups_of(self, move: Move) -> bool:
-        return self._groups_at is not None and self._groups_at >= move.entered_at
-
     async def _refresh_ledger(self) -> None:
         for migration in await self._ledger.refresh():
             if migration.instance_id in self._moves:
                 self._moves[migration.instance_id].stale = True
-        self._flying = None
+        self._turns.look_again()
 
     async def _beat(self) -> None:
         for move in self._waiting():
@@ -174,7 +140,7 @@ class DrainWatch:
                 move.failing_since = None
 
     async def _advance(self, move: Move) -> None:
-        if busy := self._held_up(move):
+        if busy := self._turns.held_up(move):
             self._wait(move, f"waits for its turn: {busy}")
             return
         await self._refresh(move)
@@ -189,7 +155,7 @@ class DrainWatch:
             move.finish(decision.why, decision.migration)
         elif decision.step is Step.FAIL:
             move.fail(await self._failure(move, decision))
-        elif decision.step is Step.STOP and (busy := self._busy(move, is_live=False)):
+        elif decision.step is Step.STOP and (busy := self._turns.busy(move, is_live=False)):
             self._wait(move, f"waits for its turn: {busy}")  # and its guest runs on meanwhile
         elif decision.step in (Step.START_LIVE, Step.START_COLD):
             await self._start(move, is_live=decision.step is Step.START_LIVE)
@@ -203,7 +169,8 @@ class DrainWatch:
         migrations = self._ledger.of(order.instance_id)
         now = self._nova.now()
         last = migrations[-1] if migrations else None
-        mistaken = self._mistaken(order, migrations)
+        is_member = self._turns.is_member(move)
+        mistaken = mistaken_refusals(migrations, order.since) if is_member else ()
         if mistaken:
             migrations = [each for each in migrations if each not in mistaken]
             if last is not None and last == mistaken[-1] and last.id > move.memory.posted_after:
@@ -213,10 +180,6 @@ class DrainWatch:
         if last and last.is_moving and last.status != "queued" and not move.memory.running_since:
             move.memory = replace(move.memory, running_since=now)
         return next_step(order, move.instance, migrations, move.memory, now)
-
-    def _mistaken(self, order: Order, migrations: Sequence[Migration]) -> Sequence[Migration]:
-        is_member = order.instance_id in self._groups
-        return mistaken_refusals(migrations, order.since) if is_member else ()
 
     async def _refresh(self, move: Move) -> None:
         """Read the instance again where the last reading may no longer hold."""
@@ -232,11 +195,13 @@ class DrainWatch:
         if move.stale:
             instance = await asyncio.to_thread(self._nova.find_instance, move.order.instance_id)
             move.knows(instance, datetime.now(UTC))
+            self._turns.look_again()
 
     async def _read_source(self, host: str) -> None:
         """Read all instances of a host at once, for every move that waits there."""
         now = datetime.now(UTC)
         found = {each.id: each for each in await asyncio.to_thread(self._nova.instances_on, host)}
+        self._turns.look_again()
         for move in self._waiting():
             if move.order.source != host:
                 continue
@@ -252,17 +217,13 @@ class DrainWatch:
             raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
         if lost := self._health.lost(move):
             raise lost
-        if not self._knows_groups_of(move):
-            return  # a place that became free in this very beat: the next one reads them
-        busy = self._busy(move, is_live=is_live) or restless_because(
-            order.instance_id, self._groups, self._ledger.rows(), self._nova.now()
-        )
+        busy = self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
         if busy is not None:
             self._wait(move, f"waits for its turn: {busy}")
             return
         known = self._ledger.of(order.instance_id)
         move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
-        self._flying = None
+        self._turns.look_again()
         move.waiting_since = datetime.now(UTC)
         move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration")
         to = self._destination(move)
@@ -311,6 +272,7 @@ class DrainWatch:
             await asyncio.to_thread(self._nova.confirm, instance_id)
         elif decision.step is Step.STOP:
             move.is_stopping = True
+            self._turns.look_again()
             await asyncio.to_thread(self._nova.stop_guest, instance_id)
         elif decision.step is Step.START_GUEST:
             await asyncio.to_thread(self._nova.start_guest, instance_id)
@@ -365,10 +327,6 @@ class DrainWatch:
             waiting,
             key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
         )
-
-
-def _goes_live(move: Move) -> bool:
-    return move.order.method == "live"
 
 
 def is_worth_a_look(error: CloudError) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.cloud import ComputeService
 
 # One request each time, whatever waits; a broker's restart must not look like a death.
-_EVERY = timedelta(seconds=40)
+_EVERY = timedelta(seconds=60)
 
 
 class SourceHealth:
