@@ -666,6 +666,21 @@ async def test_a_missing_key_file_is_named(fake: FakeHost) -> None:
     assert "/nonexistent/id" in await refused(fake.options(client_keys="/nonexistent/id"))
 
 
+async def test_a_key_file_that_cannot_be_read_is_no_trouble_of_the_network(
+    fake: FakeHost, tmp_path: Path
+) -> None:
+    text = await refused(fake.options(client_keys=str(tmp_path)))
+    assert f"{tmp_path} cannot be read by " in text
+    assert "mend key_file or known_hosts in the SSH connection" in text
+
+
+async def test_a_connection_without_any_key_says_so(fake: FakeHost) -> None:
+    options = fake.options()
+    del options["client_keys"]
+    text = await refused(options)
+    assert "neither key_file, private_key nor password is given" in text
+
+
 async def test_a_closed_port_and_a_silent_one_may_be_tried_again(fake: FakeHost) -> None:
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -881,8 +881,18 @@ def test_wrong_credentials_are_named_as_such(start: Clouds) -> None:
         nova_of(cloud).services()
     assert str(raised.value) == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
-        "Mend login and password of connection openstack_default."
+        "Mend login, password and project, or the application credential, of connection "
+        "openstack_default, and see whether its auth URL is Keystone's."
     )
+
+
+def test_an_application_credential_that_there_is_not_reads_the_same(start: Clouds) -> None:
+    answer = {"error": {"code": 404, "message": "Could not find Application Credential: x."}}
+    cloud = start(answers={"POST /identity": (404, answer)})
+    with pytest.raises(Refused) as raised:
+        nova_of(cloud).services()
+    assert "rejected the credentials: Could not find Application Credential" in raised.value.found
+    assert "or the application credential, of connection" in raised.value.remedy
 
 
 def test_a_token_that_nova_rejects_reads_like_wrong_credentials(start: Clouds) -> None:
@@ -904,7 +914,8 @@ def test_a_cloud_where_nobody_listens_is_named_with_its_auth_url() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(CloudError) as raised:
         nova_of(Cloud("newest", url=url)).services()
-    assert "no usable answer" in raised.value.found
+    assert raised.value.found.startswith(f"no usable answer: {url}/identity/v3 cannot be reached: ")
+    assert raised.value.found.endswith("Connection refused")
     assert "auth URL of connection openstack_default" in raised.value.remedy
     assert not isinstance(raised.value, Refused)
 

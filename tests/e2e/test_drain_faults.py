@@ -51,7 +51,7 @@ def a_migration_that_fails_and_one_that_is_refused(stage: Stage, host: str, to: 
     assert problem.startswith("instance fails-active-01 (")
     assert "(2 tries)" in problem
     assert "(2 tasks failed)" in problem
-    assert problem.endswith("Remove the cause, then clear this task with Downstream.")
+    assert problem.endswith("tells more), then clear this task with Downstream.")
     found = {error["subject"].split()[1]: error["found"] for error in stage.record(run)["errors"]}
     assert found.keys() == {"fails-active-01", "refused-active-01"}
     assert f"the lab's fault migration-refuse is set on {host}" in found["refused-active-01"]

@@ -707,7 +707,7 @@ async def test_each_thing_is_said_once(watch_of: Watches) -> None:
     await outcomes(moves)
     lines = said(moves[1])
     assert lines[0] == "waits for its turn: 1 of 1 migrations off c01 in flight"
-    assert "asks Nova for a live migration" in lines
+    assert "asks Nova for a live migration: on the source" in lines
     assert len(lines) == len(set(lines))
 
 

@@ -258,9 +258,12 @@ def test_the_rules_refuse_to_judge_a_host_they_do_not_know() -> None:
     ("host", "said"),
     [
         ("c01", None),
+        (
+            "c01.example.com",
+            "host c01.example.com: Nova knows no compute host of that name (did you mean c01?)",
+        ),
         ("c1", "host c1: Nova knows no compute host of that name (did you mean c0"),
         ("C01", "host C01: Nova knows no compute host of that name"),
-        ("c01.example.com", "host c01.example.com: Nova knows no compute host of that name"),
         ("ctl01", "host ctl01: is a controller: it runs nova-conductor, nova-scheduler"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,21 @@ from openstack import exceptions as sdk_errors
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.rights import denied_rule, right_remedy
 
+_OF_IT = "of connection openstack_default"
+_CREDENTIALS = (
+    f"Mend login, password and project, or the application credential, {_OF_IT}, and see whether "
+    "its auth URL is Keystone's."
+)
+_AUTH_URL = f"Give Keystone's own URL, which ends in /v3, as host {_OF_IT}."
+_CATALOG = f"Mend region_name, interface and project {_OF_IT} (openstack catalog list shows them)."
+_CLOUDS_YAML = (
+    f"Name an entry of clouds.yaml in the extra 'cloud' {_OF_IT} "
+    "(OS_CLIENT_CONFIG_FILE tells where that file is)."
+)
+_TLS = (
+    f"See whether that URL begins with https rightly, or name the CA in the extra cacert {_OF_IT}."
+)
+_CHECK_URL = f"Check the auth URL {_OF_IT} and whether its API works."
 _QUOTA = "Raise that quota of the project of connection openstack_default, then run again."
 
 
@@ -81,22 +97,35 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> Cl
 
 
 def _client_error(cloud: str, error: Exception) -> CloudError:
-    text = " ".join(str(error).split())[:300]
+    subject, text = f"cloud {cloud}", " ".join(str(error).split())[:300]
     if isinstance(error, keystone_errors.Unauthorized) or getattr(error, "status_code", 0) == 401:
-        return Refused(
-            f"cloud {cloud}",
-            "Keystone rejected the credentials (401)",
-            "Mend login and password of connection openstack_default.",
-        )
-    if isinstance(error, sdk_errors.ConfigException):
-        return Refused(
-            f"cloud {cloud}",
-            f"its connection cannot be used: {text}",
-            "Name an entry of clouds.yaml in the extra 'cloud' of connection openstack_default "
-            "(OS_CLIENT_CONFIG_FILE tells where that file is).",
-        )
-    return CloudError(
-        f"cloud {cloud}",
-        f"no usable answer: {text}",
-        "Check the auth URL of connection openstack_default and whether its API works.",
-    )
+        return Refused(subject, "Keystone rejected the credentials (401)", _CREDENTIALS)
+    match error:
+        case keystone_errors.NotFound() if "Could not find" in text:
+            return Refused(subject, f"Keystone rejected the credentials: {text}", _CREDENTIALS)
+        case keystone_errors.DiscoveryFailure() if text.startswith("Cannot use v2"):
+            return Refused(subject, f"its auth URL is not Keystone's: {text}", _AUTH_URL)
+        case sdk_errors.ServiceDisabledException():
+            reason = text.rpartition("could not be loaded. ")[2]
+            return Refused(subject, f"its connection cannot be used: {reason}", _CATALOG)
+        case sdk_errors.ConfigException():
+            return Refused(subject, f"its connection cannot be used: {text}", _CLOUDS_YAML)
+        case keystone_errors.SSLError():
+            found = f"no usable answer: TLS with {_url_in(text)} fails: {_cause_of(error)}"
+            return CloudError(subject, found, _TLS)
+        case _ if "Unable to establish connection" in text:
+            found = f"no usable answer: {_url_in(text)} cannot be reached: {_cause_of(error)}"
+            return CloudError(subject, found, _CHECK_URL)
+    return CloudError(subject, f"no usable answer: {text}", _CHECK_URL)
+
+
+def _url_in(text: str) -> str:
+    found = re.search(r"https?://[^\s'\"]+", text)
+    return found[0].rstrip(":,.") if found else "its URL"
+
+
+def _cause_of(error: BaseException) -> str:
+    """What was at the bottom of it: of four errors around each other, the first alone says it."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return " ".join(str(error).split())[:300]

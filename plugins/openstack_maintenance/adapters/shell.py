@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import logging
 import shlex
 import socket
@@ -159,8 +160,8 @@ async def _connect(options: dict[str, Any], name: str) -> asyncssh.SSHClientConn
 
 def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
     known = options.get("known_hosts")
-    if isinstance(known, str) and not Path(known).expanduser().is_file():
-        found = f"the known_hosts file {known} does not exist"
+    if isinstance(known, str) and not _is_file(known):
+        found = f"the known_hosts file {known} does not exist, or is in a folder that is closed"
     elif known is None or known in (b"", ""):
         found = "no known_hosts is given, so the host's key cannot be verified"
     else:
@@ -173,13 +174,26 @@ def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
     )
 
 
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_file()
+    except PermissionError:
+        return False
+
+
 def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostError:
     where = f"{options.get('host')}:{options.get('port') or 22}"
     subject = f"host {name} at {where}"
-    user = options.get("username") or "(the local user)"
+    user = options.get("username") or f"{getpass.getuser()} (no login is given)"
     match error:
         case asyncssh.HostKeyNotVerifiable():
             return _host_key_error(options, subject, str(error))
+        case asyncssh.PermissionDenied() if not {"client_keys", "password"} & options.keys():
+            return HostError(
+                subject,
+                f"login as {user} is refused: neither key_file, private_key nor password is given",
+                "Give one of them in the SSH connection's extra.",
+            )
         case asyncssh.PermissionDenied():
             return HostError(
                 subject,
@@ -199,6 +213,15 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
                 subject,
                 f"the SSH key or known_hosts cannot be read: {error}",
                 "Mend key_file, private_key, passphrase or known_hosts in the SSH connection.",
+            )
+        # Of a file; a network's error has no name of a file.
+        case OSError(filename=str(file)):
+            return HostError(
+                subject,
+                f"{file} cannot be read by {getpass.getuser()}, as whom Airflow runs: "
+                f"{error.strerror}",
+                "Give the file to that user (mode 600), or mend key_file or known_hosts in the "
+                "SSH connection.",
             )
         case socket.gaierror():
             return HostError(

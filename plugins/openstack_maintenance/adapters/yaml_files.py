@@ -112,6 +112,10 @@ def _unknown_fields(data: object, shape: Any, place: Place) -> Iterator[Fault]:
             else:
                 yield Fault((*place, key), _unknown_text(str(key), known))
         return
+    if dataclasses.is_dataclass(shape) and data is not None:
+        first = dataclasses.fields(shape)[0].name
+        yield Fault(place, f"write it as fields, such as {{{first}: {data}}} (found {data!r})")
+        return
     inner = [arg for arg in typing.get_args(shape) if arg is not Ellipsis]
     if typing.get_origin(shape) in (typing.Union, types.UnionType):
         for option in inner:
@@ -139,7 +143,11 @@ def _as_fault(detail: Any) -> Fault:
         return Fault(place, "is required and missing")
     if detail["type"] == "string_type" and not isinstance(detail["input"], (dict, list)):
         # YAML reads 13:00 as 780, no as False and 2026-01-01 as a date.
-        return Fault(place, f"write it in quotes (YAML reads it as {detail['input']!r})")
+        unit = ", with its unit if it is a length of time" if detail["input"] is not False else ""
+        return Fault(place, f"write it in quotes{unit} (YAML reads it as {detail['input']!r})")
+    if detail["type"].startswith("int_"):
+        text = "write a whole number"
+    text = text.replace("Input should be ", "write ", 1)
     found = "" if isinstance(detail["input"], (dict, list)) else f" (found {detail['input']!r})"
     return Fault(place, f"{text[:1].lower()}{text[1:]}{found}")
 

@@ -184,7 +184,7 @@ def _start(order: Order, instance: Instance, ours: Sequence[Migration]) -> Decis
     cold_failed = len(tried) - live_failed
     if instance.vm_state in {"active", "paused"} and order.method != "stop":
         if live_failed <= order.retries:
-            return Decision(Step.START_LIVE, "on the source")
+            return Decision(Step.START_LIVE, _once_more(tried))
         if order.may_stop and instance.vm_state == "active" and cold_failed <= order.retries:
             return Decision(Step.STOP, "cannot move live")
         return _gave_up(order, tried)
@@ -193,7 +193,7 @@ def _start(order: Order, instance: Instance, ours: Sequence[Migration]) -> Decis
             return Decision(Step.START_GUEST, "cannot move cold; was running before")
         return _gave_up(order, tried)
     if instance.vm_state == "stopped":
-        return Decision(Step.START_COLD, "on the source")
+        return Decision(Step.START_COLD, _once_more(tried))
     if order.method == "stop" and instance.vm_state in {"active", "error"}:
         return Decision(Step.STOP, "cannot move live")
     return Decision(
@@ -203,12 +203,18 @@ def _start(order: Order, instance: Instance, ours: Sequence[Migration]) -> Decis
     )
 
 
+def _once_more(tried: Sequence[Migration]) -> str:
+    return f"the last one ended as {tried[-1].status}" if tried else "on the source"
+
+
 def _gave_up(order: Order, tried: Sequence[Migration]) -> Decision:
     last = tried[-1]
     to = f" to {last.destination}" if last.destination else ""
+    logs = " and ".join(each for each in (order.source, last.destination) if each)
     return Decision(
         Step.FAIL,
         f"its migration{to} ended as {last.status} ({len(tried)} tries)",
-        "Remove the cause, then clear this task with Downstream.",
+        f"Remove the cause (nova-compute's log on {logs} tells more), then clear this task with "
+        "Downstream.",
         migration=last,
     )

@@ -65,5 +65,8 @@ def not_one_of(param: str, value: object, choices: str) -> Blocker:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name; empty when nothing is close."""
-    close = get_close_matches(name, list(known), n=3, cutoff=0.55)
+    names = list(known)
+    # c01.example.com for c01, and the other way round.
+    close = [each for each in names if each.partition(".")[0] == name.partition(".")[0]]
+    close = close or get_close_matches(name, names, n=3, cutoff=0.55)
     return f" (did you mean {', '.join(close)}?)" if close else ""

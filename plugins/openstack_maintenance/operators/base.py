@@ -45,8 +45,11 @@ class MaintenanceOperator(BaseOperator):
 
     The error's sentence goes into the log, into the XCom ``error`` (for the record) and, by the
     report, into Nova's disabled_reason. What may be a passing fault of the cloud or of SSH is
-    retried as the task's ``retries`` say, everything else ends the task.
+    retried as the task's ``retries`` say, everything else ends the task. ``unchanged``: what a
+    pre-check promises at the end of each of its errors.
     """
+
+    unchanged = ""
 
     def __init__(
         self,
@@ -91,6 +94,9 @@ class MaintenanceOperator(BaseOperator):
         return event.get("result")
 
     def _told(self, error: MaintenanceError) -> BaseException:
+        promised = self.unchanged.casefold().rstrip(".")
+        if promised not in str(error).casefold():
+            error.remedy = f"{error.remedy} {self.unchanged}"
         self.log.error("%s", error)
         said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
         self._context["ti"].xcom_push(key=ERROR_KEY, value=said)

@@ -37,6 +37,8 @@ class CheckControllersOperator(ControllersOperator):
     Raises: Blocked, with all blockers and their remedies; nothing was changed.
     """
 
+    unchanged = _UNCHANGED
+
     def perform(self) -> list[dict[str, str]]:
         """Read, judge, and tell."""
         hosts = [each["host"] for each in self.inventory]
@@ -45,7 +47,7 @@ class CheckControllersOperator(ControllersOperator):
             return []
         closed = closed_blocker(self.policy, self.asked, utc_now())
         checked = self.check_all()
-        blockers = [closed] if closed else []
+        blockers = [closed] if closed and not self.asked.dry_run else []
         blockers += self.nova.missing_rights(CONTROLLER_RIGHTS)
         for host in self.in_order():
             blockers += self._blockers(host, checked)
@@ -56,6 +58,8 @@ class CheckControllersOperator(ControllersOperator):
         # A list: the order is the plan's, and Airflow's database need not keep that of a dict.
         told = [{"host": host, **each} for host, each in plan.items()]
         self._context["ti"].xcom_push(key=PLAN_KEY, value=told)
+        if closed:
+            self.log.info("Now it would end: %s", closed)
         self._tell(plan)
         if self.asked.dry_run:
             return []

@@ -47,6 +47,7 @@ class CheckHostOperator(MaintenanceOperator):
     """
 
     operator_extra_links = (NightLink(),)
+    unchanged = "Nothing was changed."
 
     def __init__(self, *, first_change: str, **kwargs: Any) -> None:
         """``first_change``: the task that is skipped when nothing is to be changed."""
@@ -75,7 +76,8 @@ class CheckHostOperator(MaintenanceOperator):
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
         blockers += self._check_room(facts, plan)
-        blockers += [each for each in [closed_blocker(policy, request, utc_now())] if each]
+        closed = closed_blocker(policy, request, utc_now())
+        blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
         host_facts = self._read_host(address, facts, blockers)
         self._refuse(blockers)
@@ -83,6 +85,8 @@ class CheckHostOperator(MaintenanceOperator):
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
         found = self._found(facts, plan, address, host_facts, version)
         if request.dry_run:
+            if closed:
+                self.log.info("Now it would end: %s", closed)
             self.log.info("Dry run, nothing is changed. It would:\n%s", self._plan_in_words(plan))
             self._end_here(found)
         return found
@@ -218,7 +222,7 @@ class CheckHostOperator(MaintenanceOperator):
             return
         if len(blockers) == 1:
             only = blockers[0]
-            raise Blocked(only.subject, only.reason, f"{only.remedy} Nothing was changed.")
+            raise Blocked(only.subject, only.reason, only.remedy)
         raise Blocked(
             f"host {self.request.host}",
             f"nothing was changed, for {len(blockers)} reasons",

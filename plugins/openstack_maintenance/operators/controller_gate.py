@@ -92,8 +92,8 @@ def unreadable(host: str, checked: Checked) -> Blocker:
     return Blocker(
         f"controller {host}",
         checked.services[host][0].text,
-        "Mend the login, sudo or the controller itself; docs/controller_checks.md says what the "
-        "login needs.",
+        "Mend its address in the policy's controllers, the login, sudo or the controller itself; "
+        "docs/controller_checks.md says what the login needs.",
     )
 
 

@@ -158,7 +158,7 @@ class DrainWatch:
         elif decision.step is Step.STOP and (busy := self._turns.busy(move, is_live=False)):
             self._wait(move, f"waits for its turn: {busy}")  # and its guest runs on meanwhile
         elif decision.step in (Step.START_LIVE, Step.START_COLD):
-            await self._start(move, is_live=decision.step is Step.START_LIVE)
+            await self._start(move, decision)
         else:
             await self._perform(move, decision)
 
@@ -210,8 +210,9 @@ class DrainWatch:
             else:
                 move.stale = True  # only its own record tells where it is
 
-    async def _start(self, move: Move, *, is_live: bool) -> None:
+    async def _start(self, move: Move, decision: Decision) -> None:
         request, order = move.request, move.order
+        is_live = decision.step is Step.START_LIVE
         held = request.may_start(datetime.now(UTC))
         if held is not None:
             raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
@@ -225,7 +226,7 @@ class DrainWatch:
         move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
         self._turns.look_again()
         move.waiting_since = datetime.now(UTC)
-        move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration")
+        move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration: {decision.why}")
         to = self._destination(move)
         if is_live:
             await asyncio.to_thread(
