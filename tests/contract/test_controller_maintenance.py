@@ -514,9 +514,7 @@ def test_a_catalog_that_cannot_be_read_is_named_with_its_line(
 
 
 def test_a_closed_window_and_missing_rights_are_named_together(world: World, policy: Path) -> None:
-    day = datetime.now(UTC).date()
-    days = ", ".join(f'"{day + timedelta(days=each)}"' for each in range(-1, 3))
-    policy.write_text(f"{policy.read_text()}window: {{exclude: [{days}]}}\n")
+    policy.write_text(f"{policy.read_text()}window: {{exclude: [{days()}]}}\n")
     world.missing = ("systemctl reboot",)
     with pytest.raises(StepFailed) as caught:
         check(action="reboot", ignore_window=False, controllers=["ctl02"])
@@ -525,6 +523,22 @@ def test_a_closed_window_and_missing_rights_are_named_together(world: World, pol
     assert "2. controller ctl02: the SSH login may not run with sudo: systemctl reboot" in str(
         caught.value
     )
+
+
+def test_a_dry_run_outside_of_the_window_tells_its_plan(
+    world: World, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy.write_text(f"{policy.read_text()}window_patience: 0s\nwindow: {{exclude: [{days()}]}}\n")
+    found, xcoms = check(action="reboot", ignore_window=False, dry_run=True)
+    assert found == []
+    assert [each["host"] for each in xcoms["plan"]] == ["ctl02", "ctl01"]
+    assert "Now it would end: maintenance window: " in capsys.readouterr().out
+
+
+def days() -> str:
+    """The days around now, as a window excludes them."""
+    day = datetime.now(UTC).date()
+    return ", ".join(f'"{day + timedelta(days=each)}"' for each in range(-1, 3))
 
 
 def test_a_controller_that_does_not_answer_is_named_with_why(world: World) -> None:

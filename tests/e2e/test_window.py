@@ -18,8 +18,13 @@ def test_a_window_that_stays_closed_for_too_long_ends_the_run_at_once(stage: Sta
     before = stage.picture()
     stage.set_policy(window(timedelta(hours=3), "90min"))
 
+    dry = stage.airflow.maintain("c04", ignore_window=False, dry_run=True)
     problem = stage.fail(stage.airflow.maintain("c04", ignore_window=False), "check_host")
 
+    assert dry.wait() == "success"
+    told = dry.log("check_host")
+    assert "Now it would end: maintenance window: " in told
+    assert "1. disable nova-compute on c04: " in told
     assert problem.startswith("maintenance window: ")
     assert "UTC is closed and opens next at " in problem
     assert "later than window_patience (90min) allows" in problem
