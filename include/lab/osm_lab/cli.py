@@ -99,10 +99,15 @@ def main() -> int:
     """Run one command; a failure is one sentence and exit code 1."""
     options = make_parser().parse_args()
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def run(options: argparse.Namespace) -> int:
