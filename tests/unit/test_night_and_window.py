@@ -71,8 +71,10 @@ def test_a_night_within_its_window_looks_at_once() -> None:
 
 
 @pytest.mark.parametrize("param", ["dry_run", "ignore_window"])
-def test_who_changes_nothing_or_ignores_the_window_does_not_wait(param: str) -> None:
-    assert night(timedelta(hours=2), {**BY_HAND, param: True}).perform() == [{"host": "c01"}]
+@pytest.mark.parametrize("hours", [2, 8])
+def test_who_changes_nothing_or_ignores_the_window_does_not_wait(param: str, hours: int) -> None:
+    found = night(timedelta(hours=hours), {**BY_HAND, param: True}).perform()
+    assert found == [{"host": "c01"}]
 
 
 def test_a_window_that_is_far_off_is_a_refusal() -> None:

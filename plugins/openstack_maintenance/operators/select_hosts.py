@@ -46,9 +46,11 @@ class SelectHostsOperator(NightlyOperator, ChangingOperator):
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
         blockers = check_roll_params(self.params_given, self.asked)
         closed = closed_blocker(self.policy, self.asked, utc_now())
-        self.refuse(
-            "nightly roll", [*blockers, *([closed] if closed else [])], "Nothing was changed."
-        )
+        if closed and not self.asked.dry_run:
+            blockers.append(closed)
+        self.refuse("nightly roll", blockers, "Nothing was changed.")
+        if closed:
+            self.log.info("Now it would end: %s", closed)
         return self.change() if self.asked.dry_run else super().perform()
 
     def change(self) -> list[dict[str, Any]]:
