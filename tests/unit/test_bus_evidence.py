@@ -45,7 +45,14 @@ TWO, NONE = BEATS, ()
 
 # Rows: evidence, heartbeats, what any accepts, what log_line accepts, part of any's reason.
 TABLE: list[tuple[Any, ...]] = [
-    ("the line", evidence(CONNECTED), TWO, "log_line", "log_line", "after the reboot"),
+    (
+        "the line",
+        evidence(CONNECTED),
+        TWO,
+        "log_line",
+        "log_line",
+        "since nova-compute was stopped",
+    ),
     ("the line, nothing else", evidence(CONNECTED, sockets=()), NONE, *["log_line"] * 2, "ctl"),
     ("no line", evidence(STARTED), TWO, "socket_and_heartbeat", "", "connection to 10.0.0.8:5672"),
     (
@@ -54,14 +61,14 @@ TABLE: list[tuple[Any, ...]] = [
         TWO,
         "socket_and_heartbeat",
         "",
-        "no AMQP line since the reboot",
+        "no AMQP line since nova-compute was stopped",
     ),
     ("no log", evidence(**UNREAD), TWO, "socket_and_heartbeat", "", "Permission denied"),
     ("bad news since", evidence(CONNECTED, LOST), TWO, "", "", "does not say connected but lost"),
     (
         "bad news of before the reboot",
         evidence(LOST.replace("01:06", "00:06")),
-        *(TWO, "socket_and_heartbeat", "", "no AMQP line since the reboot"),
+        *(TWO, "socket_and_heartbeat", "", "no AMQP line since nova-compute was stopped"),
     ),
     (
         "good news after bad",
@@ -69,7 +76,7 @@ TABLE: list[tuple[Any, ...]] = [
         TWO,
         "log_line",
         "log_line",
-        "after the reboot",
+        "connected to ctl:5672 since nova-compute was stopped",
     ),
     ("no socket", evidence(STARTED, sockets=()), TWO, "", "", "no connection to a broker port"),
     ("sockets cannot be read", evidence(sockets=(), **UNSEEN), TWO, "", "", "ss: command not"),
@@ -110,6 +117,13 @@ def test_after_bad_news_two_more_heartbeats_and_a_socket_are_needed(seen: int, k
         heartbeats_since_last_line=beats,
     )
     assert verdict.kind == kind
+
+
+@pytest.mark.parametrize("lines", [(CONNECTED,), (OLD,), (STARTED,), (CONNECTED, LOST)])
+def test_no_reboot_is_spoken_of_that_may_not_have_been(lines: tuple[str, ...]) -> None:
+    """A run with reboot=false asks for the same evidence."""
+    verdict = judge_bus(evidence(*lines), since=REBOOTED, zone=UTC, wanted="any", heartbeats=BEATS)
+    assert "reboot" not in verdict.reason
 
 
 def test_the_record_gets_the_line_the_log_the_broker_and_the_sockets() -> None:

@@ -45,7 +45,9 @@ def judge_bus(
     heartbeats: Sequence[datetime],
     heartbeats_since_last_line: Sequence[datetime] = (),
 ) -> BusVerdict:
-    """Weigh what the host shows since ``since`` (the reboot's order, on the host's own clock).
+    """Weigh what the host shows since ``since``: nova-compute's stop, on the host's own clock.
+
+    Where the host was rebooted, that stop came before: all that is newer is of the new boot.
 
     ``heartbeats``: times of the Nova service's heartbeat, all seen after the boot;
     ``heartbeats_since_last_line``: those seen while the last AMQP line stayed the last one. A
@@ -54,7 +56,8 @@ def judge_bus(
     """
     log = judge_amqp(evidence.log, since, evidence.clock, zone)
     if log.connected:
-        return _verdict(evidence, log, zone, "log_line", log.reason)
+        told = f"connected to {log.broker} since nova-compute was stopped"
+        return _verdict(evidence, log, zone, "log_line", told)
     reason = evidence.log_error or _why_not(log, since)
     if wanted == "log_line":
         return _verdict(evidence, log, zone, "", f"{reason} (policy amqp_evidence: log_line)")
@@ -78,7 +81,9 @@ def judge_bus(
 
 def _why_not(log: AmqpVerdict, since: datetime) -> str:
     if log.at is not None and log.at < since:
-        return f"the log has no AMQP line since the reboot (its last one is of {log.at})"
+        return (
+            f"the log has no AMQP line since nova-compute was stopped (its last one is of {log.at})"
+        )
     return log.reason
 
 
