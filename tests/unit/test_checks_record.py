@@ -16,7 +16,12 @@ from openstack_maintenance.operators.checks_report import _PAGE
 from openstack_maintenance.operators.record_page import page_of
 
 NOW = datetime(2026, 11, 22, 1, 1, tzinfo=UTC)
-RUN = {"dag_id": "controller_checks", "run_id": "r1", "params": {}, "started_at": "2026-11-22"}
+RUN = {
+    "dag_id": "controller_checks",
+    "run_id": "r1",
+    "params": {},
+    "started_at": "2026-11-22T01:00:00+00:00",
+}
 
 
 def line(name: str, verdict: str = "ok", text: str = "active", *journal: str) -> dict[str, Any]:
@@ -128,6 +133,7 @@ def test_the_page_escapes_what_the_journal_says() -> None:
     assert "nobody answers in time" in page
     assert 'class="outcome failed"' in page
     assert "passed" in page_of(green(), _PAGE)
+    assert "2026-11-22 01:01:00 UTC</p>" in page
 
 
 def test_a_past_night_is_unknown_where_something_is() -> None:
@@ -143,7 +149,8 @@ def test_a_past_night_is_unknown_where_something_is() -> None:
         "check:                                  unknown (nobody remembers it of a past night)"
         in printed
     )
-    assert "About the night" in page_of(found, _PAGE)
+    told = "About the night 2026-11-20 01:00:00 UTC to 2026-11-20 02:00:00 UTC: only"
+    assert told in page_of(found, _PAGE)
     seen["findings"].append(line("nova-cert", "unknown", "unknown (why)"))
     assert record(tasks, {"check_controller": [seen]}, night=night)["outcome"] == "unknown"
 

@@ -43,6 +43,7 @@ def record(
             "run_id": "r1",
             "params": {"host": "c01", **params},
             "started_at": "2026-03-10T01:00:00+00:00",
+            "triggered_by": "anna",
         },
         tasks=tasks,
         results=DONE if results is None else results,
@@ -133,11 +134,28 @@ def test_what_was_left_is_what_the_proof_of_emptiness_saw_last() -> None:
 
 def test_every_evidence_has_its_place_and_everything_is_plain_json() -> None:
     found = record(reason="kernel", results={**DONE, "assert_amqp": {"line": "Connected"}})
-    assert set(found["evidence"]) == {
-        *("disabled", "empty", "stopped", "script", "reboot", "nova_compute", "amqp", "enabled"),
-        "empty_before_reboot",
-    }
+    assert list(found["evidence"]) == [
+        *("disabled", "empty", "stopped", "script", "empty_before_reboot", "reboot"),
+        *("nova_compute", "amqp", "enabled"),
+    ]  # as the steps happen
     assert found["evidence"]["amqp"] == {"line": "Connected"}
     assert found["evidence"]["reboot"] is None
     assert found["asked"] == {"host": "c01", "reason": "kernel"}
     assert json.loads(json.dumps(found)) == found
+
+
+def test_the_proof_before_the_reboot_is_that_of_its_order() -> None:
+    results = {**DONE, "reboot": {"boot_id_before": "b1", "empty": {"instances": 0}}}
+    assert record(results=results)["evidence"]["empty_before_reboot"] == {"instances": 0}
+
+
+def test_the_record_says_who_triggered_the_run() -> None:
+    assert record()["triggered_by"] == "anna"
+
+
+def test_a_dry_runs_record_says_once_what_would_happen() -> None:
+    results = {"check_host": {**CHECKED, "would": ["1. disable", "2. move"]}}
+    found = record(results=results, dry_run=True)
+    assert found["would"] == ["1. disable", "2. move"]
+    assert "would" not in found["before"]
+    assert record()["would"] == []

@@ -95,3 +95,13 @@ def test_the_page_shows_who_was_done_and_left_and_links_the_runs() -> None:
     assert 'href="../compute_host_maintenance/nightly__c01__x.html"' in page
     assert "&lt;script&gt;" in page
     assert "<td>12.3</td>" in page
+
+
+def test_a_night_that_made_no_plan_says_so_on_its_page() -> None:
+    tasks: dict[str, Any] = {"plan": "failed", "maintain_host": None}
+    page = page_of(record(states=tasks, night={}, planned=[], done=[], skipped=[]), _PAGE)
+
+    assert "<h2>Plan</h2>\n<p>None was made.</p>" in page
+    assert "None migrations" not in page
+    assert "<td>None</td>" not in page
+    assert "<tr><th>dry_run</th><td>no</td></tr>" in page

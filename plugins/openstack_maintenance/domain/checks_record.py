@@ -37,6 +37,7 @@ def build_checks_record(
         "run_id": run["run_id"],
         "outcome": "failed" if problem else _outcome(controllers, checks),
         "asked": dict(run["params"]),
+        "triggered_by": run.get("triggered_by"),
         "started_at": run["started_at"],
         "ended_at": now.isoformat(),
         "night": [moment.isoformat() for moment in night] if night else None,

@@ -39,6 +39,7 @@ def build_controller_record(
         "run_id": run["run_id"],
         "outcome": "failed" if problem else _outcome(run["params"], plan, controllers),
         "asked": dict(run["params"]),
+        "triggered_by": run.get("triggered_by"),
         "started_at": run["started_at"],
         "ended_at": now.isoformat(),
         "problem": problem,

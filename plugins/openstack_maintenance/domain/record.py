@@ -8,11 +8,14 @@ from typing import Any
 
 # States of a task that mean: this did not end well.
 _BAD = ("failed", "upstream_failed")
+_BEFORE_REBOOT = "empty_before_reboot"
+# In the order of the steps.
 _EVIDENCE = {
     "disabled": "disable_service",
     "empty": "check_host_empty",
     "stopped": "stop_nova_compute",
     "script": "run_script",
+    _BEFORE_REBOOT: "reboot",
     "reboot": "wait_for_host",
     "nova_compute": "wait_for_nova_compute",
     "amqp": "assert_amqp",
@@ -29,9 +32,9 @@ def build_record(
 ) -> dict[str, Any]:
     """Compose the record, as plain JSON.
 
-    ``run``: dag_id, run_id, params, started_at. ``tasks``: task_id, map_index, state, duration.
-    ``results``: return values by task id (mapped tasks: a list). ``errors``: task_id, subject,
-    found, remedy of each task that said why it failed.
+    ``run``: dag_id, run_id, params, started_at, triggered_by. ``tasks``: task_id, map_index,
+    state, duration. ``results``: return values by task id (mapped tasks: a list). ``errors``:
+    task_id, subject, found, remedy of each task that said why it failed.
     """
     bad = [task for task in tasks if task["state"] in _BAD]
     checked = results.get("check_host") or {}
@@ -41,19 +44,23 @@ def build_record(
         "outcome": _outcome(bad, results, run["params"]),
         "host": run["params"].get("host"),
         "asked": dict(run["params"]),
+        "triggered_by": run.get("triggered_by"),
         "started_at": run["started_at"],
         "ended_at": now.isoformat(),
         "problem": problem(bad, errors),
         "errors": list(errors),
-        "before": checked,
+        "before": {key: value for key, value in checked.items() if key != "would"},
+        "would": checked.get("would", []),
         "moves": moves(results),
         "left": (results.get("check_host_empty") or {}).get("left", checked.get("left", [])),
-        "evidence": {
-            **{name: results.get(task) for name, task in _EVIDENCE.items()},
-            "empty_before_reboot": (results.get("reboot") or {}).get("empty"),
-        },
+        "evidence": {name: _evidence(name, results.get(task)) for name, task in _EVIDENCE.items()},
         "tasks": list(tasks),
     }
+
+
+def _evidence(name: str, result: Any) -> Any:
+    # Of the reboot's order only the proof before it counts: the order itself proves nothing.
+    return (result or {}).get("empty") if name == _BEFORE_REBOOT else result
 
 
 def _outcome(

@@ -28,6 +28,7 @@ def build_roll_record(
         "run_id": run["run_id"],
         "outcome": _outcome(bad, run["params"], found),
         "asked": dict(run["params"]),
+        "triggered_by": run.get("triggered_by"),
         "started_at": run["started_at"],
         "ended_at": now.isoformat(),
         "problem": _problem(bad, errors),

@@ -40,8 +40,8 @@ class CheckHostOperator(MaintenanceOperator):
     """Find out whether the host can be maintained, and how; name every blocker otherwise.
 
     Returns (XCom): host, address, hypervisor, zone, microversion, host facts, and the plan
-    (moves, left). A dry run ends here: the plan is in the log and in the record. So does a
-    rerun of a run whose record says that it is done.
+    (moves, left). A dry run ends here: the plan is in the log, in ``would`` and in the record. So
+    does a rerun of a run whose record says that it is done.
 
     Raises: Blocked, with all blockers and their remedies; nothing was changed.
     """
@@ -87,8 +87,10 @@ class CheckHostOperator(MaintenanceOperator):
         if request.dry_run:
             if closed:
                 self.log.info("Now it would end: %s", closed)
-            self.log.info("Dry run, nothing is changed. It would:\n%s", self._plan_in_words(plan))
-            self._end_here(found)
+            would = self._plan_in_words(plan)
+            self.log.info("Dry run, nothing is changed. It would:
+%s", would)
+            self._end_here({**found, "would": would.splitlines()})
         return found
 
     def _end_if_done(self) -> None:

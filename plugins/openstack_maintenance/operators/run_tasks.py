@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 def run_facts(step: MaintenanceOperator, context: Context) -> dict[str, Any]:
-    """Which run it is, what it was asked, and when it began."""
+    """Which run it is, what it was asked and by whom, and when it began."""
+    dag_run = context["dag_run"]
     return {
         "dag_id": step.dag_id_of_run,
         "run_id": step.run_id,
         "params": step.params_given,
         # Not start_date: clearing a task sets that anew.
-        "started_at": context["dag_run"].run_after.isoformat(),
+        "started_at": dag_run.run_after.isoformat(),
+        # None for what no person began, such as a schedule.
+        "triggered_by": getattr(dag_run, "triggering_user_name", None),
     }
 
 
