@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openstack_maintenance.domain.errors import MaintenanceError
+from openstack_maintenance.domain.errors import MaintenanceError, PolicyError
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.pace import durations_of
 from openstack_maintenance.domain.record import build_record
+from openstack_maintenance.domain.record_in_words import summary
 from openstack_maintenance.operators.base import plain, utc_now
 from openstack_maintenance.operators.last_maintenance import write_last_maintenance
 from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import write_record
+from openstack_maintenance.operators.run_record import find_record, write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
+
+DISABLE = "disable_service"
 
 
 class ReportOperator(ReportingOperator):
@@ -39,10 +42,21 @@ class ReportOperator(ReportingOperator):
         where = write_record(self.policy, record, page_of(record))
         if record["outcome"] == "done":
             write_last_maintenance(self.policy, record["host"], durations_of(record))
-        self.log.info("%s: %s; record: %s", record["host"], record["outcome"], where)
+        self.log.info("%s; record: %s", summary(record), where)
         for note in record["notes"]:
             self.log.warning("%s", note)
         return {"outcome": record["outcome"], "problem": record["problem"], "record": where}
+
+    def _may_hold_host(self, tasks: Sequence[dict[str, Any]]) -> bool:
+        """Whether this run has begun to disable the host, at this try or at an earlier one."""
+        states = [task["state"] for task in tasks if task["task_id"] == DISABLE]
+        if any(state in ("success", "failed") for state in states):
+            return True
+        try:
+            earlier = find_record(self.policy, self.dag_id_of_run, self.run_id) or {}
+        except PolicyError:
+            return True  # not known: then Nova is asked
+        return bool((earlier.get("evidence") or {}).get("disabled") or earlier.get("notes"))
 
     def _result(self, task_id: str, is_mapped: bool) -> Any:
         found = self.result_of(task_id)
@@ -55,7 +69,7 @@ class ReportOperator(ReportingOperator):
 
     def _mark_host(self, problem: str | None, tasks: Sequence[dict[str, Any]]) -> list[str]:
         """On a bad end, write the reason where every operator looks. What fails is a note."""
-        if problem is None:
+        if problem is None or not self._may_hold_host(tasks):
             return []
         failed = next((task["task_id"] for task in tasks if task["state"] == "failed"), "?")
         mark = Mark(self.dag_id_of_run, self.run_id, f"{FAILED_AT} {failed}: {problem}")

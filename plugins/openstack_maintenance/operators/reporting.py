@@ -29,6 +29,7 @@ class ReportingOperator(MaintenanceOperator):
         """Tell how it ended, then end in the same way: no run looks green because of this."""
         result = super().execute(context)
         if result["problem"]:
+            self.log.error("%s", result["problem"])
             raise RunFailed(result["problem"])
         return result
 

@@ -1,0 +1,286 @@
+"""The steps of a host's run with its context in their hands, without a cloud or a host: what each
+says in its log, and what the report makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Hypervisor, Instance
+from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.host import HostFacts, UnitState
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.operators.base import StepFailed
+from openstack_maintenance.operators.check_host import CheckHostOperator
+from openstack_maintenance.operators.report import ReportOperator
+from openstack_maintenance.operators.run_record import find_record, record_path
+
+DAG, RUN = "compute_host_maintenance", "r1"
+NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+OURS = str(Mark(DAG, RUN, "kernel"))
+WEB = Instance("i1", "web-1", "c01", "ACTIVE", "active", None, RUNNING, 512, 1, True)
+OLD = Instance("i2", "old-1", "c01", "SUSPENDED", "suspended", None, 7, 512, 1, True)
+
+
+class Nova:
+    """A cloud of two hosts; ``asked`` is how often anything was asked of it."""
+
+    def __init__(self, reason: str | None = OURS, error: CloudError | None = None) -> None:
+        self.service = service("c01", reason)
+        self.error = error
+        self.listed: list[Instance] = []
+        self.asked = 0
+        self.reasons: list[str] = []
+
+    def find_service(self, host: str) -> ComputeService:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.service
+
+    get_service = find_service
+
+    def services(self, binary: str = "") -> list[ComputeService]:
+        return [self.service, service("c02", None)]
+
+    def disable(self, service: ComputeService, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def enable(self, given: ComputeService) -> None:
+        self.service = service("c01", None)
+
+    def instances_on(self, host: str) -> list[Instance]:
+        return self.listed
+
+    def migrations(self, changes_since: datetime) -> list[Any]:
+        return []
+
+    def check_version(self) -> str:
+        return "2.95"
+
+    def find_hypervisor(self, host: str) -> Hypervisor:
+        return Hypervisor("1", "c01.example.com", host, "10.0.0.21", "QEMU")
+
+    def missing_rights(self, needed: Any) -> list[Any]:
+        return []
+
+    def hosts_with_room(self, need: Any) -> dict[str, int]:
+        return {}
+
+
+def service(host: str, reason: str | None) -> ComputeService:
+    return ComputeService(
+        host, "nova-compute", host, "nova", reason is None, True, False, reason, NOW
+    )
+
+
+class TaskInstance:
+    """What the steps ask of their task instance. ``states``: of the run's other tasks."""
+
+    dag_id = DAG
+
+    def __init__(self, states: dict[str, str], results: dict[str, Any]) -> None:
+        self.states, self.results = states, results
+        self.xcoms: dict[str, Any] = {}
+
+    def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        return [{"task_id": name, "state": state} for name, state in self.states.items()]
+
+    def get_dr_count(self, dag_id: str, run_ids: list[str], states: Any = None) -> int:
+        return 0
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))  # plain JSON, or it is an error
+
+    def xcom_pull(self, task_ids: str, key: str = "return_value", **asked: Any) -> Any:
+        return self.results.get(task_ids if key == "return_value" else f"{task_ids}.{key}")
+
+
+class Store(dict[str, Any]):
+    """Airflow's task_state_store."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def context(
+    states: dict[str, str] | None = None, results: dict[str, Any] | None = None, **params: Any
+) -> Any:
+    return {
+        "ti": TaskInstance(states or {}, results or {}),
+        "params": {"host": "c01", "reason": "kernel", "ignore_window": True, **params},
+        "run_id": RUN,
+        "dag_run": SimpleNamespace(run_after=NOW, triggering_user_name="anna"),
+        "task_state_store": Store(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"deployment: lab\nrecords: file://{tmp_path}/records\n")
+    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
+    return file
+
+
+Said = Callable[[], list[str]]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    """The lines of the log since it was last asked."""
+    return lambda: capsys.readouterr().out.splitlines()
+
+
+def told(said: Said, line: str) -> bool:
+    return sum(line in each for each in said()) == 1
+
+
+def made(step: type[Any], nova: Nova, **given: Any) -> Any:
+    operator = step(task_id="step", **given)
+    operator.__dict__["nova"] = nova
+    return operator
+
+
+# The report.
+
+DONE = {
+    "check_host": {"host": "c01"},
+    "migrate_instance": [
+        {
+            "name": "web-1",
+            "instance_id": "i1",
+            "source": "c01",
+            "host": "c02",
+            "status": "ACTIVE",
+            "method": "live",
+            "outcome": "moved to c02",
+            "migration": "m1",
+            "started_at": "2026-03-10T01:10:00+00:00",
+            "ended_at": "2026-03-10T01:10:42+00:00",
+        }
+    ],
+    "wait_for_host": {"boot_id_after": "b2"},
+    "assert_amqp": {"kind": "log_line"},
+    "enable_service": {"state": "enabled, up"},
+}
+WRONG = {"subject": "cloud x", "found": "does not answer", "remedy": "Wait."}
+GREEN = dict.fromkeys(DONE, "success")
+REFUSED = {"check_host": "failed", "disable_service": "upstream_failed"}
+REFUSED_SAID = {"check_host.error": WRONG}
+
+
+def report(nova: Nova, *given: Any) -> Any:
+    return made(ReportOperator, nova).execute(context(*given))
+
+
+def test_a_green_report_says_in_one_line_what_was_done_and_where_it_is_written(
+    said: Said,
+) -> None:
+    report(Nova(), GREEN, DONE)
+    (line,) = [each for each in said() if "record: " in each]
+    assert "c01: done in " in line
+    assert ": 1 instance moved live; rebooted, on the bus, enabled; record: file://" in line
+
+
+def test_a_record_and_its_page_name_who_triggered_the_run(policy: Path) -> None:
+    report(Nova(), GREEN, DONE)
+    record = find_record(read_policy(), DAG, RUN)
+    assert record is not None
+    assert record["triggered_by"] == "anna"
+    page = record_path(read_policy(), DAG, RUN).with_suffix(".html").read_text()
+    assert "triggered by anna" in page
+
+
+def test_a_red_report_says_its_sentence_on_a_line_of_its_own(said: Said) -> None:
+    with pytest.raises(StepFailed):
+        report(Nova(), REFUSED, REFUSED_SAID)
+    lines = [line for line in said() if "cloud x: does not answer. Wait." in line]
+    assert len(lines) == 1
+    assert "error" in lines[0].lower()
+
+
+def failed(nova: Nova, states: dict[str, str]) -> list[str]:
+    with pytest.raises(StepFailed):
+        report(nova, states, REFUSED_SAID)
+    record = find_record(read_policy(), DAG, RUN)
+    assert record is not None
+    return list(record["notes"])
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "skipped", None])
+def test_nova_is_not_asked_where_the_run_never_began_to_disable(state: str | None) -> None:
+    nova = Nova(error=CloudError("cloud x", "does not answer", "Wait."))
+    states = {"check_host": "failed", **({"disable_service": state} if state else {})}
+    assert failed(nova, states) == []
+    assert nova.asked == 0
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_the_reason_is_written_into_nova_where_the_run_may_have_the_host(state: str) -> None:
+    nova = Nova()
+    notes = failed(nova, {"disable_service": state, "check_host": "failed"})
+    assert len(nova.reasons) == len(notes) == 1
+
+
+def test_that_the_reason_could_not_be_written_is_a_note() -> None:
+    nova = Nova(error=CloudError("cloud x", "does not answer", "Wait."))
+    (note,) = failed(nova, {"check_host": "failed", "disable_service": "success"})
+    assert note.startswith("the reason could not be written into Nova: cloud x")
+
+
+def test_a_host_that_an_earlier_try_disabled_gets_the_reason_of_every_later_one() -> None:
+    """All was cleared, and then the pre-check refused: disable_service was not begun again."""
+    nova = Nova()
+    failed(nova, {"check_host": "failed", "disable_service": "success"})
+    for _ in range(2):
+        (note,) = failed(nova, REFUSED)
+        assert note.startswith("host c01 stays disabled: ")
+    assert len(nova.reasons) == 3
+
+
+def test_where_an_earlier_record_cannot_be_read_nova_is_asked() -> None:
+    path = record_path(read_policy(), DAG, RUN)
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    nova = Nova()
+    assert len(failed(nova, REFUSED)) == 1
+
+
+# A dry run.
+
+
+def test_a_dry_runs_plan_stands_in_its_record_in_the_words_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    async def read_facts(self: Any, address: str) -> HostFacts:
+        unit = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
+        rest = ("UTC", unit, "/var/log/nova/nova-compute.log", "", (), ())
+        return HostFacts("c01", "c01.example.com", "b1", NOW, NOW, *rest)
+
+    monkeypatch.setattr(CheckHostOperator, "_read_facts", read_facts)
+    monkeypatch.setattr(CheckHostOperator, "_check_room", lambda *given: [])
+    nova = Nova(reason=None)
+    nova.listed = [WEB]
+    given = context(dry_run=True)
+    with pytest.raises(DownstreamTasksSkipped):
+        made(CheckHostOperator, nova, first_change="disable_service").execute(given)
+    found = given["ti"].xcoms["return_value"]
+    log = "\n".join(said())
+    assert found["would"][0] == f"1. disable nova-compute on c01: {OURS}"
+    assert "2. move web-1 (i1), ACTIVE, 512 MiB: live, to where Nova's" in found["would"][1]
+    assert all(line in log for line in found["would"])
+
+    again = context({"check_host": "success"}, {"check_host": found}, dry_run=True)
+    made(ReportOperator, nova).execute(again)
+    assert "c01: dry run, nothing was changed; record: " in "\n".join(said())
+    page = record_path(read_policy(), DAG, RUN).with_suffix(".html").read_text()
+    assert "2. move web-1 (i1), ACTIVE, 512 MiB: live, to where Nova" in page
