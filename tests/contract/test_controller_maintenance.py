@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -414,8 +415,12 @@ def compare(world: World, policy: Path, **changed: Any) -> Any:
     return begin(steps.CheckInstancesOperator, context())
 
 
-def test_instances_that_did_not_notice_are_counted(world: World, policy: Path) -> None:
+def test_instances_that_did_not_notice_are_counted(
+    world: World, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert compare(world, policy)["instances"] == 1
+    said = capsys.readouterr().out
+    assert "ctl02: 1 instances compared with before its maintenance: no change" in said
 
 
 def test_an_instance_that_noticed_is_named(world: World, policy: Path) -> None:
@@ -426,6 +431,68 @@ def test_an_instance_that_noticed_is_named(world: World, policy: Path) -> None:
 def test_without_a_note_nothing_is_compared(world: World) -> None:
     with pytest.raises(StepFailed, match="is not noted any more"):
         begin(steps.CheckInstancesOperator, context())
+
+
+# Each step says one line about what it proved.
+
+BACK = {"ordered_at": "2026-03-10T01:00:00+00:00", "back_at": "2026-03-10T01:00:20+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("step", "result", "line"),
+    [
+        (
+            steps.WaitForControllerOperator,
+            BACK,
+            "controller ctl02: back in another boot, 20 s after its reboot was ordered",
+        ),
+        (
+            steps.CheckControllerAgainOperator,
+            {"verdicts": {"ok": 60, "absent": 2}, "seen": {}},
+            "controller ctl02: all checks pass at two looks in a row: 60 ok, 2 absent",
+        ),
+        (
+            steps.WaitForNovaServicesOperator,
+            {"heartbeats": {"nova-compute on c01": []}},
+            "up, and their heartbeats advance: nova-compute on c01",
+        ),
+    ],
+)
+def test_what_a_wait_has_proved_is_said_when_it_ends(
+    step: type[Any], result: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step(task_id="step", controller=CTL02).execute_complete(context(), {"result": result})
+    assert capsys.readouterr().out.count(line) == 1
+
+
+def test_that_the_apis_serve_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = SimpleNamespace(user="u", expires=NOW)
+    health = SimpleNamespace(new_token=lambda: token)
+    monkeypatch.setattr(steps.CloudHook, "get_health", lambda self: health)
+    step = steps.CheckServingOperator(task_id="step", controller=CTL02)
+    event = {"result": {"servers_listed": 3, "scheduler": {}}}
+    assert step.execute_complete(context(), event)["servers_listed"] == 3
+    said = capsys.readouterr().out
+    assert said.count("the APIs serve: a new token, a list of 3 instances, a sched") == 1
+
+
+def test_a_step_that_is_skipped_says_why(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    for step, action, line in [
+        (steps.RestartServicesOperator, "reboot", "a reboot was asked for, no restart"),
+        (steps.RebootControllerOperator, "restart", "a restart of services was asked for, no"),
+    ]:
+        with pytest.raises(AirflowSkipException):
+            begin(step, context(action=action))
+        assert capsys.readouterr().out.count(line) == 1
+
+
+def test_services_that_are_back_are_named(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(change={"since": NOW.isoformat(), "services": ["nova-api"]})
+    world.controllers["ctl02"] = seen("b2", restarted=("nova-api",))
+    begin(steps.RestartServicesOperator, context(store=store))
+    assert "controller ctl02: restarted and active again: nova-api" in capsys.readouterr().out
 
 
 # The pre-check.

@@ -11,17 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Hypervisor, Instance
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host import HostFacts, UnitState
 from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.operators import drain, host_steps
 from openstack_maintenance.operators.base import StepFailed
 from openstack_maintenance.operators.check_host import CheckHostOperator
 from openstack_maintenance.operators.report import ReportOperator
 from openstack_maintenance.operators.run_record import find_record, record_path
+from openstack_maintenance.operators.service import EnableServiceOperator
 
 DAG, RUN = "compute_host_maintenance", "r1"
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
@@ -284,3 +286,110 @@ def test_a_dry_runs_plan_stands_in_its_record_in_the_words_of_the_log(
     assert "c01: dry run, nothing was changed; record: " in "\n".join(said())
     page = record_path(read_policy(), DAG, RUN).with_suffix(".html").read_text()
     assert "2. move web-1 (i1), ACTIVE, 512 MiB: live, to where Nova" in page
+
+
+# Each step says one line about what it found or proved.
+
+
+@pytest.mark.parametrize(
+    ("listed", "line"),
+    [
+        ([], "host c01: to be moved: no instance"),
+        ([WEB], "host c01: to be moved: 1 instance (1 live)"),
+        ([WEB, WEB], "host c01: to be moved: 2 instances (2 live)"),
+    ],
+)
+def test_what_is_to_be_moved_is_said(listed: list[Instance], line: str, said: Said) -> None:
+    nova = Nova()
+    nova.listed = listed
+    made(drain.ListInstancesOperator, nova).execute(context())
+    assert told(said, line)
+
+
+@pytest.mark.parametrize(
+    ("listed", "line"),
+    [
+        ([], "host c01: holds no instance and none is on its way"),
+        ([OLD], "host c01: holds only what is left there, old-1 (SUSPENDED), and none is on"),
+    ],
+)
+def test_an_empty_host_is_said_to_be(listed: list[Instance], line: str, said: Said) -> None:
+    nova = Nova()
+    nova.listed = listed
+    made(drain.CheckHostEmptyOperator, nova).execute(context(on_blocked="leave"))
+    assert told(said, line)
+
+
+@pytest.mark.parametrize(
+    ("step", "params", "line"),
+    [
+        (host_steps.RunScriptOperator, {}, "no script was asked for"),
+        (host_steps.RebootOperator, {"reboot": False}, "no reboot was asked for"),
+    ],
+)
+def test_a_step_that_is_skipped_says_why(
+    step: type[Any], params: dict[str, Any], line: str, said: Said
+) -> None:
+    with pytest.raises(AirflowSkipException):
+        made(step, Nova()).execute(context(**params))
+    assert told(said, line)
+
+
+BACK = {
+    "boot_id_before": "b1",
+    "boot_id_after": "b2",
+    "ordered_at": "2026-03-10T01:10:00.5+01:00",
+    "back_at": "2026-03-10T00:11:42.5+00:00",
+}
+BEATS = [f"2026-03-10T12:00:{second}.25+00:00" for second in ("01", "06", "11")]
+
+
+@pytest.mark.parametrize(
+    ("step", "result", "line"),
+    [
+        (
+            host_steps.StopNovaComputeOperator,
+            {"state": "nova-compute (systemd): inactive/dead, no process"},
+            "host c01: nova-compute is stopped: nova-compute (systemd): inactive/dead, no process",
+        ),
+        (
+            host_steps.RunScriptOperator,
+            {"script": "fstrim.sh", "exit_code": 0, "output": ["a", "b"]},
+            "script fstrim.sh: ended well; the last it said: b",
+        ),
+        (
+            host_steps.WaitForHostOperator,
+            BACK,
+            "host c01: back in another boot, 1 min 42 s after nova-compute was stopped",
+        ),
+        (
+            host_steps.WaitForNovaComputeOperator,
+            {"heartbeats": BEATS},
+            "host c01: nova-compute is up, heartbeats 12:00:01, 12:00:06, 12:00:11",
+        ),
+        (
+            host_steps.AssertAmqpOperator,
+            {"reason": "connected to ctl:5672 since nova-compute was stopped"},
+            "host c01: nova-compute is on the message bus: connected to ctl:5672 since",
+        ),
+    ],
+)
+def test_what_a_wait_has_proved_is_said_when_it_ends(
+    step: type[Any], result: dict[str, Any], line: str, said: Said
+) -> None:
+    assert made(step, Nova()).execute_complete(context(), {"result": result}) == result
+    assert told(said, line)
+
+
+@pytest.mark.parametrize("back_at", ["2026-03-10T00:09:00+00:00", None])
+def test_a_clock_that_does_not_tell_how_long_a_host_was_away_is_not_quoted(
+    back_at: str | None,
+) -> None:
+    ordered = BACK["ordered_at"] if back_at else None
+    back = {"ordered_at": ordered, "back_at": back_at}
+    assert host_steps.since_in_words(back, "x") == ""
+
+
+def test_a_host_that_is_given_back_is_said_to_be(said: Said) -> None:
+    made(EnableServiceOperator, Nova()).execute(context())
+    assert told(said, "host c01: in service again: its nova-compute is enabled and up")

@@ -22,7 +22,7 @@ from openstack_maintenance.operators.controller_gate import (
     blockers_of,
     services_of,
 )
-from openstack_maintenance.operators.host_steps import wait
+from openstack_maintenance.operators.host_steps import since_in_words, wait
 from openstack_maintenance.operators.last_check import write_last_checks
 from openstack_maintenance.operators.run_record import find_note, write_note
 from openstack_maintenance.operators.window_gate import ChangingOperator
@@ -65,6 +65,7 @@ class WaitForTurnOperator(ControllerOperator):
             self.log.info("controller %s: waiting for its turn", self.host)
             again = utc_now() + _LOOK_AGAIN
             self.defer(trigger=DateTimeTrigger(again), method_name="look_again")
+        self.log.info("controller %s: it is its turn", self.host)
 
     def look_again(self, context: Any, event: Any = None) -> Any:
         """Some time has passed."""
@@ -127,6 +128,7 @@ class RestartServicesOperator(ChangeControllerOperator):
     def change(self) -> dict[str, Any]:
         """Look, and restart the first stage that is left; the rest comes when that is back."""
         if self.asked.action != "restart":
+            self.log.info("a reboot was asked for, no restart of services")
             raise AirflowSkipException("a reboot was asked for")
         is_begun = self.noted is not None
         noted = self.noted or self._begin()
@@ -138,6 +140,8 @@ class RestartServicesOperator(ChangeControllerOperator):
             if is_begun:
                 self._may_go_on([service for stage in left for service in stage])
             self._restart(left[0], noted)
+        names = ", ".join(noted["services"])
+        self.log.info("controller %s: restarted and active again: %s", self.host, names)
         return {"since": noted["since"], "services": activations(seen, services)}
 
     def resume(self, event: Mapping[str, Any]) -> Any:
@@ -193,6 +197,7 @@ class RebootControllerOperator(ChangeControllerOperator):
     def change(self) -> dict[str, Any]:
         """Prove that it may be, note its boot, then order; the order itself proves nothing."""
         if self.asked.action != "reboot":
+            self.log.info("a restart of services was asked for, no reboot")
             raise AirflowSkipException("a restart was asked for")
         noted = self.noted
         if noted is None or asyncio.run(self._boot_id()) == noted["boot_id_before"]:
@@ -246,6 +251,13 @@ class WaitForControllerOperator(ControllerOperator):
             ordered_at=ordered["ordered_at"],
         )
 
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is back."""
+        result = super().resume(event)
+        since = since_in_words(result, "its reboot was ordered")
+        self.log.info("controller %s: back in another boot%s", self.host, since)
+        return result
+
 
 class CheckControllerAgainOperator(ControllerOperator):
     """All checks of controller_checks pass again, on all controllers, at two looks in a row.
@@ -261,6 +273,8 @@ class CheckControllerAgainOperator(ControllerOperator):
         """Tonight's checks compare with how it is now, not with before the maintenance."""
         result = dict(super().resume(event))
         write_last_checks(self.policy, result.pop("seen"))
+        told = ", ".join(f"{count} {verdict}" for verdict, count in result["verdicts"].items())
+        self.log.info("controller %s: all checks pass at two looks in a row: %s", self.host, told)
         return result
 
 
@@ -278,7 +292,12 @@ class CheckServingOperator(ControllerOperator):
         """Whoever resumes has a connection of its own: its token is new."""
         token = CloudHook(self.cloud_conn_id).get_health().new_token()
         told = {"user": token.user, "expires": token.expires.isoformat()}
-        return {"token": told, **super().resume(event)}
+        result = super().resume(event)
+        servers = result["servers_listed"]
+        self.log.info(
+            "the APIs serve: a new token, a list of %s instances, a scheduler's answer", servers
+        )
+        return {"token": told, **result}
 
 
 class WaitForNovaServicesOperator(ControllerOperator):
@@ -291,6 +310,13 @@ class WaitForNovaServicesOperator(ControllerOperator):
         """Leave the waiting to the triggerer."""
         before = note_of(self, "before")
         wait(self, HeartbeatsTrigger, "checks_timeout", services=before["nova_services"])
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """All are back."""
+        result = super().resume(event)
+        told = ", ".join(result["heartbeats"])
+        self.log.info("up, and their heartbeats advance: %s", told)
+        return result
 
 
 class CheckInstancesOperator(ControllerOperator):
@@ -318,6 +344,13 @@ class CheckInstancesOperator(ControllerOperator):
                 "See openstack server event list for who did it. If somebody wanted it so, mark "
                 "check_instances as success; else mend them first, then clear it with Downstream.",
             )
+        but = " but what others did (above)" if changes.told else ""
+        self.log.info(
+            "controller %s: %s instances compared with before its maintenance: no change%s",
+            self.host,
+            len(before["instances"]),
+            but,
+        )
         return {
             "compared_at": after["at"],
             "before_at": before["at"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigg
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
     from openstack_maintenance.domain.cloud import Migration
+    from openstack_maintenance.domain.movability import Movement
 
 
 # For partial(map_index_template=...): a mapped task is called after its instance.
@@ -65,7 +67,17 @@ class ListInstancesOperator(MaintenanceOperator):
             )
         for each in plan.left:
             self.log.info("left where it is: %s, %s", each.label, each.status)
+        self.log.info("host %s: to be moved: %s", self.request.host, _counted(plan.moves))
         return [{**instance_facts(each.instance), "method": each.method} for each in plan.moves]
+
+
+def _counted(moves: Sequence[Movement]) -> str:
+    """For example: 4 instances (3 live, 1 cold)."""
+    by_method = Counter(each.method for each in moves)
+    if not by_method:
+        return "no instance"
+    how = ", ".join(f"{count} {method}" for method, count in by_method.most_common())
+    return f"{len(moves)} {'instance' if len(moves) == 1 else 'instances'} ({how})"
 
 
 class MigrateInstanceOperator(ChangingOperator):
@@ -132,7 +144,11 @@ class CheckHostEmptyOperator(MaintenanceOperator):
 
     def perform(self) -> dict[str, Any]:
         """Look, and say what was seen. Whose the host is, the step that stops something asks."""
-        return prove_empty(self)
+        proof = prove_empty(self)
+        names = ", ".join(f"{each['name']} ({each['status']})" for each in proof["left"])
+        holds = f"only what is left there, {names}," if names else "no instance"
+        self.log.info("host %s: holds %s and none is on its way", self.request.host, holds)
+        return proof
 
 
 def prove_empty(step: MaintenanceOperator) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.record_in_words import length_in_words
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.drain import prove_empty
 from openstack_maintenance.operators.window_gate import ChangingOperator
@@ -59,11 +60,21 @@ class StopNovaComputeOperator(ChangingOperator):
         state, facts = asyncio.run(self._stop())
         if not state.is_gone:
             wait(self, NovaComputeGoneTrigger, "stop_timeout")
-        return {
-            "state": str(facts.nova_compute),
-            "boot_id": facts.boot_id,
-            "clock": facts.clock.isoformat(),
-        }
+        return self._stopped(
+            {
+                "state": str(facts.nova_compute),
+                "boot_id": facts.boot_id,
+                "clock": facts.clock.isoformat(),
+            }
+        )
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is gone."""
+        return self._stopped(super().resume(event))
+
+    def _stopped(self, found: dict[str, Any]) -> dict[str, Any]:
+        self.log.info("host %s: nova-compute is stopped: %s", self.request.host, found["state"])
+        return found
 
     async def _stop(self) -> tuple[UnitState, HostFacts]:
         async with self.on_host() as host:
@@ -83,6 +94,7 @@ class RunScriptOperator(ChangingOperator):
         """Start the script, or attach to it where it runs or ran already."""
         name = self.request.script
         if name is None:
+            self.log.info("no script was asked for")
             raise AirflowSkipException("no script was asked for")
         path = script_path(name)
         if path is None:
@@ -97,17 +109,19 @@ class RunScriptOperator(ChangingOperator):
             return dict(done)  # a host that rebooted meanwhile has forgotten the unit
         state = asyncio.run(self._start(name, path.read_bytes()))
         if state.status == "succeeded":
-            result = script_result(name, state)
-            store.set("done", result)
-            return result
+            return self._done(script_result(name, state))
         wait(self, ScriptTrigger, "script_timeout", unit=state.unit, script=name)
         return None
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """The script ended well while the task waited: noted, so that no rerun runs it again."""
-        result = super().resume(event)
+        return self._done(super().resume(event))
+
+    def _done(self, result: dict[str, Any]) -> dict[str, Any]:
         store: Any = self._context["task_state_store"]
         store.set("done", result)
+        last = (result.get("output") or ["(nothing)"])[-1]
+        self.log.info("script %s: ended well; the last it said: %s", result["script"], last)
         return result
 
     async def _start(self, name: str, content: bytes) -> ScriptState:
@@ -125,6 +139,7 @@ class RebootOperator(ChangingOperator):
     def change(self) -> dict[str, Any]:
         """Prove emptiness, then order; the order itself proves nothing."""
         if not self.request.reboot:
+            self.log.info("no reboot was asked for")
             raise AirflowSkipException("no reboot was asked for")
         self.check_ownership()
         store: Any = self._context["task_state_store"]
@@ -170,6 +185,14 @@ class WaitForHostOperator(MaintenanceOperator):
             ordered_at=ordered["ordered_at"],
         )
 
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is back."""
+        result = super().resume(event)
+        # The run counts from the stop, before the order: nothing is on the host from then on.
+        since = since_in_words(result, "nova-compute was stopped")
+        self.log.info("host %s: back in another boot%s", self.request.host, since)
+        return result
+
 
 class WaitForNovaComputeOperator(MaintenanceOperator):
     """Wait until nova-compute runs, is up, and its heartbeat advances after the boot.
@@ -182,6 +205,13 @@ class WaitForNovaComputeOperator(MaintenanceOperator):
         # Without a reboot nobody but this run starts it again.
         patience = 30 if self.request.reboot else 0
         wait(self, NovaComputeUpTrigger, "nova_compute_timeout", start_after_seconds=patience)
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is up."""
+        result = super().resume(event)
+        beats = ", ".join(map(_clock_time, result["heartbeats"]))
+        self.log.info("host %s: nova-compute is up, heartbeats %s", self.request.host, beats)
+        return result
 
 
 class AssertAmqpOperator(MaintenanceOperator):
@@ -203,3 +233,27 @@ class AssertAmqpOperator(MaintenanceOperator):
             evidence=self.policy.amqp_evidence,
             heartbeats=healthy["heartbeats"],
         )
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is on the bus."""
+        result = super().resume(event)
+        host, reason = self.request.host, result["reason"]
+        self.log.info("host %s: nova-compute is on the message bus: %s", host, reason)
+        return result
+
+
+def since_in_words(back: Mapping[str, Any], what: str) -> str:
+    """How long a host was away, for its log line; nothing where its clock does not tell.
+
+    ``back``: ordered_at and back_at, both by its own clock, which a boot may have set back.
+    """
+    if not back.get("ordered_at"):
+        return ""
+    ordered, returned = (datetime.fromisoformat(back[key]) for key in ("ordered_at", "back_at"))
+    if returned < ordered:
+        return ""
+    return f", {length_in_words(returned - ordered)} after {what}"
+
+
+def _clock_time(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%H:%M:%S}"

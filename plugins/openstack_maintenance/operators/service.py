@@ -79,7 +79,6 @@ class EnableServiceOperator(MaintenanceOperator):
         if service.is_enabled:
             # Only this run's own earlier try may have done that.
             self._must_be_ours()
-            self.log.info("host %s: enabled already", host)
         else:
             if lost := ownership_lost(service, self.mark):
                 raise lost
@@ -94,6 +93,7 @@ class EnableServiceOperator(MaintenanceOperator):
                 f"Nova shows its nova-compute {state}",
                 "See openstack compute service list, then clear enable_service.",
             )
+        self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
         return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
 
     def _must_be_ours(self) -> None:
