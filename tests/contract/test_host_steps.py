@@ -257,6 +257,21 @@ def test_where_an_earlier_record_cannot_be_read_nova_is_asked() -> None:
     assert len(failed(nova, REFUSED)) == 1
 
 
+def test_however_often_a_done_run_is_cleared_it_does_nothing_and_its_record_stays() -> None:
+    report(Nova(), GREEN, DONE)
+    done = find_record(read_policy(), DAG, RUN)
+    assert done is not None
+    for _ in range(2):
+        nova, given = Nova(), context()
+        with pytest.raises(DownstreamTasksSkipped):
+            made(CheckHostOperator, nova, first_change="disable_service").execute(given)
+        found = given["ti"].xcoms["return_value"]
+        assert found == {"host": "c01", "already_done": True}
+        report(nova, {"check_host": "success"}, {"check_host": found})
+        assert nova.asked == 0
+        assert find_record(read_policy(), DAG, RUN) == done | {"outcome": "already_done"}
+
+
 # A dry run.
 
 

@@ -88,15 +88,14 @@ class CheckHostOperator(MaintenanceOperator):
             if closed:
                 self.log.info("Now it would end: %s", closed)
             would = self._plan_in_words(plan)
-            self.log.info("Dry run, nothing is changed. It would:
-%s", would)
+            self.log.info("Dry run, nothing is changed. It would:\n%s", would)
             self._end_here({**found, "would": would.splitlines()})
         return found
 
     def _end_if_done(self) -> None:
         """A rerun of a run that has done its work does nothing twice."""
         earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
-        if earlier is None or earlier.get("outcome") != "done":
+        if earlier is None or earlier.get("outcome") not in ("done", "already_done"):
             return
         self.log.info(
             "host %s: this run has maintained it already. Trigger a new run to do so again.",

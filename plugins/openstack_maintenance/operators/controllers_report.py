@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack_maintenance.domain.controller_record import STEPS, build_controller_record
 from openstack_maintenance.domain.errors import PolicyError
@@ -12,11 +12,8 @@ from openstack_maintenance.operators.check_controllers import PLAN_KEY
 from openstack_maintenance.operators.controller_base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import find_note, find_record, write_record
+from openstack_maintenance.operators.run_record import find_note, write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
-
-if TYPE_CHECKING:
-    pass
 
 _PAGE = Path(__file__).with_name("controllers_page.html.j2")
 
@@ -40,10 +37,7 @@ class ControllersReportOperator(ReportingOperator, ControllersOperator):
         return self.stored(record, lambda: self._write(record))
 
     def _write(self, record: dict[str, Any]) -> str:
-        if record["outcome"] == "already_done":
-            # What was done stands in the record that is there: it is kept.
-            earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
-            record = {**(earlier or record), "outcome": "already_done"}
+        record = self.with_earlier(record)
         return write_record(self.policy, record, page_of(record, _PAGE))
 
     def _controller(self, place: int, host: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class ReportOperator(ReportingOperator):
             now=utc_now(),
         )
         record["notes"] = self._mark_host(record["problem"], tasks)
+        record = self.with_earlier(record)
         where = write_record(self.policy, record, page_of(record))
         if record["outcome"] == "done":
             write_last_maintenance(self.policy, record["host"], durations_of(record))

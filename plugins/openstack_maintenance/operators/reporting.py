@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import PolicyError
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
+from openstack_maintenance.operators.run_record import find_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +33,16 @@ class ReportingOperator(MaintenanceOperator):
             self.log.error("%s", result["problem"])
             raise RunFailed(result["problem"])
         return result
+
+    def with_earlier(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record of a rerun that found its work done: what the run did then is kept.
+
+        Raises: PolicyError.
+        """
+        if record["outcome"] != "already_done":
+            return record
+        earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
+        return {**(earlier or record), "outcome": "already_done"}
 
     def stored(self, record: dict[str, Any], store: Callable[[], str]) -> dict[str, Any]:
         """The step's result, once ``store`` has kept the record and said where.

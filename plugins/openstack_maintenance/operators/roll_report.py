@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openstack_maintenance.domain.roll_record import build_roll_record
 from openstack_maintenance.operators.base import plain, utc_now
@@ -21,9 +21,6 @@ from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
 from openstack_maintenance.operators.run_record import write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
-
-if TYPE_CHECKING:
-    pass
 
 _PAGE = Path(__file__).with_name("roll_page.html.j2")
 
