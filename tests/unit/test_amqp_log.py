@@ -158,8 +158,10 @@ def test_fractions_of_any_length_and_none_are_read() -> None:
 @pytest.mark.parametrize(
     ("lines", "connected", "reason"),
     [
-        pytest.param((CONNECTED,), True, "after the reboot", id="connected after the reboot"),
-        pytest.param((UNREACHABLE, CONNECTED), True, "after", id="came back after an outage"),
+        pytest.param(
+            (CONNECTED,), True, "since nova-compute was stopped", id="connected after the reboot"
+        ),
+        pytest.param((UNREACHABLE, CONNECTED), True, "since", id="came back after an outage"),
         pytest.param((CONNECTED, UNREACHABLE), False, "lost", id="the last line is bad news"),
         pytest.param(
             (CONNECTED, line("Connecting to AMQP server on b:5672")),
@@ -170,7 +172,7 @@ def test_fractions_of_any_length_and_none_are_read() -> None:
         pytest.param(
             (line("Connection failed: refused (retrying in 3.0 s)", at="2026-03-10 00:50:26.480"),),
             False,
-            "older",
+            "no AMQP line since nova-compute was stopped",
             id="bad news from before the reboot is only old",
         ),
         pytest.param((), False, "no line about an AMQP server", id="an empty log"),
@@ -178,13 +180,13 @@ def test_fractions_of_any_length_and_none_are_read() -> None:
         pytest.param(
             (line("Connected to AMQP server on b:5672", at="2026-03-10 00:59:59.999"),),
             False,
-            "older",
+            "no AMQP line since nova-compute was stopped",
             id="a millisecond before the reboot",
         ),
         pytest.param(
             (line("Connected to AMQP server on b:5672", at="2026-03-10 01:00:00.000"),),
             True,
-            "after",
+            "since",
             id="at the moment of the reboot",
         ),
         pytest.param(
@@ -248,11 +250,11 @@ LONDON = ZoneInfo("Europe/London")
 @pytest.mark.parametrize(
     ("written", "rebooted", "connected", "reason"),
     [
-        ("00:50:00", "2026-10-24T23:45:00+00:00", True, "after"),
-        ("01:50:00", "2026-10-25T00:45:00+00:00", True, "after"),
+        ("00:50:00", "2026-10-24T23:45:00+00:00", True, "since"),
+        ("01:50:00", "2026-10-25T00:45:00+00:00", True, "since"),
         ("01:50:00", "2026-10-25T01:45:00+00:00", False, "set back"),
-        ("01:30:00", "2026-10-25T01:45:00+00:00", False, "older"),
-        ("02:01:00", "2026-10-25T01:45:00+00:00", True, "after"),
+        ("01:30:00", "2026-10-25T01:45:00+00:00", False, "no AMQP line since"),
+        ("02:01:00", "2026-10-25T01:45:00+00:00", True, "since"),
     ],
     ids=[
         "before the change",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -172,3 +173,12 @@ def test_after_bad_news_only_heartbeats_seen_since_then_count(
         heartbeats_since_last_line=[NOW] * 5,
     )
     assert not again.is_connected  # one heartbeat seen five times
+
+
+def test_in_the_doubled_hour_the_way_out_of_it_is_told() -> None:
+    london, at = ZoneInfo("Europe/London"), datetime(2026, 10, 25, 1, 45, tzinfo=UTC)
+    text = CONNECTED.replace("2026-03-10 01:05:00.1", "2026-10-25 01:50:00.000")
+    found = replace(evidence(text), clock=at + timedelta(minutes=10))
+    verdict = judge_bus(found, since=at, zone=london, wanted="log_line", heartbeats=BEATS)
+    assert not verdict.is_connected
+    assert "restart nova-compute when the hour has passed, or accept the broker" in verdict.reason

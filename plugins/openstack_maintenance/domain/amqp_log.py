@@ -88,7 +88,7 @@ class LogFile:
 
 @dataclass(frozen=True)
 class AmqpVerdict:
-    """Whether the log proves a connection made since the reboot, by which line, and why (not).
+    """Whether the log proves a connection made since a moment, by which line, and why (not).
 
     ``connected`` False is no proof of the contrary: a release that does not log connections may
     have logged a failed attempt while the broker was coming up, and nothing since.
@@ -132,10 +132,11 @@ def find_compute_start(texts: Iterable[str], zone: tzinfo) -> ComputeStart | Non
     return None
 
 
-def judge_amqp(log: LogFile, rebooted: datetime, now: datetime, zone: tzinfo) -> AmqpVerdict:
-    """Say whether the last AMQP line is newer than ``rebooted`` and says connected.
+def judge_amqp(log: LogFile, since: datetime, now: datetime, zone: tzinfo) -> AmqpVerdict:
+    """Say whether the last AMQP line is newer than ``since`` and says connected.
 
-    ``rebooted`` and ``now`` are aware and read from the host's own clock; ``zone`` is the host's
+    ``since``, when nova-compute was stopped, before the reboot where there was one, and ``now``
+    are aware and read from the host's own clock; ``zone`` is the host's
     zone, in which the log is written. A local time that the clocks pass twice (the night summer
     time ends) counts as its earlier reading. Whatever cannot be read is not a connection.
     """
@@ -147,11 +148,11 @@ def judge_amqp(log: LogFile, rebooted: datetime, now: datetime, zone: tzinfo) ->
             "its default levels, or the log was cut; add oslo.messaging._drivers.impl_rabbit=DEBUG "
             "to default_log_levels, or accept the broker socket (policy amqp_evidence: any)",
         )
-    return _judge_last(found[-1], log, rebooted, now, zone)
+    return _judge_last(found[-1], log, since, now, zone)
 
 
 def _judge_last(
-    last: AmqpLine, log: LogFile, rebooted: datetime, now: datetime, zone: tzinfo
+    last: AmqpLine, log: LogFile, since: datetime, now: datetime, zone: tzinfo
 ) -> AmqpVerdict:
     earlier, later = _moments(last.line.at, zone)
 
@@ -166,21 +167,20 @@ def _judge_last(
             f"the last AMQP line is later ({earlier.isoformat()}) than the host's clock "
             f"({now.isoformat()}): the log is not written in the host's time zone",
         )
-    if later < rebooted:
+    if later < since:
         return verdict(
             False,
-            f"the last AMQP line is older ({later.isoformat()}) than the reboot "
-            f"({rebooted.isoformat()})",
+            f"the log has no AMQP line since nova-compute was stopped (its last one is of {later})",
         )
     if last.news != "connected":
         return verdict(False, f"the last AMQP line does not say connected but {last.news}")
-    if earlier < rebooted:
+    if earlier < since:
         return verdict(
             False,
-            "the clocks were set back: the line's local time occurred twice, once before the "
-            "reboot; restart nova-compute when the hour has passed, or accept the broker socket",
+            "the clocks were set back: the line's local time occurred twice, once before "
+            "that; restart nova-compute when the hour has passed, or accept the broker socket",
         )
-    return verdict(True, f"connected to {last.broker} after the reboot")
+    return verdict(True, f"connected to {last.broker} since nova-compute was stopped")
 
 
 def _dated(texts: Iterable[str]) -> Iterator[LogLine]:

@@ -56,9 +56,8 @@ def judge_bus(
     """
     log = judge_amqp(evidence.log, since, evidence.clock, zone)
     if log.connected:
-        told = f"connected to {log.broker} since nova-compute was stopped"
-        return _verdict(evidence, log, zone, "log_line", told)
-    reason = evidence.log_error or _why_not(log, since)
+        return _verdict(evidence, log, zone, "log_line", log.reason)
+    reason = evidence.log_error or log.reason
     if wanted == "log_line":
         return _verdict(evidence, log, zone, "", f"{reason} (policy amqp_evidence: log_line)")
     if not evidence.sockets:
@@ -77,14 +76,6 @@ def judge_bus(
         "socket_and_heartbeat",
         f"nova-compute holds a connection to {peers} and its heartbeat advances; {reason}",
     )
-
-
-def _why_not(log: AmqpVerdict, since: datetime) -> str:
-    if log.at is not None and log.at < since:
-        return (
-            f"the log has no AMQP line since nova-compute was stopped (its last one is of {log.at})"
-        )
-    return log.reason
 
 
 def _is_fresh_bad_news(evidence: AmqpEvidence, log: AmqpVerdict, since: datetime) -> bool:

@@ -151,7 +151,7 @@ class NovaComputeUpTrigger(HostWaitTrigger):
     async def too_late(self, found: str) -> CheckFailed:
         return CheckFailed(
             f"host {self.host}",
-            f"nova-compute is not healthy after the reboot ({found}); {await self.journal()}",
+            f"nova-compute is not healthy ({found}); {await self.journal()}",
             "Mend it on the host, then clear wait_for_nova_compute with Downstream.",
         )
 
