@@ -80,7 +80,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (incoming, "_EVERY_SECONDS"),
     ]:
         monkeypatch.setattr(module, name, 0.0)
-    for trigger in (HostWaitTrigger, RebootedTrigger):
+    for trigger in (HostWaitTrigger, RebootedTrigger, NovaComputeUpTrigger):
         monkeypatch.setattr(trigger, "every_seconds", 0.0)
 
 
