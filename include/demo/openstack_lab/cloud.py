@@ -123,8 +123,17 @@ class Cloud:
         self._nova("POST", path, {"force_complete": None})
 
     def wait_until_up(self, host: str, timeout: float = PATIENCE) -> None:
-        """Wait until a host's nova-compute is up, enabled or not."""
-        self._wait(lambda: self.service(host)["state"] == "up", timeout, f"{host} should be up")
+        """Wait until a host's nova-compute is up, enabled or not, and has a heartbeat from now on.
+
+        Nova calls one that was stopped `up` for a while yet.
+        """
+        before = self.service(host)["updated_at"]
+
+        def is_up() -> bool:
+            service = self.service(host)
+            return bool(service["state"] == "up" and service["updated_at"] != before)
+
+        self._wait(is_up, timeout, f"{host} should be up")
 
     def _is_enabled_and_up(self, host: str) -> bool:
         service = self.service(host)
