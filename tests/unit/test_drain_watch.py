@@ -904,6 +904,24 @@ async def test_a_guest_that_has_to_be_stopped_runs_until_its_turn_comes(watch_of
     assert nova.calls["stop_guest"] == nova.calls["cold_migrate"] == 4
 
 
+async def test_no_guest_is_stopped_after_the_window_and_one_that_was_is_not_left_off(
+    watch_of: Watches,
+) -> None:
+    nova = FakeNova()
+    nova.add("i1", "i2")
+
+    def closed(now: datetime) -> str | None:  # as soon as the first guest is off
+        return "the window is closed" if nova.calls["stop_guest"] else None
+
+    moves = enter(watch_of(nova), nova, method="stop", may_stop=True, may_start=closed)
+    first, second = await outcomes(moves)
+    assert (first["host"], first["status"]) == (DESTINATION, "ACTIVE")
+    assert isinstance(second, MigrationFailed)
+    assert "the window is closed" in str(second)
+    assert (nova.instances["i2"].host, nova.instances["i2"].status) == (SOURCE, "ACTIVE")
+    assert nova.calls["stop_guest"] == nova.calls["start_guest"] == 1
+
+
 async def test_guests_that_are_off_already_go_first_and_wait_for_no_other(
     watch_of: Watches,
 ) -> None:

@@ -155,8 +155,8 @@ class DrainWatch:
             move.finish(decision.why, decision.migration)
         elif decision.step is Step.FAIL:
             move.fail(await self._failure(move, decision))
-        elif decision.step is Step.STOP and (busy := self._turns.busy(move, is_live=False)):
-            self._wait(move, f"waits for its turn: {busy}")  # and its guest runs on meanwhile
+        elif decision.step is Step.STOP and (why := self._must_wait(move, is_live=False)):
+            self._wait(move, f"waits for its turn: {why}")  # and its guest runs on meanwhile
         elif decision.step in (Step.START_LIVE, Step.START_COLD):
             await self._start(move, decision)
         else:
@@ -210,17 +210,24 @@ class DrainWatch:
             else:
                 move.stale = True  # only its own record tells where it is
 
-    async def _start(self, move: Move, decision: Decision) -> None:
-        request, order = move.request, move.order
-        is_live = decision.step is Step.START_LIVE
-        held = request.may_start(datetime.now(UTC))
+    def _must_wait(self, move: Move, *, is_live: bool) -> str | None:
+        """Why nothing is begun for a move now: neither a migration nor the stop of its guest.
+
+        Raises: MigrationFailed, OwnershipLost: nothing is to be begun any more.
+        """
+        # A guest that was stopped for its move is moved and started, whatever the time.
+        held = None if move.is_off else move.request.may_start(datetime.now(UTC))
         if held is not None:
             raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
         if lost := self._health.lost(move):
             raise lost
-        busy = self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
-        if busy is not None:
-            self._wait(move, f"waits for its turn: {busy}")
+        return self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
+
+    async def _start(self, move: Move, decision: Decision) -> None:
+        request, order = move.request, move.order
+        is_live = decision.step is Step.START_LIVE
+        if why := self._must_wait(move, is_live=is_live):
+            self._wait(move, f"waits for its turn: {why}")
             return
         known = self._ledger.of(order.instance_id)
         move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)

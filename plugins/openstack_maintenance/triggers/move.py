@@ -66,7 +66,8 @@ class Move:
     @property
     def is_off(self) -> bool:
         """Whether its guest is off on the source for this move: its tenant waits for it."""
-        if not self.order.was_running or self.order.method == "cold":
+        order = self.order
+        if not (order.was_running and order.may_stop) or order.method == "cold":
             return False
         there = self.instance if self.instance and self.instance.host == self.order.source else None
         return self.is_stopping or (there is not None and there.vm_state == "stopped")
