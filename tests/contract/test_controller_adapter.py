@@ -301,7 +301,7 @@ def service(deployment: Deployment, name: str) -> Service:
 
 async def test_a_restart_is_ordered_and_not_waited_for(fake: FakeController) -> None:
     await restart_service(fake, LAB, service(LAB, "nova-api"))
-    assert fake.calls() == ["systemctl restart --no-block nova-api.service"]
+    assert fake.calls() == ["systemctl restart --no-block -- nova-api.service"]
 
 
 async def test_a_service_that_hit_its_start_limit_is_restarted_all_the_same(
@@ -310,15 +310,15 @@ async def test_a_service_that_hit_its_start_limit_is_restarted_all_the_same(
     fake.write("unit.nova-api.service", unit("nova-api", "failed", "failed"))
     await restart_service(fake, LAB, service(LAB, "nova-api"))
     assert fake.calls() == [
-        "systemctl reset-failed nova-api.service",
-        "systemctl restart --no-block nova-api.service",
+        "systemctl reset-failed -- nova-api.service",
+        "systemctl restart --no-block -- nova-api.service",
     ]
 
 
 async def test_a_container_is_restarted_by_its_engine(fake: FakeController) -> None:
     fake.write("containers", container("nova_api"))
     await restart_service(fake, KOLLA, service(KOLLA, "nova-api"))
-    assert fake.calls() == ["docker restart --time 60 nova_api"]
+    assert fake.calls() == ["docker restart --time 60 -- nova_api"]
 
 
 async def test_a_restart_that_is_refused_is_said(fake: FakeController) -> None:
@@ -339,17 +339,17 @@ async def test_what_sudo_refuses_is_named_and_nothing_is_run(fake: FakeControlle
     assert await missing_rights(fake, LAB, "restart", asked) == ()
     fake.write(
         "denied",
-        "systemctl restart --no-block keystone.service\nsystemctl reboot\n"
-        "docker restart --time 60 nova_api\n",
+        "systemctl restart --no-block -- keystone.service\nsystemctl reboot\n"
+        "docker restart --time 60 -- nova_api\n",
     )
-    keystone = "systemctl restart --no-block keystone.service"
+    keystone = "systemctl restart --no-block -- keystone.service"
     assert await missing_rights(fake, LAB, "restart", asked) == (keystone,)
     assert await missing_rights(fake, LAB, "reboot", []) == ("systemctl reboot",)
-    fake.write("denied", "systemctl reset-failed keystone.service\n")
+    fake.write("denied", "systemctl reset-failed -- keystone.service\n")
     rights = await missing_rights(fake, LAB, "restart", asked)
-    assert rights == ("systemctl reset-failed keystone.service",)
-    fake.write("denied", "docker restart --time 60 nova_api\n")
+    assert rights == ("systemctl reset-failed -- keystone.service",)
+    fake.write("denied", "docker restart --time 60 -- nova_api\n")
     nova_api = [service(KOLLA, "nova-api")]
     rights = await missing_rights(fake, KOLLA, "restart", nova_api)
-    assert rights == ("docker restart --time 60 nova_api",)
+    assert rights == ("docker restart --time 60 -- nova_api",)
     assert fake.calls() == []

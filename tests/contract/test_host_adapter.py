@@ -268,15 +268,15 @@ async def test_every_right_that_the_run_will_use_is_asked_for(
     log = tmp_path / "hidden/nova-compute.log"  # in a folder that cannot be looked into
     compute = NovaCompute(unit=UNIT, log_paths=(str(log),))
     fake.write("sudo_denied", "*\n")
-    manage = [f"systemctl {order} {UNIT}" for order in ("stop --no-block", "start --no-block")]
-    needed = [*manage, f"systemctl reset-failed {UNIT}", "systemctl reboot", "ss -tnp"]
-    needed.append(f"tail -c 16777216 {log}")
+    manage = [f"systemctl {order} {UNIT}" for order in ("stop --no-block --", "start --no-block --")]
+    needed = [*manage, f"systemctl reset-failed -- {UNIT}", "systemctl reboot", "ss -tnp"]
+    needed.append(f"tail -c 16777216 -- {log}")
     stored = f"/var/lib/openstack-maintenance/{SCRIPT_UNIT}"
     scripts = [
-        f"install -D -m 0700 -o root -g root /dev/stdin {stored}",
+        f"install -D -m 0700 -o root -g root -- /dev/stdin {stored}",
         f"systemd-run --unit={SCRIPT_UNIT} --description=maintenance script "
         f"--property=RemainAfterExit=yes {stored}",
-        f"systemctl reset-failed {SCRIPT_UNIT}",
+        f"systemctl reset-failed -- {SCRIPT_UNIT}",
     ]
     async with opened(fake, compute) as host:
         assert (await host.read_facts()).sudo_missing == tuple(needed)
@@ -284,7 +284,7 @@ async def test_every_right_that_the_run_will_use_is_asked_for(
         assert facts.sudo_missing == (*needed, *scripts)
         assert not facts.script_refused  # no forced command decides here
     async with opened(fake) as host:  # a log that it can read itself needs no right
-        assert f"tail -c 16777216 {fake.log}" not in (await host.read_facts()).sudo_missing
+        assert f"tail -c 16777216 -- {fake.log}" not in (await host.read_facts()).sudo_missing
     assert fake.calls() == []
 
 
@@ -318,8 +318,8 @@ async def test_a_stop_is_asked_for_and_judged_by_the_process(fake: FakeHost) -> 
     async with opened(fake) as host:
         state = await host.stop_nova_compute()
         assert fake.calls() == [
-            f"sudo systemctl stop --no-block {UNIT}",
-            f"systemctl stop --no-block {UNIT}",
+            f"sudo systemctl stop --no-block -- {UNIT}",
+            f"systemctl stop --no-block -- {UNIT}",
         ]
         assert not state.is_gone
         fake.write(f"unit.{UNIT}", STOPPED.replace("inactive", "failed").replace("dead", "failed"))
@@ -359,8 +359,8 @@ async def test_a_failed_unit_is_reset_before_its_start(fake: FakeHost) -> None:
     async with opened(fake) as host:
         assert (await host.start_nova_compute()).is_active
     assert [call for call in fake.calls() if not call.startswith("sudo")] == [
-        f"systemctl reset-failed {UNIT}",
-        f"systemctl start --no-block {UNIT}",
+        f"systemctl reset-failed -- {UNIT}",
+        f"systemctl start --no-block -- {UNIT}",
     ]
 
 
@@ -385,7 +385,7 @@ async def test_a_container_without_unit_is_stopped_by_its_engine(fake: FakeHost)
         state = await host.nova_compute_state()
         assert (state.kind, state.pids, state.is_active) == ("docker", (500, 501), True)
         assert (await host.stop_nova_compute()).is_gone
-    assert "docker stop --time 60 nova_compute" in fake.calls()
+    assert "docker stop --time 60 -- nova_compute" in fake.calls()
 
 
 async def test_a_kolla_unit_stops_by_systemd_and_is_gone_with_the_container(fake: FakeHost) -> None:
@@ -396,7 +396,7 @@ async def test_a_kolla_unit_stops_by_systemd_and_is_gone_with_the_container(fake
     async with opened(fake, fake.kolla) as host:
         state = await host.stop_nova_compute()
     assert (state.kind, state.pids, state.is_gone) == ("systemd", (500,), False)
-    assert f"systemctl stop --no-block {unit}" in fake.calls()
+    assert f"systemctl stop --no-block -- {unit}" in fake.calls()
     assert not any(call.startswith("docker") for call in fake.calls())
 
 
@@ -564,7 +564,7 @@ async def test_a_script_is_uploaded_as_root_and_started_as_a_unit(fake: FakeHost
     assert (state.status, state.exit_code) == ("succeeded", 0)
     assert state.output == ("line one", "line two")
     stored = f"/var/lib/openstack-maintenance/{SCRIPT_UNIT}"
-    assert f"sudo install -D -m 0700 -o root -g root /dev/stdin {stored}" in fake.calls()
+    assert f"sudo install -D -m 0700 -o root -g root -- /dev/stdin {stored}" in fake.calls()
 
 
 @pytest.mark.parametrize(

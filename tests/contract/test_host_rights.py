@@ -15,6 +15,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -251,7 +253,7 @@ async def test_the_rules_hold_no_wildcard_that_matches_whatever_follows(
     unit = "openstack-maintenance-0123456789ab.service"
     run = (
         f"systemd-run --unit={unit} --description=maintenance script "
-        f"--property=RemainAfterExit=yes /var/lib/openstack-maintenance/{unit}"
+        f"--property=RemainAfterExit=yes -- /var/lib/openstack-maintenance/{unit}"
     )
     assert rules.matching(run)
     for refused in (
@@ -259,15 +261,16 @@ async def test_the_rules_hold_no_wildcard_that_matches_whatever_follows(
         run.replace("=yes", "=yes --property=User=root"),
         run.replace("-maintenance/openstack", "-maintenance/../openstack"),
         run.replace("0123", "/../"),
-        "systemctl stop --no-block sshd.service",
+        "systemctl stop --no-block -- sshd.service",
+        "systemctl stop --no-block -Hroot@c02 nova-compute.service",
         "systemctl reboot --force",
         "systemctl stop nova-compute.service",
-        "tail -c 16777216 /etc/shadow",
-        "tail -c 16777216 /var/log/nova/nova-compute.log /etc/shadow",
-        "tail -c 16777216 /var/log/nova/nova-compute.log-../shadow",
+        "tail -c 16777216 -- /etc/shadow",
+        "tail -c 16777216 -- /var/log/nova/nova-compute.log /etc/shadow",
+        "tail -c 16777216 -- /var/log/nova/nova-compute.log-../shadow",
         "journalctl --no-pager -o short-iso -n 5 -u nova-compute.service --cursor-file=/etc/x",
-        "docker exec nova_compute sh",
-        "docker exec mariadb sh -c id",
+        "docker exec -- nova_compute sh",
+        "docker exec -- mariadb sh -c id",
         "docker run -v /:/host x",
         "mariadb -N -B --connect-timeout=5 -e drop database nova",
         "rabbitmqctl eval x.",
@@ -290,16 +293,30 @@ def test_a_deployment_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "Choose one of: debian, kolla, lab, rdo, rdo-liberty." in done.stderr
 
 
+NOBODY = 65534
+
+
 @pytest.fixture
-def shell(rights: dict[str, Path], tmp_path: Path) -> Path:
-    """A forced command as it is installed, with the list beside it."""
-    for file in ("maintenance-shell", "maintenance-shell.allowed"):
-        shutil.copy(rights["lab"] / file, tmp_path)
-    return tmp_path / "maintenance-shell"
+def shell(rights: dict[str, Path]) -> Iterator[Path]:
+    """A forced command as it is installed, with the list beside it, and the stand-ins.
+
+    In a folder that the login may see: pytest's own are for the user alone that runs the tests.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        for file in ("maintenance-shell", "maintenance-shell.allowed"):
+            shutil.copy(rights["lab"] / file, folder)
+        shutil.copytree(FIXTURES / "host/bin", folder / "programs")
+        yield folder / "maintenance-shell"
 
 
 def asked_for(
-    shell: Path, command: str | None, stdin: bytes = b"", **environment: str
+    shell: Path,
+    command: str | None,
+    stdin: bytes = b"",
+    uid: int = NOBODY,
+    **environment: str,
 ) -> tuple[int, str, str]:
     """What sshd runs for a command that a client asks for; None: for a login."""
     asked = {} if command is None else {"SSH_ORIGINAL_COMMAND": command}
@@ -309,6 +326,7 @@ def asked_for(
         cwd=shell.parent,
         input=stdin,
         capture_output=True,
+        user=uid if os.getuid() == 0 else None,
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -414,6 +432,22 @@ def test_only_the_maintenance_scripts_that_were_installed_reach_script_start(
         assert "not one of include/scripts as they were installed" in err
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be root")
+def test_root_is_refused_whatever_it_asks(shell: Path) -> None:
+    status, out, err = asked_for(shell, BOOT_ID, uid=0)
+    assert (status, out) == (126, "")
+    assert "this login is root, for whom a forced command is no limit" in err
+
+
+def test_a_maintenance_script_is_not_run_as_the_login_itself(shell: Path) -> None:
+    """It stands in the list, for script_start alone; without a name it passed for a script."""
+    script = (PROJECT / "include/scripts/collect-facts.sh").read_text()
+    for name in ("", "scripts/collect-facts.sh", "script_start", "facts"):
+        status, out, err = asked_for(shell, shlex.join(["/bin/sh", "-c", script, name]))
+        assert (status, out) == (126, ""), name
+        assert "is not one of those that are allowed" in err or "not one of the scripts" in err
+
+
 async def test_what_the_forced_command_refuses_names_the_host_and_the_remedy(
     tmp_path: Path, shell: Path
 ) -> None:
@@ -434,17 +468,20 @@ async def test_what_the_forced_command_refuses_names_the_host_and_the_remedy(
 
 
 async def test_a_script_that_the_forced_command_would_refuse_shows_in_the_facts(
-    tmp_path: Path, shell: Path
+    shell: Path,
 ) -> None:
     class Forced(Machine):
         async def run(self, command: str, *, wait: timedelta, stdin: bytes = b"") -> Answer:
-            programs = f"{self.folder}/bin:{FIXTURES / 'host' / 'bin'}:/usr/bin:/bin"
+            programs = f"{self.folder}/bin:{shell.parent / 'programs'}:/usr/bin:/bin"
             folders = {"FAKE_HOST": str(self.folder), "ASKED": str(self.folder / "asked")}
             return Answer(*asked_for(shell, command, PATH=programs, **folders))
 
-    folder = tmp_path / "host"
+    folder = shell.parent / "host"
     folder.mkdir()
-    host = Host(Forced(folder, "host"), deployment("lab").nova_compute)
+    machine = Forced(folder, "host")
+    (folder / "asked").touch(mode=0o666)
+    (folder / "asked").chmod(0o666)
+    host = Host(machine, deployment("lab").nova_compute)
     content = (PROJECT / "include/scripts/collect-facts.sh").read_bytes()
     assert not (await host.read_facts()).script_refused
     assert not (await host.read_facts(SCRIPT_UNIT, content)).script_refused

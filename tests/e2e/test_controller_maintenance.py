@@ -246,7 +246,7 @@ def test_what_forbids_a_maintenance_is_named_and_nothing_changes(
     stage.set_policy(inventory(controller))
     controller.fault("sudo-refused")
     said = refusal(stage, maintain(stage, services=["nova-scheduler"]))
-    assert "the SSH login may not run with sudo: systemctl restart --no-block nova-sched" in said
+    assert "the SSH login may not run with sudo: systemctl restart --no-block -- nova-sched" in said
 
     (stage.credentials / stage.lab.key.name).unlink()
     said = refusal(stage, maintain(stage, services=["nova-scheduler"]))

@@ -40,17 +40,18 @@ def compute_rules(deployment: Deployment) -> list[Rule]:
 def script_rules() -> list[Rule]:
     """What a maintenance script needs: it is stored and run as root, whatever it holds."""
     why = "a maintenance script, stored"
-    to = ("-D", "-m", "0700", "-o", "root", "-g", "root", "/dev/stdin", _SCRIPT_FILE)
+    to = ("-D", "-m", "0700", "-o", "root", "-g", "root", "--", "/dev/stdin", _SCRIPT_FILE)
     run = (
         Pattern(f"--unit={SCRIPT_UNIT}"),
         "--description=maintenance script",
         "--property=RemainAfterExit=yes",
+        "--",
         _SCRIPT_FILE,
     )
     return [
         Rule(why, "install", to),
         Rule("... run as a unit of its own", "systemd-run", run),
-        Rule("... run again after it failed", "systemctl", ("reset-failed", SCRIPT_UNIT)),
+        Rule("... run again after it failed", "systemctl", ("reset-failed", "--", SCRIPT_UNIT)),
     ]
 
 
@@ -63,13 +64,13 @@ def _compute(deployment: Deployment) -> Iterator[Rule]:
     compute = deployment.nova_compute
     unit = service_unit(compute.unit)
     for order in ("stop", "start"):
-        yield Rule(f"{order} nova-compute", "systemctl", (order, "--no-block", unit))
-    yield Rule("start it after it failed", "systemctl", ("reset-failed", unit))
+        yield Rule(f"{order} nova-compute", "systemctl", (order, "--no-block", "--", unit))
+    yield Rule("start it after it failed", "systemctl", ("reset-failed", "--", unit))
     for engine in compute.engines:
         container = compute.container
         yield Rule("nova-compute's container, its state", engine, _inspect(container))
-        yield Rule("... stopped", engine, ("stop", "--time", "60", container))
-        yield Rule("... started", engine, ("start", container))
+        yield Rule("... stopped", engine, ("stop", "--time", "60", "--", container))
+        yield Rule("... started", engine, ("start", "--", container))
         yield Rule("similar names, where it is not there", engine, _NAMES)
     yield _REBOOT
     yield Rule("nova-compute's sockets to the broker", "ss", ("-tnp",))
@@ -93,16 +94,16 @@ def _controller(deployment: Deployment) -> Iterator[Rule]:
     for service in restarted:
         unit = service_unit(service.unit or f"none-for-{service.container}")
         why = f"restart {service.name}"
-        yield Rule(why, "systemctl", ("restart", "--no-block", unit))
-        yield Rule("... after it failed", "systemctl", ("reset-failed", unit))
+        yield Rule(why, "systemctl", ("restart", "--no-block", "--", unit))
+        yield Rule("... after it failed", "systemctl", ("reset-failed", "--", unit))
         for engine in engines if service.container else ():
-            yield Rule("... its container", engine, ("restart", "--time", "60", service.container))
+            yield Rule("... its container", engine, ("restart", "--time", "60", "--", service.container))
     containers = [each.container for each in deployment if each.container]
     for engine in engines if containers else ():
         yield Rule("all containers at one look", engine, _inspect(*containers))
         for container in dict.fromkeys(containers):
             yield Rule(f"{container} alone", engine, _inspect(container))
-            yield Rule("... its log", engine, ("logs", "--tail", "10", container))
+            yield Rule("... its log", engine, ("logs", "--tail", "10", "--", container))
         yield Rule("similar names, where one is not there", engine, _NAMES)
     yield from _questions(deployment)
 
@@ -130,7 +131,7 @@ def _in_container(
     deployment: Deployment, service: Service, why: str, words: tuple[str, ...]
 ) -> Iterator[Rule]:
     for engine in deployment.nova_compute.engines if service.container else ():
-        yield Rule(f"{why}, in its container", engine, ("exec", service.container, *words))
+        yield Rule(f"{why}, in its container", engine, ("exec", "--", service.container, *words))
 
 
 def _value_in(script: str, name: str) -> str:
@@ -143,9 +144,9 @@ def _value_in(script: str, name: str) -> str:
 
 def _inspect(*containers: str) -> tuple[str, ...]:
     shown = _value_in("controller", "container_format")
-    return ("inspect", "--type", "container", "--format", shown, *containers)
+    return ("inspect", "--type", "container", "--format", shown, "--", *containers)
 
 
 _NAMES = ("ps", "-a", "--format", "{{.Names}}")
-_TAIL = ("-c", "16777216")
+_TAIL = ("-c", "16777216", "--")
 _REBOOT = Rule("the reboot", "systemctl", ("reboot",))

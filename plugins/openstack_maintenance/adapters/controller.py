@@ -3,8 +3,8 @@
 The login needs these commands without a password where it cannot run them itself. To read:
 ``rabbitmqctl -q --formatter json cluster_status`` (before RabbitMQ 3.7 without the formatter),
 ``mariadb|mysql -N -B --connect-timeout=5 -e ...``, ``journalctl --no-pager ...``; for containers
-``docker|podman inspect|exec|logs``. To maintain: ``systemctl restart --no-block UNIT``,
-``systemctl reset-failed UNIT``, ``systemctl reboot``, ``docker|podman restart``.
+``docker|podman inspect|exec|logs``. To maintain: ``systemctl restart --no-block -- UNIT``,
+``systemctl reset-failed -- UNIT``, ``systemctl reboot``, ``docker|podman restart``.
 """
 
 from __future__ import annotations

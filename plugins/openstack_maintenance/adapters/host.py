@@ -1,10 +1,10 @@
 """One compute host over SSH: read facts, or perform exactly one action.
 
 The login needs these commands without a password, and no others (UNIT is nova-compute's):
-``systemctl stop|start --no-block UNIT``, ``systemctl reset-failed UNIT``, ``systemctl reboot``,
-``ss -tnp``, ``tail -c 16777216 LOG`` where it cannot read the log itself, ``journalctl
+``systemctl stop|start --no-block -- UNIT``, ``systemctl reset-failed -- UNIT``, ``systemctl reboot``,
+``ss -tnp``, ``tail -c 16777216 -- LOG`` where it cannot read the log itself, ``journalctl
 --no-pager -o ...`` unless it is in the group systemd-journal; for scripts ``install -D -m 0700
--o root -g root /dev/stdin /var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and
+-o root -g root -- /dev/stdin /var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and
 ``systemctl reset-failed`` of those units; for containers ``docker|podman inspect|stop|start|ps``.
 include/rights/host-rights writes them as a sudoers file: keep it in step with the scripts.
 """

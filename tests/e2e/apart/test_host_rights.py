@@ -216,13 +216,13 @@ def test_the_installer_can_be_run_again_and_changes_nothing_where_it_objects(
 
 
 REFUSED = (
-    "systemctl stop --no-block ssh.service",
+    "systemctl stop --no-block -- ssh.service",
     "systemctl stop nova-compute.service",
     "systemctl reboot --force",
-    f"tail -c 16777216 {LOG} /etc/shadow",
-    f"systemd-run --unit={SCRIPT_UNIT}.service id",
+    f"tail -c 16777216 -- {LOG} /etc/shadow",
+    f"systemd-run --unit={SCRIPT_UNIT}.service -- id",
     "journalctl --no-pager -o short-iso -n 5 -u nova-compute.service --cursor-file=/etc/x",
-    "docker exec mariadb sh -c id",
+    "docker exec -- mariadb sh -c id",
     "docker run -v /:/host x",
     "mariadb -N -B --connect-timeout=5 -e 'drop database nova'",
 )
@@ -278,8 +278,8 @@ def test_a_controller_is_read_and_one_service_restarted(
             assert await missing_rights(shell, LAB, "reboot", ()) == ()
             await order(root, f"cp {rules} /run/rules")
             for right in (
-                f"systemctl restart --no-block {unit}",
-                f"systemctl reset-failed {unit}",
+                f"systemctl restart --no-block -- {unit}",
+                f"systemctl reset-failed -- {unit}",
             ):
                 await order(root, f"grep -v '{right}' /run/rules >{rules}; visudo -cq")
                 assert await missing_rights(shell, LAB, "restart", [scheduler]) == (right,)

@@ -5,7 +5,15 @@ PATH="$PATH:/usr/sbin:/sbin"
 export LC_ALL PATH
 exec 3<&0 </dev/null # what is uploaded stays on 3; no command can eat it by mistake
 
-say() { printf '%s=%s\n' "$1" "$2"; }
+# say KEY VALUE: one line of the answer. A value of several lines would say what nobody said.
+say() {
+    case $2 in
+        *"$line_break"*) printf '%s=%s\n' "$1" "$(printf '%s' "$2" | one_line)" ;;
+        *) printf '%s=%s\n' "$1" "$2" ;;
+    esac
+}
+line_break='
+'
 
 fail() {
     say error "$1"
@@ -22,6 +30,67 @@ not_now() {
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# What is sent may come from whoever holds the key: each script begins with these, and refuses what
+# is not what it says, before anything is run with it. What passes holds no blank and no pattern.
+refuse() { fail "refused: $1"; }
+
+need_unit() {
+    case $1 in '' | [!A-Za-z0-9]* | *[!A-Za-z0-9_.@-]*) refuse 'this is not the name of a unit' ;; esac
+    [ ${#1} -le 255 ] || refuse 'the name of a unit has at most 255 characters'
+}
+
+need_container() {
+    case $1 in [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]*) refuse 'this is not the name of a container' ;; esac
+    [ ${#1} -le 255 ] || refuse 'the name of a container has at most 255 characters'
+}
+
+need_engines() {
+    case $1 in '' | docker | podman | 'docker podman' | 'podman docker') ;;
+        *) refuse 'the engines are docker and podman' ;; esac
+}
+
+need_number() {
+    case $1 in '' | *[!0-9]*) refuse 'this is not a number' ;; esac
+    [ ${#1} -le 12 ] || refuse 'a number has at most 12 digits'
+}
+
+# need_logs LOG:LOG...: absolute paths, and no option that a program would take for one.
+need_logs() {
+    case $1 in
+        *"$line_break"*) refuse 'the path of a log has no line break' ;;
+        /* | '') ;;
+        *) refuse 'the path of a log begins with a slash' ;;
+    esac
+    case $1 in *:[!/]* | *:) refuse 'the path of a log begins with a slash' ;; esac
+}
+
+# need_spec UNIT|CONTAINER|ROLE
+need_spec() {
+    need_unit "${1%%|*}"
+    rest=${1#*|}
+    need_container "${rest%%|*}"
+    case ${rest#*|} in '' | broker | database | cache) ;; *) refuse 'the roles are broker, database and cache' ;; esac
+}
+
+need_script_unit() {
+    need_unit "$1"
+    case $1 in openstack-maintenance-*) ;; *) refuse 'this is not the unit of a maintenance script' ;; esac
+}
+
+# apart COMMAND...: gives the command's status; what it prints is in $out, and what it and sudo say
+# beside that ("unable to resolve host", podman's greeting) in $error, never taken for an answer.
+apart() {
+    between="--- $$ ---"
+    both=$({
+        out=$("$@" 2>&4 4>&-)
+        printf '%s' "$between$?$between$out"
+    } 4>&1)
+    error=${both%%"$between"*}
+    both=${both#*"$between"}
+    out=${both#*"$between"}
+    return "${both%%"$between"*}"
 }
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
@@ -50,14 +119,15 @@ journal() {
 
 # What a maintenance script needs: VERB UNIT, where the verb is as_root or needs.
 store_script() {
-    "$1" install -D -m 0700 -o root -g root /dev/stdin "/var/lib/openstack-maintenance/$2"
+    "$1" install -D -m 0700 -o root -g root -- /dev/stdin "/var/lib/openstack-maintenance/$2"
 }
 run_script() {
     "$1" systemd-run --unit="$2" --description='maintenance script' \
-        --property=RemainAfterExit=yes "/var/lib/openstack-maintenance/$2"
+        --property=RemainAfterExit=yes -- "/var/lib/openstack-maintenance/$2"
 }
 
-# Guests' processes, by patterns. Without process 1 in the list /proc hides the processes of
+# Guests' processes, by the deployment's patterns, and by QEMU's own names whatever was sent: with no
+# pattern at all, a host would look empty. Without process 1 in the list /proc hides the processes of
 # other users (hidepid), and an empty answer would mean nothing.
 guests() {
     processes=$(ps -eo pid=,comm=,args= | cut -c1-600)
@@ -66,7 +136,7 @@ guests() {
     printf '%s\n' "$processes" | while read -r pid comm args; do
         program=${args%% *}
         program=${program##*/}
-        for pattern in "$@"; do
+        for pattern in 'qemu-system*' qemu-kvm kvm "$@"; do
             # shellcheck disable=SC2254  # the pattern is meant as one
             case $comm in $pattern) say guest "$pid $comm $args" && continue 2 ;; esac
             # shellcheck disable=SC2254
@@ -76,13 +146,13 @@ guests() {
 }
 
 show_unit() {
-    TZ=UTC systemctl show "$1" -p Id -p LoadState -p ActiveState -p SubState -p MainPID \
+    TZ=UTC systemctl show -p Id -p LoadState -p ActiveState -p SubState -p MainPID \
         -p NRestarts -p ActiveEnterTimestamp -p UnitFileState -p Result -p ExecMainStatus \
-        -p ExecMainStartTimestamp -p ExecMainExitTimestamp | sed 's/^/unit./'
+        -p ExecMainStartTimestamp -p ExecMainExitTimestamp -- "$1" | sed 's/^/unit./'
 }
 
 unit_is_known() {
-    case $(systemctl show "$1" -p LoadState 2>/dev/null) in
+    case $(systemctl show -p LoadState -- "$1" 2>/dev/null) in
         '') not_now 'systemd does not answer (systemctl show gave nothing)' ;;
         LoadState=not-found) return 1 ;;
     esac
@@ -95,13 +165,13 @@ find_container() {
     engine='' inspected=''
     for candidate in $2; do
         command -v "$candidate" >/dev/null 2>&1 || continue
-        if inspected=$(as_root "$candidate" inspect --type container --format "$container_format" "$1" 2>&1); then
-            engine=$candidate
+        if apart as_root "$candidate" inspect --type container --format "$container_format" -- "$1"; then
+            engine=$candidate inspected=$out
             return 0
         fi
-        case $inspected in
+        case $error in
             *[Nn]o\ such*) ;;
-            *) fail "$candidate cannot be asked about container $1: $(printf '%s' "$inspected" | one_line)" ;;
+            *) fail "$candidate cannot be asked about container $1: $(printf '%s' "$error" | one_line)" ;;
         esac
     done
     return 1
@@ -140,13 +210,19 @@ newest_of() {
     ls -1td -- "$@" 2>/dev/null | head -n 1
 }
 
-# Of the candidates the one written last; the first where the folder cannot be looked into.
+# choose_log LOG:LOG...: the one written last; the first where the folder cannot be looked into.
 choose_log() {
+    set -f # a path is a path, not a pattern
+    IFS=:
+    # shellcheck disable=SC2086  # split at the colons
+    set -- $1
+    unset IFS
+    set +f
     log=$(newest_of "$@")
-    [ -n "$log" ] || log=$1
+    [ -n "$log" ] || log=${1-}
 }
 
 # The end of a log, directly or as root; bounded, so that a huge log costs no more.
 read_log() {
-    if [ -r "$1" ]; then tail -c 16777216 "$1"; else as_root tail -c 16777216 "$1"; fi
+    if [ -r "$1" ]; then tail -c 16777216 -- "$1"; else as_root tail -c 16777216 -- "$1"; fi
 }

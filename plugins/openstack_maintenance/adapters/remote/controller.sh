@@ -5,11 +5,22 @@
 # shellcheck shell=sh disable=SC2154,SC2086  # common.sh sets container_format; lists are split
 engines=$1 time_units=$2
 shift 2
+need_engines "$engines"
+case $time_units in *[!A-Za-z0-9_.@\ -]*) refuse 'this is not the name of a unit' ;; esac
+for each in $time_units; do need_unit "$each"; done
+for spec; do need_spec "$spec"; done
 
 within() {
     limit=$1
     shift
     if [ "$(id -u)" -eq 0 ]; then timeout -k 2 "$limit" "$@"; else timeout -k 2 "$limit" sudo -n "$@"; fi
+}
+
+# ask_within SECONDS COMMAND...: what it answers in $out; where it fails, what it says beside that.
+ask_within() {
+    apart within "$@"
+    status=$?
+    [ "$status" -eq 0 ] || out="$out $error"
 }
 
 # tell ROLE STATUS TEXT
@@ -20,11 +31,10 @@ tell() {
 
 # The first words of the three are what runs a command inside a container, or nothing.
 broker() {
-    out=$(within 10 "$@" rabbitmqctl -q --formatter json cluster_status 2>&1)
-    status=$?
+    ask_within 10 "$@" rabbitmqctl -q --formatter json cluster_status
     case $status:$out in
         0:* | 124:* | 137:* | *nodedown* | *sudo:* | *nable\ to*) ;;
-        *) out=$(within 10 "$@" rabbitmqctl cluster_status 2>&1) status=$? ;; # before 3.7
+        *) ask_within 10 "$@" rabbitmqctl cluster_status ;; # before 3.7
     esac
     tell broker "$status" "$out"
 }
@@ -40,8 +50,8 @@ database() {
         client=$(command -v mariadb || command -v mysql) || client=mysql
         set -- "$client" -N -B --connect-timeout=5 -e
     fi
-    out=$(within 8 "$@" "$query" 2>&1)
-    tell database $? "$out"
+    ask_within 8 "$@" "$query"
+    tell database "$status" "$out"
 }
 
 # Where it listens, else on the loopback; bash is the one tool that is on every controller.
@@ -130,17 +140,17 @@ containers() {
     for candidate in $engines; do
         command -v "$candidate" >/dev/null 2>&1 || continue
         [ -n "$names" ] || continue
-        inspected=$(as_root "$candidate" inspect --type container --format "$container_format" $names 2>&1)
+        apart as_root "$candidate" inspect --type container --format "$container_format" -- $names
+        case $?:$error in
+            0:* | *[Nn]o\ such*) ;;
+            *) told="$told
+container_error=$candidate: $(printf '%s' "$error" | one_line | cut -c1-300)" ;;
+        esac
         while IFS= read -r line; do
-            case $line in
-                *\|*\|*\|*\|*) found="$found
-$candidate|$line" ;;
-                *[Nn]o\ such* | '' | '[]') ;;
-                *) told="$told
-container_error=$candidate: $(printf '%s' "$line" | cut -c1-300)" ;;
-            esac
+            case $line in *\|*\|*\|*\|*) found="$found
+$candidate|$line" ;; esac
         done <<END
-$inspected
+$out
 END
     done
     number=0
@@ -163,7 +173,7 @@ s$1.container=$id|$title|$state|$rest"
         [ "$state" = running ] && state=active
         known="$known $1=$state "
         [ "$state" = active ] || told="$told
-$(as_root "$engine" logs --tail 10 "$2" 2>&1 | cut -c1-1000 | sed "s/^/s$1.journal=/")"
+$(as_root "$engine" logs --tail 10 -- "$2" 2>&1 | cut -c1-1000 | sed "s/^/s$1.journal=/")"
         return
     done <<END
 $found
@@ -181,9 +191,15 @@ END
 
 # probe ROLE CONTAINER: ask in the container where there is one.
 probe() {
-    engine=''
-    [ -z "$2" ] || engine=$(engine_of "$2")
-    if [ -n "$engine" ]; then "$1" "$engine" exec "$2"; else "$1"; fi
+    role=$1 container=$2 engine=''
+    set --
+    [ -z "$container" ] || engine=$(engine_of "$container")
+    [ -z "$engine" ] || set -- "$engine" exec -- "$container"
+    case $role in
+        broker) broker "$@" ;;
+        database) database "$@" ;;
+        cache) cache ;;
+    esac
 }
 
 # Only what runs is asked: a question can start it (mariadb.socket, epmd).

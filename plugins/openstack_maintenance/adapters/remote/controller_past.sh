@@ -3,6 +3,9 @@
 # shellcheck shell=sh disable=SC2086,SC2154  # lists are split; common.sh sets engine and inspected
 until=$1 engines=$2
 shift 2
+need_number "$until"
+need_engines "$engines"
+for spec; do need_spec "$spec"; done
 show='-p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p NRestarts -p ActiveEnterTimestamp -p InactiveEnterTimestamp -p MainPID'
 
 say clock "$(host_clock)"

@@ -2,6 +2,7 @@
 # shellcheck shell=sh
 expected=$1
 shift
+case $expected in *[!0-9a-f-]*) refuse 'this is not a boot_id' ;; esac
 
 boot=$(boot_id)
 say boot_id "$boot"

@@ -2,6 +2,8 @@
 # A unit that exists is attached to; a failed one runs again only where AGAIN is yes.
 # shellcheck shell=sh
 unit=$1 lines=$2 again=$3
+need_script_unit "$unit"
+need_number "$lines"
 
 start() {
     # From a pipe: where sshd gives a socket, /dev/stdin cannot be opened.
@@ -14,8 +16,8 @@ start() {
 
 if ! unit_is_known "$unit"; then
     start <&3
-elif [ "$again" = yes ] && [ "$(systemctl show "$unit" -p ActiveState)" = ActiveState=failed ]; then
-    as_root systemctl reset-failed "$unit" 2>/dev/null
+elif [ "$again" = yes ] && [ "$(systemctl show -p ActiveState -- "$unit")" = ActiveState=failed ]; then
+    as_root systemctl reset-failed -- "$unit" 2>/dev/null
     start <&3
 fi
 show_unit "$unit"
