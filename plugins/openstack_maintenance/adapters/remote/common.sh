@@ -68,6 +68,7 @@ need_logs() {
 
 # need_spec UNIT|CONTAINER|ROLE
 need_spec() {
+    case $1 in *\|*\|*) ;; *) refuse 'a service is told as UNIT|CONTAINER|ROLE' ;; esac
     need_unit "${1%%|*}"
     rest=${1#*|}
     need_container "${rest%%|*}"
