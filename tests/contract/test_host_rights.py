@@ -24,6 +24,8 @@ from pathlib import Path
 
 import pytest
 
+from host_rights.rules import Rule
+from host_rights.sudoers import sudoers
 from openstack_maintenance.adapters import controller as controllers
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.host import Host
@@ -276,6 +278,40 @@ async def test_the_rules_hold_no_wildcard_that_matches_whatever_follows(
         "rabbitmqctl eval x.",
     ):
         assert rules.matching(refused) == set(), refused
+
+
+EVERYTHING = "ALL ALL=(ALL) NOPASSWD: ALL"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"nova-api\n{EVERYTHING}",
+        f"nova-api\r\n{EVERYTHING}",
+        f"nova-api\x0b{EVERYTHING}",
+        f"nova-api\u2028{EVERYTHING}",
+        "nova-api \\",  # it would go on in the next line
+        "\x00",
+    ],
+)
+def test_no_name_makes_a_rule_of_its_own(name: str) -> None:
+    rule = Rule(f"restart {name}", "systemctl", ("restart", "--no-block", "--", "x.service"))
+    text = sudoers(f"deployment {name}", "maintenance", [rule])
+    lines = text.split("\n")
+    assert [line[:2] for line in lines if not line.startswith("maintenance ALL=(root)")] == [
+        "# ",
+        "De",
+        "# ",
+        "",
+    ]
+    assert not any(line.endswith("\\") for line in lines)
+    assert text.isascii() and text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("argument", ["", "a\nb", "a\\", "a  b", " a", "a\x00", "^a$", "a\x85b"])
+def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> None:
+    with pytest.raises(HostError, match="sudoers cannot hold it"):
+        sudoers("x", "maintenance", [Rule("why", "tail", (argument,))])
 
 
 @pytest.mark.parametrize("login", ["root", "ALL", "%wheel", "a b", "-x", "x;y", ""])

@@ -66,7 +66,7 @@ _PIECES = (
     *("/", "..", "../../etc/x", "end=ok", "broker", "docker", "\x7f", "é", "\u2028", "\udcff"),
     *("a" * 256, "0" * 13, "=", "#", "@", "%", "!", "{1..9}", "${IFS}", "\x01"),
 )
-_text = st.text(st.characters(exclude_characters="\0"), max_size=6)
+_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
 @st.composite

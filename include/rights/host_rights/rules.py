@@ -96,8 +96,9 @@ def _controller(deployment: Deployment) -> Iterator[Rule]:
         why = f"restart {service.name}"
         yield Rule(why, "systemctl", ("restart", "--no-block", "--", unit))
         yield Rule("... after it failed", "systemctl", ("reset-failed", "--", unit))
+        restart = ("restart", "--time", "60", "--", service.container)
         for engine in engines if service.container else ():
-            yield Rule("... its container", engine, ("restart", "--time", "60", "--", service.container))
+            yield Rule("... its container", engine, restart)
     containers = [each.container for each in deployment if each.container]
     for engine in engines if containers else ():
         yield Rule("all containers at one look", engine, _inspect(*containers))

@@ -162,6 +162,34 @@ def until(look: Callable[[], Any], wanted: str) -> Any:
     return found
 
 
+def test_no_container_has_root_a_capability_or_a_file_system_that_it_can_write(
+    compose: Compose,
+) -> None:
+    for each in compose.containers():
+        if each.service == "init":
+            continue
+        status = compose.run(each.service, "cat /proc/1/status; id -u")
+        assert "CapEff:\t0000000000000000" in status, each.service
+        assert "CapBnd:\t0000000000000000" in status, each.service
+        assert "NoNewPrivs:\t1" in status, each.service
+        assert status.split()[-1] != "0", each.service
+        wrote = "touch /usr/x /etc/x /root/x 2>/dev/null && echo it could write || echo it may not"
+        assert compose.run(each.service, wrote) == "it may not\n", each.service
+
+
+def test_a_worker_sees_the_broker_and_its_results_and_nothing_else(compose: Compose) -> None:
+    assert compose.run("worker", "ls /run/secrets").split() == ["broker_url", "result_backend"]
+    tries = (
+        "import psycopg2, sys, urllib.parse\n"
+        "url = open('/run/secrets/result_backend').read().strip()"
+        ".removeprefix('db+').replace('+psycopg2', '')\n"
+        "psycopg2.connect(url).cursor().execute('select 1')\n"
+        "try: psycopg2.connect(url.rpartition('/')[0] + '/airflow')\n"
+        "except psycopg2.OperationalError as error: print(error)\n"
+    )
+    assert "permission denied for database" in compose.run("worker", f'python3 -c "{tries}"')
+
+
 def test_a_night_leaves_no_secret_in_logs_records_or_database(lab: Lab, compose: Compose) -> None:
     left = {
         "what the containers printed": compose.logs(),

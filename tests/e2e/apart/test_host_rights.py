@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shlex
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,8 @@ from airflow_local.home import PROJECT
 from harness import Stage
 from harness.host_rights import LIBRARY, RULES, HostRights, new_key, rules_of, write_rights
 from harness.maintainer import Maintainer
+from host_rights.rules import Rule
+from host_rights.sudoers import sudoers
 from openstack_lab import Lab
 from openstack_maintenance.adapters.controller import (
     missing_rights,
@@ -213,6 +216,63 @@ def test_the_installer_can_be_run_again_and_changes_nothing_where_it_objects(
     restricted.install(written / "rights", *options, key=written / "key")
     assert f'from="{options[2]}",restrict,command="{LIBRARY}/' in restricted.root(f"cat {keys}")
     assert restricted.root(f"ls {RULES}-*").split() == [f"{RULES}-compute"]
+
+
+def test_the_key_goes_nowhere_that_the_login_could_lead_it_to(
+    restricted: HostRights, written: Path
+) -> None:
+    home = f"/home/{LOGIN}"
+    keys = "cat /root/.ssh/authorized_keys 2>/dev/null || true"
+    look = f"cat {RULES}-*; {keys}; stat -c '%U %a %n' /root {home} || true"
+    attacks = {
+        f"rm -rf {home}/.ssh; ln -s /root/.ssh {home}/.ssh": f"{home}/.ssh is a link to /root/.ssh",
+        f"rm -rf {home}/.ssh; mkdir {home}/.ssh; ln -s /etc/shadow {home}/.ssh/authorized_keys": (
+            f"{home}/.ssh/authorized_keys is a link to /etc/shadow"
+        ),
+        f"rm -rf {home}/.ssh; mkdir {home}/.ssh; ln /etc/shadow {home}/.ssh/authorized_keys": (
+            f"{home}/.ssh/authorized_keys is not a file of its own"
+        ),
+        f"rm -rf {home}/.ssh; mkfifo {home}/.ssh": f"{home}/.ssh is not a folder",
+        f"rm -rf {home}/.ssh; usermod --home /root {LOGIN}": f"the home of {LOGIN} is /root: give",
+        f"mkdir -m 1777 -p /srv/all; usermod --home /srv/all/x {LOGIN}": (
+            f"/srv/all, above the home of {LOGIN}, can be changed by others than root"
+        ),
+        f"mkdir -p /srv/n; chown nobody /srv/n; usermod --home /srv/n {LOGIN}": (
+            f"/srv/n belongs neither to {LOGIN} nor to root"
+        ),
+        f"rm -rf /srv/n; ln -s /root /srv/n; usermod --home /srv/n {LOGIN}": (
+            "/srv/n is a link to /root"
+        ),
+        f"rm -f /srv/n; usermod -o --uid 0 --home {home} {LOGIN}": "is root by another name",
+    }
+    for attack, said in attacks.items():
+        restricted.root(attack)
+        before = restricted.root(look)
+        run = f"cd /root/rights; sh install-host-rights {LOGIN} compute --key key.pub"
+        told = restricted.root(f"{run} 2>&1 && echo no error || true")
+        assert said in told and "no error" not in told, (attack, told)
+        assert restricted.root(look) == before, attack
+    restricted.root(f"rm -rf /srv/n /srv/all {home}; usermod --uid 4242 {LOGIN}")
+
+    # A home that the login made is taken from it first: then it can put no link there any more.
+    restricted.root(f"install -d -o {LOGIN} -m 775 {home} {home}/.ssh; touch {home}/.ssh/x")
+    restricted.install(written / "rights", "compute", key=written / "key")
+    owners = restricted.root(f"stat -c '%U %a' {home} {home}/.ssh {home}/.ssh/authorized_keys")
+    assert owners.split("\n")[:3] == ["root 755", "root 755", "root 644"]
+    mine = f"su {LOGIN} -c 'mv {home}/.ssh {home}/old || echo it may not' 2>&1"
+    assert "it may not" in restricted.root(mine)
+
+
+def test_a_name_with_a_line_break_is_no_rule_to_the_real_sudo(
+    restricted: HostRights, tmp_path: Path
+) -> None:
+    name = f"x\n{LOGIN} ALL=(ALL) NOPASSWD: ALL"
+    rule = Rule(name, "systemctl", ("restart", "--no-block", "--", "x.service"))
+    packed = base64.b64encode(sudoers(name, LOGIN, [rule]).encode()).decode()
+    restricted.root(f"echo {packed} | base64 -d >{RULES}-compute; visudo -cq")
+    told = restricted.root(f"sudo -l -U {LOGIN}")
+    assert "systemctl restart --no-block -- x.service" in told
+    assert "NOPASSWD: ALL" not in told
 
 
 REFUSED = (

@@ -93,7 +93,10 @@ class HostRights:
 
     def remove_user(self) -> None:
         self.remove()
-        self.root(f"! id {self.login} 2>/dev/null || userdel -r {self.login} 2>/dev/null")
+        # Its home is root's once it has a key: userdel would leave it there, and say so by its status.
+        self.root(
+            f"! id {self.login} 2>/dev/null || userdel {self.login}; rm -rf /home/{self.login}"
+        )
 
     @property
     def boot_keys(self) -> Path:
