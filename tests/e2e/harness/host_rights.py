@@ -93,7 +93,7 @@ class HostRights:
 
     def remove_user(self) -> None:
         self.remove()
-        # Its home is root's once it has a key: userdel would leave it there, and say so by its status.
+        # Its home is root's once it has a key: userdel leaves it there, and fails.
         self.root(
             f"! id {self.login} 2>/dev/null || userdel {self.login}; rm -rf /home/{self.login}"
         )
