@@ -101,8 +101,8 @@ class _BoundedAdapter(TCPKeepAliveAdapter):
         answer = super().send(request, True, timeout, *args, **kwargs)
         seconds = timeout if isinstance(timeout, (int, float)) else None
         answer._content = read_bounded(answer, seconds)
-        if answer.encoding is None:
-            answer.encoding = "utf-8"  # else each look at the text guesses at it, for seconds
+        # Else each look at the text guesses at it, for seconds; all APIs write UTF-8.
+        answer.encoding = "utf-8"
         return answer
 
 

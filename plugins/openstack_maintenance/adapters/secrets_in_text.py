@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable
 
 HIDDEN = "***"
 LONGEST = 500
@@ -58,11 +56,9 @@ def cleaned(text: object, secrets: Iterable[str] = (), longest: int = LONGEST) -
     and base64 write them.
     """
     found = str(text)
-    for known in sorted(_written(secrets), key=len, reverse=True):
-        if len(known) < _SHORT:
-            found = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", lambda _: HIDDEN, found)
-        else:
-            found = found.replace(known, HIDDEN)
+    for secret in sorted({each.strip() for each in secrets}, key=len, reverse=True):
+        if secret:
+            found = _any_way(secret).sub(HIDDEN, found)
     for pattern, instead in _PATTERNS:
         found = pattern.sub(instead, _beginning(found))
     found = " ".join(_NO_TEXT.sub(" ", found).split())
@@ -76,23 +72,37 @@ def _beginning(text: str) -> str:
     return text[:_SEARCHED].rpartition(" ")[0] or text[: _SEARCHED // 2]
 
 
-def _written(secrets: Iterable[str]) -> set[str]:
-    found = {way for secret in secrets for way in _ways(secret)}
-    return {each for each in found if each.strip()}
-
-
-def _ways(secret: str) -> Iterator[str]:
+def _any_way(secret: str) -> re.Pattern[str]:
+    """A secret as it is, and as JSON, URLs, HTML, Python and base64 write it, also several deep."""
+    pattern = "".join(map(_any_way_of, secret))
+    if len(secret) < _SHORT:
+        return re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE)
     raw = secret.encode("utf-8", "replace")
-    yield secret
-    yield secret.strip()
-    yield quote(raw, safe="")
-    yield quote(raw)
-    yield quote_plus(raw)
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    yield html.escape(secret)
-    yield html.escape(secret, quote=False)
-    yield repr(secret)[1:-1]
-    if len(secret) >= _SHORT:
-        yield base64.b64encode(raw).decode().rstrip("=")
-        yield base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    encoded = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
+    return re.compile("|".join([pattern, *(re.escape(e.decode().rstrip("=")) for e in encoded)]))
+
+
+def _any_way_of(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    escaped = "".join(
+        rf"\\{{1,32}}u(?i:{units[at : at + 2].hex()})" for at in range(0, len(units), 2)
+    )
+    quoted = "".join(
+        f"%(?:25){{0,4}}(?i:{each:02x})" for each in character.encode("utf-8", "replace")
+    )
+    ways = [
+        escaped,
+        quoted,
+        re.escape(html.escape(character)),
+        rf"&#(?:{ord(character)}|(?i:x0{{0,4}}{ord(character):x}));",
+    ]
+    if ord(character) < 256:
+        ways.append(rf"\\{{1,32}}x{ord(character):02x}")
+    elif ord(character) > 0xFFFF:
+        ways.append(rf"\\{{1,32}}U(?i:{ord(character):08x})")
+    if character == " ":
+        ways.append(r"\+")
+    # As it is, a quote or a backslash with any number of backslashes before it.
+    return rf"(?:\\{{0,32}}{re.escape(character)}|{'|'.join(ways)})"
