@@ -80,7 +80,7 @@ def in_one_sentence(
 
 def _told(cloud: str, subject: str, error: Exception, secrets: Iterable[str]) -> CloudError:
     if isinstance(error, sdk_errors.HttpException):
-        said = cleaned(_details(error), secrets)
+        said = cleaned(_details(error), secrets) or "no reason given"
         match error:
             case sdk_errors.NotFoundException():
                 return NotThere(subject, said, "Check the name or id.")
@@ -93,7 +93,7 @@ def _told(cloud: str, subject: str, error: Exception, secrets: Iterable[str]) ->
 
 def _details(error: Exception) -> str:
     found = _placement_detail(error) or getattr(error, "details", None)
-    return str(found or getattr(error, "message", None) or error) or "no reason given"
+    return str(found or getattr(error, "message", None) or error)
 
 
 def _placement_detail(error: Exception) -> str | None:

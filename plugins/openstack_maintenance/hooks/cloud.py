@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
@@ -31,6 +32,7 @@ _AUTH_EXTRAS = (
     "application_credential_secret",
 )
 _OTHER_EXTRAS = ("region_name", "cacert", "interface", "verify")
+_MORE_THAN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EXTRAS = (*_AUTH_EXTRAS, *_OTHER_EXTRAS, "cloud")
 
 
@@ -158,7 +160,7 @@ def _extras(connection: Connection) -> dict[str, Any]:
     if says_yes(found.get("verify")):
         found["verify"] = True
     for key, value in found.items():
-        is_text = isinstance(value, str) and value.isprintable()
+        is_text = isinstance(value, str) and not _MORE_THAN_A_LINE.search(value)
         if not is_text and not (key == "verify" and value is True):
             raise _unusable(
                 connection,
@@ -178,7 +180,7 @@ def auth_url(connection: Connection) -> str:
     Raises: ConnectionMissing, which does not repeat it: it may hold a password.
     """
     host = str(connection.host)
-    if "@" in host or not host.isprintable():
+    if "@" in host or _MORE_THAN_A_LINE.search(host):
         raise _unusable(
             connection,
             "its host is no plain URL: it holds a login (something before an @), or a line break",

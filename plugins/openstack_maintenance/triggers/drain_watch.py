@@ -227,7 +227,8 @@ class DrainWatch:
     async def _try_source(self, move: Move) -> None:
         """Read the whole source, once a beat; where that fails, the move's own record must do.
 
-        One instance that cannot be read makes the whole list unreadable, but stops no other move.
+        One instance that cannot be read makes the whole list unreadable, but stops no other move;
+        and what is refused for good is refused to the move's own record, too.
         """
         host = move.order.source
         if host not in self._unlisted:
@@ -236,8 +237,6 @@ class DrainWatch:
                 return
             except Exception as error:
                 told = self._in_our_words(f"the instances on {host}", error)
-                if is_refusal(told):
-                    raise told from None
                 self._unlisted.add(host)
                 move.say(f"Nova does not answer, trying on: {told}")
         move.stale = True
