@@ -83,6 +83,7 @@ def test_what_looks_like_a_secret_is_hidden_too(said: str, hidden: str) -> None:
         "Policy doesn't allow os_compute_api:servers:start to be performed",
         "Cannot 'os-migrateLive' instance i1 while it is in task_state migrating",
         "Unable to establish connection to https://ctl:5000/v3: refused",
+        "cannot reach http://ctl/v3/auth/tokens: HTTPConnectionPool(host='ctl')",
         "the request for a token was rejected",
         "Quota exceeded for instances: Requested 1, but already used 10 of 10",
     ],

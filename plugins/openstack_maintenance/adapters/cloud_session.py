@@ -14,10 +14,16 @@ from typing import Any
 import openstack
 import requests
 from keystoneauth1.session import TCPKeepAliveAdapter
+from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
 from openstack_maintenance.adapters.certificate_check import REMEDY, switched_off_by
-from openstack_maintenance.adapters.cloud_errors import Refused, in_one_sentence
+from openstack_maintenance.adapters.cloud_errors import (
+    UNREADABLE,
+    Refused,
+    in_one_sentence,
+    raised,
+)
 
 # A page of 1,000 instances is about 4 MB; osapi_max_limit may be raised.
 _LONGEST_ANSWER = 64 * 2**20
@@ -40,7 +46,7 @@ class CloudSession:
     def connection(self) -> Connection:
         """The SDK's connection; nothing is sent before its use. Only within ``errors``."""
         if self._opened is None:
-            opened = openstack.connect(app_name="openstack-maintenance", **self._options)
+            opened = _connected(self._options)
             _check_configuration(self.name, opened.config.config)
             for scheme in ("https://", "http://"):
                 opened.session.mount(scheme, _BoundedAdapter())
@@ -59,6 +65,13 @@ class CloudSession:
             access = getattr(self._opened.session.auth, "auth_ref", None)
             found.add(str(getattr(access, "auth_token", None) or ""))
         return found - {""}
+
+
+def _connected(options: Mapping[str, Any]) -> Connection:
+    try:
+        return openstack.connect(app_name="openstack-maintenance", **options)
+    except UNREADABLE as error:  # of a clouds.yaml: nothing has been asked yet
+        raise sdk_errors.ConfigException(f"its settings cannot be read: {raised(error)}") from None
 
 
 def _secrets_in(auth: Any) -> Iterator[str]:

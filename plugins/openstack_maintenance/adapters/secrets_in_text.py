@@ -22,7 +22,7 @@ _NO_TEXT = re.compile(
 )
 _KEY = (
     r"(?:x-auth|x-subject|x-service|x-storage)-[\w-]{1,40}|(?:proxy-)?authorization|set-cookie|cookie"
-    r"|[\w-]{0,40}?(?:passw(?:or)?d|secret|token|passcode|api[_-]?key|private[_-]?key)[\w-]{0,40}"
+    r"|[\w-]{0,40}?(?:passw(?:or)?d|secret|token(?!s\b)|passcode|api[_-]?key|private[_-]?key)[\w-]{0,40}"
 )
 _VALUE = (
     r"(?:(?:basic|bearer|negotiate)\s{1,5})?"
@@ -76,7 +76,7 @@ def _any_way(secret: str) -> re.Pattern[str]:
     """A secret as it is, and as JSON, URLs, HTML, Python and base64 write it, also several deep."""
     pattern = "".join(map(_any_way_of, secret))
     if len(secret) < _SHORT:
-        return re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE)
+        return re.compile(rf"(?<!\w){pattern}(?!\w)")
     raw = secret.encode("utf-8", "replace")
     encoded = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
     return re.compile("|".join([pattern, *(re.escape(e.decode().rstrip("=")) for e in encoded)]))
