@@ -112,6 +112,87 @@ def test_an_empty_extra_counts_as_not_given(value: str | None) -> None:
     assert full(region_name=value, project_name="p", cacert=value).keys() == {"auth", *ALONE}
 
 
+# What is refused, in a sentence that repeats no secret.
+
+NEVER = "switches the check of the certificate off, which is never done here"
+
+
+@pytest.mark.parametrize("base", [{}, {"cloud": "lab"}], ids=["fields", "entry of clouds.yaml"])
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        *(
+            ({"verify": value}, f"verify: false {NEVER}")
+            for value in (False, "false", "False", " FALSE ", 0, "0", 0.0, "no", "off", "f", "n")
+        ),
+        *(({"insecure": value}, f"insecure: true {NEVER}") for value in (True, "true", 1, "yes")),
+    ],
+    ids=str,
+)
+def test_the_check_of_the_certificate_is_never_switched_off(
+    extra: dict[str, Any], base: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConnectionMissing) as raised:
+        full(**base, **extra)
+    assert str(raised.value) == (
+        f"connection openstack_default: {said}. Remove it and name the CA in the extra cacert."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(True, True), ("true", True), (1, True), ("/etc/ssl/ca.pem", "/etc/ssl/ca.pem")],
+)
+def test_a_check_that_stays_on_may_be_written(given: Any, kept: Any) -> None:
+    assert full(verify=given, insecure=False)["verify"] == kept
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://admin:hunter22@ctl:5000/v3",
+        "admin:hunter22@ctl",
+        "https://hunter22@ctl",
+        "https://admin:hun/ter22@ctl",
+        "https:/admin:hunter22@ctl",
+        "https://ctl/v3\nhunter22",
+        "https://ctl/v3\0hunter22",
+        "hunter22\u2028",
+    ],
+)
+def test_a_login_in_the_auth_url_is_refused_without_repeating_it(host: str) -> None:
+    with pytest.raises(ConnectionMissing) as raised:
+        connect_options(connection(host=host, login="admin", password="x"))
+    assert "hunter22" not in str(raised.value)
+    assert "login and password in their own fields" in raised.value.remedy
+
+
+@pytest.mark.parametrize("value", [[], ["x"], {}, {"a": 1}, 7, 1.5, True, False, "a\nb", "\ud800"])
+@pytest.mark.parametrize(
+    "key", ["cloud", "project_name", "region_name", "cacert", "application_credential_secret"]
+)
+def test_an_extra_of_another_kind_is_refused_by_its_name(key: str, value: Any) -> None:
+    with pytest.raises(ConnectionMissing) as raised:
+        full(**{key: value})
+    assert str(raised.value) == (
+        f"Airflow connection openstack_default: its extra '{key}' is no text of one line. "
+        f"Write it as a text, or leave '{key}' out."
+    )
+
+
+@pytest.mark.parametrize("value", [[], ["x"], {}, 7, "a\nb"])
+def test_a_verify_of_another_kind_is_refused_too(value: Any) -> None:
+    with pytest.raises(ConnectionMissing, match="'verify' is no text"):
+        full(verify=value)
+
+
+@pytest.mark.parametrize("extra", ["[]", "null", "7", '"x"', "[" * 100_000])
+def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+    odd = Connection(conn_id="openstack_default", conn_type="openstack", host="ctl", extra=extra)
+    with pytest.raises(ConnectionMissing):
+        connect_options(odd)
+
+
 # As the environment gives it to scheduler, worker and triggerer.
 
 

@@ -23,16 +23,20 @@ class Compute:
     def __init__(self, *faults: tuple[str, str | None]) -> None:
         self.faults = list(faults)
         self.flavor_ids = {"f-left": NAME, "f-other": "m1.small"}
-        self.server_ids = {"s-left": NAME}
+        self.server_ids = {"s-left": NAME, "s-other": "web-1"}
         self.bodies: dict[str, Any] = {}
 
-    def flavors(self, is_public: bool | None = True) -> list[Any]:
-        assert is_public is None, "a private flavor is not listed otherwise"
-        return [SimpleNamespace(id=key, name=name) for key, name in self.flavor_ids.items()]
-
-    def servers(self, details: bool, name: str) -> list[Any]:
-        assert name == f"^{NAME}$"
-        return [SimpleNamespace(id=key) for key in self.server_ids]
+    def get(self, path: str, params: dict[str, str], microversion: str) -> requests.Response:
+        if path == "/flavors":
+            assert params["is_public"] == "None", "a private flavor is not listed otherwise"
+            return answer(200, {"flavors": listed(self.flavor_ids)})
+        if path == "/servers":
+            assert params["name"] == f"^{NAME}$"
+            return answer(200, {"servers": listed(self.server_ids)})
+        assert path == "/servers/server-new"
+        status, message = self.faults.pop(0) if len(self.faults) > 1 else self.faults[0]
+        fault = {"fault": {"message": message}} if message else {}
+        return answer(200, {"server": {"status": status, **fault}})
 
     def post(self, path: str, json: Any, microversion: str) -> requests.Response:
         self.bodies[path] = json
@@ -40,11 +44,6 @@ class Compute:
         kept = self.flavor_ids if kind == "flavor" else self.server_ids
         kept[f"{kind}-new"] = json[kind]["name"]
         return answer(202, {kind: {"id": f"{kind}-new"}})
-
-    def get_server(self, server_id: str) -> Any:
-        assert server_id == "server-new"
-        status, message = self.faults.pop(0) if len(self.faults) > 1 else self.faults[0]
-        return SimpleNamespace(status=status, fault={"message": message} if message else None)
 
     def delete_server(self, server_id: str, ignore_missing: bool) -> None:
         del self.server_ids[server_id]
@@ -60,12 +59,16 @@ def answer(status: int, body: Any) -> requests.Response:
     return response
 
 
+def listed(names: dict[str, str]) -> list[dict[str, str]]:
+    return [{"id": key, "name": name} for key, name in names.items()]
+
+
 def ask(compute: Compute, *images: Any) -> dict[str, Any]:
-    image = SimpleNamespace(images=lambda **query: iter(images))
+    image = SimpleNamespace(get=lambda path, **_: answer(200, {"images": list(images)}))
     return scheduler_round_trip(SimpleNamespace(compute=compute, image=image), NAME)  # type: ignore[arg-type]
 
 
-IMAGE = SimpleNamespace(id="i1", min_ram=512)
+IMAGE = {"id": "i1", "min_ram": 512}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +80,7 @@ def test_the_schedulers_word_is_the_proof_and_nothing_is_left() -> None:
     compute = Compute(("BUILD", None), ("ERROR", NO_HOST))
     found = ask(compute, IMAGE)
     assert (found["asked"], found["answer"]) == (True, NO_HOST)
-    assert compute.server_ids == {}
+    assert compute.server_ids == {"s-other": "web-1"}
     assert compute.flavor_ids == {"f-other": "m1.small"}
 
 
@@ -103,7 +106,7 @@ def test_any_other_end_is_no_proof_and_nothing_is_left_either(faults: list[Any],
     compute = Compute(*faults)
     with pytest.raises(CloudError, match=said):
         ask(compute, IMAGE)
-    assert compute.server_ids == {}
+    assert compute.server_ids == {"s-other": "web-1"}
     assert compute.flavor_ids == {"f-other": "m1.small"}
 
 

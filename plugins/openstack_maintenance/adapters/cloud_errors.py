@@ -1,14 +1,15 @@
-"""Failures of openstacksdk and Keystone, each as one sentence."""
+"""Failures of openstacksdk and Keystone, each as one sentence that tells no secret."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.rights import denied_rule, right_remedy
 
@@ -27,6 +28,8 @@ _TLS = (
     f"See whether that URL begins with https rightly, or name the CA in the extra cacert {_OF_IT}."
 )
 _CHECK_URL = f"Check the auth URL {_OF_IT} and whether its API works."
+_SHORTER = 300
+_DEEPEST = 20  # errors around each other
 _QUOTA = "Raise that quota of the project of connection openstack_default, then run again."
 
 
@@ -42,41 +45,68 @@ class Conflict(Refused):
     """Nova refused because the thing's state changed meanwhile: look again, then decide."""
 
 
+# What the SDK and our own readers raise on an answer that is not what the API promises. OSError: a
+# cacert that is not there.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+)
+
+
+def no_secrets() -> Iterable[str]:
+    """Where none are known."""
+    return ()
+
+
 @contextmanager
-def in_one_sentence(cloud: str, subject: str) -> Iterator[None]:
-    """Turn every failure of the SDK into one sentence. Raises: CloudError, or one of the above."""
+def in_one_sentence(
+    cloud: str, subject: str, secrets: Callable[[], Iterable[str]] = no_secrets
+) -> Iterator[None]:
+    """Turn every failure of the SDK, and every answer that cannot be read, into one sentence.
+
+    ``secrets``: what no sentence may repeat. Raises: CloudError, or one of the above.
+    """
     try:
         yield
-    except sdk_errors.NotFoundException as error:
-        raise NotThere(subject, _said(error), "Check the name or id.") from error
-    except sdk_errors.ConflictException as error:
-        raise Conflict(subject, _said(error), "Look at its state, then run again.") from error
-    except sdk_errors.HttpException as error:
-        raise _http_error(cloud, subject, error) from error
-    # ValueError: an answer that is no JSON, as of a proxy that greets on behalf of Nova.
-    except (sdk_errors.SDKException, keystone_errors.ClientException, ValueError) as error:
-        raise _client_error(cloud, error) from error
+    except (sdk_errors.SDKException, keystone_errors.ClientException, *UNREADABLE) as error:
+        # Without its cause: a traceback would tell what the sentence must not.
+        raise _told(cloud, subject, error, tuple(secrets())) from None
 
 
-def _said(error: Exception) -> str:
-    details = _placement_detail(error) or getattr(error, "details", None)
-    return " ".join(str(details or getattr(error, "message", None) or error).split())[:500]
+def _told(cloud: str, subject: str, error: Exception, secrets: Iterable[str]) -> CloudError:
+    if isinstance(error, sdk_errors.HttpException):
+        said = cleaned(_details(error), secrets) or "no reason given"
+        match error:
+            case sdk_errors.NotFoundException():
+                return NotThere(subject, said, "Check the name or id.")
+            case sdk_errors.ConflictException():
+                return Conflict(subject, said, "Look at its state, then run again.")
+            case _ if getattr(error, "status_code", None) != 401:
+                return _http_error(cloud, subject, error, said)
+    return _client_error(cloud, error, secrets)
+
+
+def _details(error: Exception) -> str:
+    found = _placement_detail(error) or getattr(error, "details", None)
+    return str(found or getattr(error, "message", None) or error)
 
 
 def _placement_detail(error: Exception) -> str | None:
     """Placement's own words: the SDK finds those of the other services only."""
     try:
         return str(error.response.json()["errors"][0]["detail"])  # type: ignore[attr-defined]
-    except (AttributeError, ValueError, LookupError, TypeError):
+    except UNREADABLE:
         return None
 
 
-def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> CloudError:
+def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException, said: str) -> CloudError:
     status = getattr(error, "status_code", None)
-    if status == 401:
-        return _client_error(cloud, error)
     if status == 403:
-        said = _said(error)
         return Refused(
             subject,
             f"the cloud {cloud} forbids it: {said}",
@@ -86,18 +116,16 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException) -> Cl
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):
-        return Refused(
-            subject, f"Nova refused: {_said(error)}", "Remove the reason, then run again."
-        )
+        return Refused(subject, f"Nova refused: {said}", "Remove the reason, then run again.")
     return CloudError(
         subject,
-        f"the cloud {cloud} answered {status or 'nothing'}: {_said(error)}",
+        f"the cloud {cloud} answered {status or 'nothing'}: {said}",
         "Wait for its API to work (openstack endpoint list), then clear the failed task.",
     )
 
 
-def _client_error(cloud: str, error: Exception) -> CloudError:
-    subject, text = f"cloud {cloud}", " ".join(str(error).split())[:300]
+def _client_error(cloud: str, error: Exception, secrets: Iterable[str]) -> CloudError:
+    subject, text = f"cloud {cloud}", cleaned(raised(error), secrets, _SHORTER)
     if isinstance(error, keystone_errors.Unauthorized) or getattr(error, "status_code", 0) == 401:
         return Refused(subject, "Keystone rejected the credentials (401)", _CREDENTIALS)
     match error:
@@ -111,12 +139,28 @@ def _client_error(cloud: str, error: Exception) -> CloudError:
         case sdk_errors.ConfigException():
             return Refused(subject, f"its connection cannot be used: {text}", _CLOUDS_YAML)
         case keystone_errors.SSLError():
-            found = f"no usable answer: TLS with {_url_in(text)} fails: {_cause_of(error)}"
+            cause = _cause_of(error, secrets)
+            found = f"no usable answer: TLS with {_url_in(text)} fails: {cause}"
             return CloudError(subject, found, _TLS)
+        case OSError() if "TLS" in text:
+            return CloudError(subject, f"no usable answer: {text}", _TLS)
         case _ if "Unable to establish connection" in text:
-            found = f"no usable answer: {_url_in(text)} cannot be reached: {_cause_of(error)}"
+            cause = _cause_of(error, secrets)
+            found = f"no usable answer: {_url_in(text)} cannot be reached: {cause}"
             return CloudError(subject, found, _CHECK_URL)
     return CloudError(subject, f"no usable answer: {text}", _CHECK_URL)
+
+
+def raised(error: Exception) -> str:
+    """What an error says; Python's own say too little without their names."""
+    text = str(error)
+    is_plain = isinstance(
+        error, (sdk_errors.SDKException, keystone_errors.ClientException, OSError)
+    )
+    # Of our own readers, and of json: they say what was found.
+    if text and (is_plain or isinstance(error, ValueError)):
+        return text
+    return f"{type(error).__name__} {text}".strip()
 
 
 def _url_in(text: str) -> str:
@@ -124,8 +168,11 @@ def _url_in(text: str) -> str:
     return found[0].rstrip(":,.") if found else "its URL"
 
 
-def _cause_of(error: BaseException) -> str:
+def _cause_of(error: BaseException, secrets: Iterable[str]) -> str:
     """What was at the bottom of it: of four errors around each other, the first alone says it."""
-    while (inner := error.__cause__ or error.__context__) is not None:
+    for _ in range(_DEEPEST):
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
         error = inner
-    return " ".join(str(error).split())[:300]
+    return cleaned(error, secrets, _SHORTER)

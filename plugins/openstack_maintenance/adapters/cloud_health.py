@@ -7,15 +7,19 @@ its version document does not serve.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-import openstack
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 
+from openstack_maintenance.adapters.answers import Row, Unreadable, body_of, rows_in
+from openstack_maintenance.adapters.cloud_errors import UNREADABLE, raised
+from openstack_maintenance.adapters.cloud_session import CloudSession
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.cloud_rules import Answered, Endpoint, ServiceRow, Token
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.rights import denied_rule, right_remedy
@@ -61,31 +65,32 @@ class CloudHealth:
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         """``name``: for messages. ``options``: arguments of ``openstack.connect``."""
         self.name = name
-        self._options = {"api_timeout": REQUEST_SECONDS, **options}
-        self._opened: Any = None
+        self._session = CloudSession(name, options, REQUEST_SECONDS)
 
     @property
     def _cloud(self) -> Any:
-        if self._opened is None:
-            self._opened = openstack.connect(app_name="openstack-maintenance", **self._options)
-        return self._opened
+        return self._session.connection
 
     def new_token(self) -> Token:
         """Let Keystone issue a token. Raises: CloudError."""
-        access = self._access()
-        return Token(access.username or "", access.project_name or "", access.expires)
+        with self._errors():
+            access = self._access()
+            names = Row("token", {"user": access.username, "project": access.project_name})
+            expires = access.expires
+            if not isinstance(expires, datetime) or expires.tzinfo is None:
+                raise Unreadable("the token does not say until when it is valid")
+            return Token(names.words("user") or "", names.words("project") or "", expires)
 
     def endpoints(self) -> list[Endpoint]:
         """The catalog's endpoints, of the connection's region where it names one."""
-        region = self._cloud.config.get_region_name()
-        catalog = self._access().service_catalog.normalize_catalog()
-        found = [
-            Endpoint(
-                service["type"], each["interface"], str(each.get("region_id") or ""), each["url"]
-            )
-            for service in catalog
-            for each in service["endpoints"]
-        ]
+        with self._errors():
+            region = self._cloud.config.get_region_name()
+            catalog = {"catalog": self._access().service_catalog.normalize_catalog()}
+            found = [
+                _endpoint(service, each)
+                for service in rows_in(catalog, "catalog")
+                for each in rows_in(service, "endpoints")
+            ]
         return [each for each in found if region in (None, "", each.region) or not each.region]
 
     def try_endpoints(self, endpoints: Sequence[Endpoint]) -> list[Answered]:
@@ -117,27 +122,28 @@ class CloudHealth:
     def compute_services(self) -> list[ServiceRow] | None:
         """Nova's services; None where the catalog has no compute API. Raises: CloudError."""
         rows = self._read(COMPUTE, "", "/os-services", "services")
-        return None if rows is None else [_service(row) for row in rows]
+        return None if rows is None else self._each(_service, rows)
 
     def volume_services(self) -> list[ServiceRow] | None:
         """Cinder's services; None where the catalog has no volume API. Raises: CloudError."""
         rows = self._read(VOLUME, "", "/os-services", "services")
-        return None if rows is None else [_service(row) for row in rows]
+        return None if rows is None else self._each(_service, rows)
 
     def network_agents(self) -> list[ServiceRow] | None:
         """Neutron's agents; None where there is no such list. Raises: CloudError."""
         rows = self._read(NETWORK, "v2.0", "/agents", "agents")
-        if rows is None:
-            return None
-        return [
-            ServiceRow(row["binary"], row["host"], bool(row["admin_state_up"]), bool(row["alive"]))
-            for row in rows
-        ]
+        return None if rows is None else self._each(_agent, rows)
 
     def count_images(self) -> int | None:
         """How many images one page lists; None where there is no image API. Raises: CloudError."""
         rows = self._read(IMAGE, "v2", "/images?limit=5", "images")
         return None if rows is None else len(rows)
+
+    def _each(
+        self, read: Callable[[dict[str, Any]], ServiceRow], rows: list[dict[str, Any]]
+    ) -> list[ServiceRow]:
+        with self._errors():
+            return [read(row) for row in rows]
 
     def _read(
         self, types: Sequence[str], version: str, path: str, key: str
@@ -154,7 +160,7 @@ class CloudHealth:
                 raise CloudError(
                     f"cloud {self.name}",
                     f"its {types[0]} API forbids GET {path} (403)",
-                    right_remedy(denied_rule(answer.text), self.name),
+                    right_remedy(denied_rule(self._cleaned(answer.text)), self.name),
                 )
             if status != 200:
                 raise CloudError(
@@ -162,10 +168,11 @@ class CloudHealth:
                     f"its {types[0]} API answers {status} to GET {path}",
                     "See the API's log on the controllers.",
                 )
-            return list(answer.json()[key])
+            return rows_in(body_of(answer), key)
 
     def _find_url(self, types: Sequence[str]) -> str | None:
-        interface = self._cloud.config.get_interface() or "public"
+        with self._errors():
+            interface = self._cloud.config.get_interface() or "public"
         endpoints = self.endpoints()
         for service_type in types:
             for each in endpoints:
@@ -187,43 +194,41 @@ class CloudHealth:
         subject = f"cloud {self.name}"
         try:
             yield
-        except keystone_errors.Unauthorized as error:
+        except keystone_errors.Unauthorized:
             raise CloudError(
                 subject,
                 "Keystone rejects the credentials (401)",
                 "Mend login and password of connection openstack_default.",
-            ) from error
+            ) from None
         except keystone_errors.HttpError as error:
             raise CloudError(
                 subject,
                 f"Keystone answers {error.http_status} to the request for a token",
                 "See Keystone's log on the controllers, and whether its database runs.",
-            ) from error
+            ) from None
         except sdk_errors.ConfigException as error:
             raise CloudError(
                 subject,
-                f"its connection cannot be used: {_one_line(error)}",
+                f"its connection cannot be used: {self._cleaned(error)}",
                 "Name an entry of clouds.yaml in the extra 'cloud' of connection "
                 "openstack_default (OS_CLIENT_CONFIG_FILE tells where that file is).",
-            ) from error
+            ) from None
         except (
             keystone_errors.ConnectTimeout,
             keystone_errors.RetriableConnectionFailure,
         ) as error:
             raise CloudError(
-                subject, f"nobody answers: {_one_line(error)}", "See whether the API runs."
-            ) from error
-        except (
-            sdk_errors.SDKException,
-            keystone_errors.ClientException,
-            ValueError,  # an answer that is no JSON
-            KeyError,
-        ) as error:
+                subject, f"nobody answers: {self._cleaned(error)}", "See whether the API runs."
+            ) from None
+        except (sdk_errors.SDKException, keystone_errors.ClientException, *UNREADABLE) as error:
             raise CloudError(
                 subject,
-                f"no usable answer: {_one_line(error)}",
+                f"no usable answer: {self._cleaned(raised(error))}",
                 "See whether the API runs, and its log.",
-            ) from error
+            ) from None
+
+    def _cleaned(self, said: object) -> str:
+        return cleaned(said, self._session.secrets(), 300)
 
 
 def request_url(endpoint: Endpoint) -> str:
@@ -238,15 +243,31 @@ def versioned(url: str, version: str) -> str:
     return re.sub(r"/v\d+(\.\d+)?$", "", url) + f"/{version}" if version else url
 
 
-def _service(row: Mapping[str, Any]) -> ServiceRow:
+def _endpoint(service: dict[str, Any], values: dict[str, Any]) -> Endpoint:
+    kind, row = Row("catalog", service).name("type"), Row("endpoints", values)
+    url = row.words("url", 2000)
+    if not url:
+        raise Unreadable(f"the catalog has no URL for {kind}")
+    # A login in it would be sent along, and shown.
+    scheme, between, rest = url.partition("://")
+    url = f"{scheme}{between}{rest.rpartition('@')[2]}"
+    return Endpoint(kind, row.name("interface"), row.find_name("region_id") or "", url)
+
+
+def _service(values: Mapping[str, Any]) -> ServiceRow:
+    row = Row("services", values)
+    status = row.name("status")
+    is_silent = status == "UNKNOWN"
     return ServiceRow(
-        row["binary"],
-        row["host"],
-        row["status"] != "disabled",  # UNKNOWN, and no state, where its cell does not answer
-        row.get("state") == "up",
-        row.get("disabled_reason") or "",
+        row.name("binary"),
+        row.name("host"),
+        status != "disabled",  # UNKNOWN, and no state, where its cell does not answer
+        (row.find_name("state") if is_silent else row.name("state")) == "up",
+        cleaned(row.words("disabled_reason") or ""),
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _agent(values: Mapping[str, Any]) -> ServiceRow:
+    row = Row("agents", values)
+    host, binary = row.name("host"), row.name("binary")
+    return ServiceRow(binary, host, row.flag("admin_state_up"), row.flag("alive"))

@@ -7,22 +7,32 @@ openstacksdk; 2.60, Queens, is the oldest that this project works with).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
-import openstack
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
-from openstack_maintenance.adapters.cloud_errors import NotThere, Refused, in_one_sentence
+from openstack_maintenance.adapters.answers import (
+    MOST_PAGES,
+    Row,
+    Unreadable,
+    body_of,
+    every_page,
+    object_in,
+    rows_in,
+)
+from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
+from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.nova_rows import (
+    HOST,
     read_failure,
     read_hypervisor,
     read_instance,
-    read_listed,
     read_migration,
     read_service,
 )
@@ -33,6 +43,7 @@ from openstack_maintenance.adapters.placement import (
 )
 from openstack_maintenance.adapters.rights import missing_rights
 from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
@@ -46,11 +57,24 @@ from openstack_maintenance.domain.rights import (
     right_remedy,
 )
 
+Fact = TypeVar("Fact")
+
 OLDEST = (2, 60)
 _OLDEST_NAME = "Queens"
 # One answer may take this long. Enabling or disabling the service of a host that does not answer
 # takes Nova its own rpc_response_timeout, 60 s by default, before it answers.
 _REQUEST_SECONDS = 90.0
+_COMPUTE = "compute API"
+# The newest format of each list that this project has seen.
+_SERVICES = (2, 69)
+_HYPERVISORS = (2, 88)
+_AGGREGATES = (2, 81)
+_GROUPS = (2, 64)
+_SERVERS = (2, 100)
+_MIGRATIONS = (2, 80)
+_ACTIONS = (2, 84)
+# A clock that is further off is no cloud's: its Date came from somewhere else.
+_FURTHEST_OFF_SECONDS = 86_400.0
 
 
 class Nova:
@@ -59,15 +83,12 @@ class Nova:
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         """``name``: for messages. ``options``: arguments of ``openstack.connect``."""
         self.name = name
-        self._options = {"api_timeout": _REQUEST_SECONDS, **options}
-        self._connection: Connection | None = None
+        self._session = CloudSession(name, options, _REQUEST_SECONDS)
         self.clock_offset_seconds = 0.0
 
     @property
     def _cloud(self) -> Connection:
-        if self._connection is None:
-            self._connection = openstack.connect(app_name="openstack-maintenance", **self._options)
-        return self._connection
+        return self._session.connection
 
     @property
     def _compute(self) -> Any:
@@ -84,7 +105,7 @@ class Nova:
 
         Raises: CloudError when the cloud is older than Queens, or does not answer.
         """
-        with self._errors("compute API"):
+        with self._errors(_COMPUTE):
             endpoint = self._compute.get_endpoint_data()
             newest = endpoint.max_microversion if endpoint else None
         if newest is None or newest < OLDEST:
@@ -99,7 +120,7 @@ class Nova:
     def services(self, binary: str | None = None) -> list[ComputeService]:
         """All services, or those of one binary such as nova-compute."""
         query = {"binary": binary} if binary else {}
-        return [read_service(row) for row in self._read(lambda: self._compute.services(**query))]
+        return self._list("/os-services", "services", read_service, _SERVICES, query)
 
     def find_service(self, host: str) -> ComputeService | None:
         """The nova-compute service of a host."""
@@ -119,25 +140,27 @@ class Nova:
 
     def find_hypervisor(self, host: str) -> Hypervisor | None:
         """The hypervisor record of a compute host."""
-        query = {"details": True, "hypervisor_hostname_pattern": host}
         try:
-            rows = self._read(lambda: self._compute.hypervisors(**query))
+            found = self._hypervisors({"hypervisor_hostname_pattern": host})
         except NotThere:
             # Nova answers 404 when no hypervisor's name contains the host's.
-            rows = self._read(self._all_hypervisors)
-        found = [read_hypervisor(row) for row in rows]
+            found = self.hypervisors()
         return next((each for each in found if each.host == host), None)
 
     def hypervisors(self) -> list[Hypervisor]:
         """The hypervisor records of all hosts. Raises: CloudError."""
-        return [read_hypervisor(row) for row in self._read(self._all_hypervisors)]
+        return self._hypervisors({})
+
+    def _hypervisors(self, query: Mapping[str, str]) -> list[Hypervisor]:
+        path = "/os-hypervisors/detail"
+        return self._list(path, "hypervisors", read_hypervisor, _HYPERVISORS, query)
 
     def aggregates(self) -> dict[str, frozenset[str]]:
         """The names of each host's aggregates, by host. Raises: CloudError."""
         of_host: dict[str, set[str]] = defaultdict(set)
-        for row in self._read(self._compute.aggregates):
-            for host in row.hosts or ():
-                of_host[host].add(row.name)
+        for name, hosts, _ in self._aggregates():
+            for host in hosts:
+                of_host[host].add(name)
         return {host: frozenset(names) for host, names in of_host.items()}
 
     def properties(self) -> dict[str, frozenset[str]]:
@@ -146,14 +169,21 @@ class Nova:
         A value with commas is several, as Nova's filters read it.
         """
         of_host: dict[str, set[str]] = defaultdict(set)
-        for row in self._read(self._compute.aggregates):
-            for host in row.hosts or ():
+        for _, hosts, metadata in self._aggregates():
+            for host in hosts:
                 of_host[host].update(
                     f"{key}={value.strip()}"
-                    for key, values in (row.metadata or {}).items()
+                    for key, values in metadata.items()
                     for value in values.split(",")
                 )
         return {host: frozenset(found) for host, found in of_host.items()}
+
+    def _aggregates(self) -> list[tuple[str, list[str], dict[str, str]]]:
+        def read(values: Mapping[str, Any]) -> tuple[str, list[str], dict[str, str]]:
+            row = Row("aggregates", values)
+            return row.name("name"), row.find_names("hosts"), row.find_texts("metadata")
+
+        return self._list("/os-aggregates", "aggregates", read, _AGGREGATES, {})
 
     def anti_affinity_groups(self) -> dict[str, str]:
         """The id of the anti-affinity group of each instance that is in one. Raises: CloudError.
@@ -161,24 +191,31 @@ class Nova:
         A group whose policy is "soft-anti-affinity" wishes, and forbids nothing: it is left out.
         Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
         """
-        return {
-            instance_id: row["id"]
-            for row in self._server_groups()
-            if "anti-affinity" in (row.get("policy"), *(row.get("policies") or ()))
-            for instance_id in row.get("members") or ()
-        }
+        with self._errors(_COMPUTE):
+            return {
+                instance_id: row.id("id")
+                for row in self._server_groups()
+                if "anti-affinity" in (row.find_name("policy"), *row.find_names("policies"))
+                for instance_id in row.find_names("members")
+            }
 
-    def _server_groups(self) -> list[dict[str, Any]]:
+    def _server_groups(self) -> list[Row]:
         """All of them. Nova gives at most osapi_max_limit (1000) at a time and, unlike elsewhere,
         no link to the rest, so that the SDK would end there: the next page is asked by offset.
         """
-        found: list[dict[str, Any]] = []
-        while True:
-            query = {"all_projects": "True", "offset": str(len(found))}
-            rows = self._get("/os-server-groups", query, newest=(2, 64))["server_groups"]
+        found: dict[str, Row] = {}
+        offset = 0
+        for _ in range(MOST_PAGES):
+            query = {"all_projects": "True", "offset": str(offset)}
+            body = self._get("/os-server-groups", query, _GROUPS)
+            rows = [Row("server_groups", each) for each in rows_in(body, "server_groups")]
             if not rows:
-                return found
-            found += rows
+                return list(found.values())
+            known, offset = len(found), offset + len(rows)
+            found |= {row.id("id"): row for row in rows}
+            if len(found) == known:
+                break
+        raise Unreadable("the pages of server_groups do not end")
 
     def capacities(self, hypervisor_ids: Iterable[str]) -> dict[str, Size]:
         """What may be allocated on each hypervisor, by id, as far as Placement has it.
@@ -199,8 +236,8 @@ class Nova:
         Raises: Refused, where Nova's answer is not about this host: to credentials that may not
         filter by host it lists all hosts' instances, without a word.
         """
-        query = {"details": True, "all_projects": True, "compute_host": host}
-        found = [read_instance(row) for row in self._read(lambda: self._compute.servers(**query))]
+        query = {"all_tenants": "True", "host": host}
+        found = self._list("/servers/detail", "servers", read_instance, _SERVERS, query)
         if any(each.host != host for each in found):
             raise Refused(
                 f"cloud {self.name}",
@@ -210,22 +247,30 @@ class Nova:
         return found
 
     def instances(self) -> list[Instance]:
-        """Every instance of every project. Raises: CloudError.
+        """Every instance of every project.
 
-        Without the SDK's objects: of 20,000 instances they alone would cost minutes.
+        Raises: CloudError; Refused where the credentials are not shown where instances are.
         """
-        query, rows = {"all_tenants": "True"}, list[dict[str, Any]]()
-        while True:
-            page = self._get("/servers/detail", query, newest=(2, 100))
-            rows += page["servers"]
-            if not page.get("servers_links"):
-                return [read_listed(row) for row in rows]
-            query["marker"] = rows[-1]["id"]
+        query = {"all_tenants": "True"}
+        return self._list("/servers/detail", "servers", self._placed, _SERVERS, query)
+
+    def _placed(self, row: Mapping[str, Any]) -> Instance:
+        """An instance of which no host means that it is on none. Raises: Refused, Unreadable."""
+        found = read_instance(
+            row
+        )  # before HOST is asked for: a silent cell does not say it, either
+        if HOST not in row:
+            raise Refused(
+                f"cloud {self.name}",
+                f"Nova does not say on which host instance {found.id} is",
+                right_remedy(SEE_HOST.rule, self.name),
+            )
+        return found
 
     def ask_scheduler(self, name: str) -> dict[str, Any]:
         """A round trip to a scheduler and back; see `scheduler_probe`. Raises: CloudError."""
         with self._errors("scheduler round trip"):
-            return scheduler_round_trip(self._cloud, name)
+            return scheduler_round_trip(self._cloud, name, self._session.secrets)
 
     def find_instance(self, instance_id: str) -> Instance | None:
         """One instance; None when it is deleted."""
@@ -236,8 +281,13 @@ class Nova:
 
     def get_instance(self, instance_id: str) -> Instance:
         """One instance. Raises: NotThere."""
-        with self._errors(f"instance {instance_id}"):
-            return read_instance(self._compute.get_server(instance_id))
+        subject = f"instance {instance_id}"
+        with self._errors(subject):
+            body = self._get(f"/servers/{_quoted(instance_id)}", {}, _SERVERS, subject)
+            found = self._placed(object_in(body, "server"))
+            if found.id != instance_id:
+                raise Unreadable(f"asked for {instance_id}, Nova tells of {found.id}")
+            return found
 
     def migrations(self, changes_since: datetime) -> list[Migration]:
         """All migrations of the cloud that changed since a time (UTC, by Nova's clock).
@@ -245,8 +295,11 @@ class Nova:
         Source: GET /os-migrations, changes-since from microversion 2.59.
         """
         since = changes_since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = self._read(lambda: self._compute.migrations(changes_since=since))
-        return sorted((read_migration(row) for row in rows), key=lambda each: each.id)
+        query = {"changes-since": since}
+        found = self._list(
+            "/os-migrations", "migrations", read_migration, _MIGRATIONS, query, marker="uuid"
+        )
+        return sorted(found, key=lambda each: each.id)
 
     def hosts_with_room(self, need: Need) -> frozenset[str]:
         """Ids of the hypervisors that have room for ``need``, disabled ones left out."""
@@ -259,7 +312,7 @@ class Nova:
         One request a right; see `adapters.rights`.
         """
         with self._errors("rights of the credentials"):
-            found = missing_rights(self._compute, needed)
+            found = missing_rights(self._compute, needed, self._session.secrets)
         return [missing_blocker(self.name, *each) for each in found]
 
     def disable(self, service: ComputeService, reason: str) -> None:
@@ -318,38 +371,72 @@ class Nova:
 
     def why_it_failed(self, instance_id: str) -> str | None:
         """What Nova noted about an instance's newest failed action, in its words."""
-        with self._errors(f"instance {instance_id}"):
-            actions = list(self._compute.server_actions(instance_id))
-            failed = next((each for each in actions if each.message), None)
+        subject, path = f"instance {instance_id}", f"/servers/{_quoted(instance_id)}"
+        with self._errors(subject):
+            body = self._get(f"{path}/os-instance-actions", {}, _ACTIONS, subject)
+            actions = [Row("instanceActions", each) for each in rows_in(body, "instanceActions")]
+            failed = next((each for each in actions if each.words("message")), None)
             if failed is None:
                 return None
-            action = self._compute.get_server_action(failed.request_id, instance_id)
-        return read_failure(action)
+            path = f"{path}/os-instance-actions/{failed.id('request_id')}"
+            action = object_in(self._get(path, {}, _ACTIONS, subject), "instanceAction")
+            message = Row("instanceAction", action).words("message")
+            said = read_failure(rows_in({"events": action.get("events") or []}, "events"), message)
+        return cleaned(said, self._session.secrets()) if said else None
 
-    def _all_hypervisors(self) -> Iterator[Any]:
-        return iter(self._compute.hypervisors(details=True))
+    def _list(
+        self,
+        path: str,
+        key: str,
+        read: Callable[[dict[str, Any]], Fact],
+        newest: tuple[int, int],
+        query: Mapping[str, str],
+        marker: str = "id",
+    ) -> list[Fact]:
+        """All rows of a list, each read: one that cannot be read is an unreadable list.
 
-    def _get(self, path: str, query: Mapping[str, str], newest: tuple[int, int]) -> dict[str, Any]:
+        Without the SDK's objects: of 20,000 instances they alone would cost minutes, and they take
+        for a list what is none.
+        """
+        with self._errors(_COMPUTE):
+            rows = every_page(lambda page: self._get(path, {**query, **page}, newest), key, marker)
+            return [read(row) for row in rows]
+
+    def _get(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        newest: tuple[int, int],
+        subject: str = _COMPUTE,
+    ) -> dict[str, Any]:
         """One answer as Nova sends it, in the newest format that both sides know."""
-        with self._errors("compute API"):
-            theirs = self._compute.get_endpoint_data().max_microversion or OLDEST
+        with self._errors(subject):
+            endpoint = self._compute.get_endpoint_data()
+            theirs = (endpoint.max_microversion if endpoint else None) or OLDEST
             version = ".".join(map(str, min(newest, theirs)))
             answer = self._compute.get(path, params=query, microversion=version)
             sdk_errors.raise_from_response(answer)
-            return dict(answer.json())
-
-    def _read(self, rows: Callable[[], Iterator[Any]]) -> list[Any]:
-        with self._errors("compute API"):
-            return list(rows())
+            return body_of(answer)
 
     def _errors(self, subject: str) -> AbstractContextManager[None]:
-        return in_one_sentence(self.name, subject)
+        return self._session.errors(subject)
 
     def read_clock(self) -> None:
         """Compare Nova's clock with ours, by the Date header of one cheap answer."""
-        with self._errors("compute API"):
+        with self._errors(_COMPUTE):
             answer = self._compute.get("/", raise_exc=False)
-        date = answer.headers.get("Date")
-        if date:
-            theirs = parsedate_to_datetime(date).timestamp()
-            self.clock_offset_seconds = theirs - datetime.now(UTC).timestamp()
+            date = answer.headers.get("Date")
+            if date:
+                self.clock_offset_seconds = _seconds_ahead(date)
+
+
+def _seconds_ahead(date: str) -> float:
+    """How far a Date header is ahead of our clock. Raises: ValueError and the like."""
+    ahead = parsedate_to_datetime(date).timestamp() - datetime.now(UTC).timestamp()
+    if abs(ahead) > _FURTHEST_OFF_SECONDS:
+        raise Unreadable("the Date of its answer is more than a day off")
+    return ahead
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from openstack.exceptions import raise_from_response
 
+from openstack_maintenance.adapters.answers import Row, body_of, object_in, texts_in
 from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.fleet import Size
 
@@ -38,7 +39,7 @@ def providers_with_room(placement: Any, need: Need) -> frozenset[str]:
         query["required"], microversion = "!COMPUTE_STATUS_DISABLED", "1.22"
     answer = placement.get("/allocation_candidates", params=query, microversion=microversion)
     raise_from_response(answer)
-    return frozenset(answer.json()["provider_summaries"])
+    return frozenset(object_in(body_of(answer), "provider_summaries"))
 
 
 def capacities_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, Size]:
@@ -52,8 +53,8 @@ def capacities_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, Size
         answer = _of_provider(placement, provider_id, "inventories")
         if answer is None:
             return None
-        found = answer["inventories"]
-        return Size(*(_usable(found.get(kind)) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
+        found = Row("inventories", object_in(answer, "inventories"))
+        return Size(*(_usable(found, kind) for kind in ("VCPU", "MEMORY_MB", "DISK_GB")))
 
     return _of_each(provider_ids, capacity)
 
@@ -67,7 +68,7 @@ def traits_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, frozense
 
     def traits(provider_id: str) -> frozenset[str] | None:
         answer = _of_provider(placement, provider_id, "traits")
-        return None if answer is None else frozenset(answer["traits"])
+        return None if answer is None else frozenset(texts_in(answer, "traits"))
 
     return _of_each(provider_ids, traits)
 
@@ -78,7 +79,7 @@ def _of_provider(placement: Any, provider_id: str, what: str) -> dict[str, Any] 
     if answer.status_code == 404 and provider_id in answer.text:
         return None
     raise_from_response(answer)
-    return dict(answer.json())
+    return body_of(answer)
 
 
 def _of_each(ids: Iterable[str], read: Callable[[str], Fact | None]) -> dict[str, Fact]:
@@ -88,7 +89,9 @@ def _of_each(ids: Iterable[str], read: Callable[[str], Fact | None]) -> dict[str
         return {each: fact for each, fact in found if fact is not None}
 
 
-def _usable(inventory: dict[str, Any] | None) -> int:
-    if inventory is None:
+def _usable(inventories: Row, kind: str) -> int:
+    if not inventories.has(kind):
         return 0
-    return int((inventory["total"] - inventory["reserved"]) * inventory["allocation_ratio"])
+    found = inventories.part(kind)
+    usable = (found.number("total") - found.number("reserved")) * found.ratio("allocation_ratio")
+    return max(0, int(usable))

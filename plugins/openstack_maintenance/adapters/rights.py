@@ -9,13 +9,17 @@ Nova 34.0.0 and tried on it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from openstack.exceptions import raise_from_response
 
+from openstack_maintenance.adapters.answers import Row, body_of, object_in, rows_in
+from openstack_maintenance.adapters.cloud_errors import no_secrets
+from openstack_maintenance.adapters.nova_rows import HOST
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain import rights
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.rights import Needed, Right, denied_rule
@@ -79,11 +83,14 @@ QUESTIONS = {
 }
 
 
-def missing_rights(compute: Any, needed: Iterable[Needed]) -> list[tuple[Right, str]]:
+def missing_rights(
+    compute: Any, needed: Iterable[Needed], secrets: Callable[[], Iterable[str]] = no_secrets
+) -> list[tuple[Right, str]]:
     """The rights that are missing, each with what Nova said; one request a right, all at a time.
 
-    ``compute``: openstacksdk's proxy; its errors are the caller's to translate. Raises:
-    CloudError, and whatever the SDK raises, where an answer is neither yes nor no.
+    ``compute``: openstacksdk's proxy; its errors are the caller's to translate. ``secrets``: what
+    is not repeated of what Nova says. Raises: CloudError, and whatever the SDK raises, where an
+    answer is neither yes nor no.
     """
     asked = list(needed)
     with ThreadPoolExecutor(max(1, len(asked))) as pool:
@@ -97,7 +104,7 @@ def missing_rights(compute: Any, needed: Iterable[Needed]) -> list[tuple[Right, 
     found += [(rights.SEE_ALL, _NOT_SHOWN.format(each)) for each in hidden]
     for each, answer in zip(asked, answers, strict=True):
         if not (hidden and each.instance_id and answer.status_code == 404):
-            found += _judge(each.right, answer)
+            found += _judge(each.right, answer, secrets)
     return found
 
 
@@ -112,10 +119,12 @@ def _ask(compute: Any, needed: Needed) -> Any:
     )
 
 
-def _judge(right: Right, answer: Any) -> list[tuple[Right, str]]:
+def _judge(
+    right: Right, answer: Any, secrets: Callable[[], Iterable[str]]
+) -> list[tuple[Right, str]]:
     question = QUESTIONS[right]
-    if answer.status_code == 403 and denied_rule(answer.text):
-        return [(right, _message(answer))]
+    if answer.status_code == 403 and denied_rule(cleaned(answer.text, longest=2000)):
+        return [(right, _message(answer, secrets()))]
     if answer.status_code not in question.may:
         raise_from_response(answer)
         raise CloudError(
@@ -123,24 +132,26 @@ def _judge(right: Right, answer: Any) -> list[tuple[Right, str]]:
             f"Nova answers {answer.status_code} to what it must refuse",
             "See Nova's log: this is about something that is not there.",
         )
-    return _left_out(right, answer.json()) if question.method == "GET" else []
+    return _left_out(right, body_of(answer)) if question.method == "GET" else []
 
 
-def _left_out(right: Right, answer: Any) -> list[tuple[Right, str]]:
+def _left_out(right: Right, answer: dict[str, Any]) -> list[tuple[Right, str]]:
     """What Nova leaves out, without a word, of what the credentials may read."""
     found = []
     if right is rights.LIST_MIGRATIONS:
-        rows = answer["migrations"]
+        rows = rows_in(answer, "migrations")
         found = [rights.MIGRATION_HOSTS for row in rows if row.get("source_compute") is None]
     if right is rights.SHOW:
-        server = answer["server"]
-        if "OS-EXT-SRV-ATTR:host" not in server:
+        server = Row("server", object_in(answer, "server"))
+        if not server.has(HOST):
             found.append(rights.SEE_HOST)
-        if "extra_specs" not in (server.get("flavor") or {}):
+        if not server.find_part("flavor").has("extra_specs"):
             found.append(rights.SEE_EXTRA_SPECS)
     return [(each, "Nova leaves it out") for each in found]
 
 
-def _message(answer: Any) -> str:
-    found = next(iter(answer.json().values()))
-    return " ".join(str(found["message"]).split()).rstrip(".")
+def _message(answer: Any, secrets: Iterable[str]) -> str:
+    for part in body_of(answer).values():
+        if isinstance(part, dict) and isinstance(part.get("message"), str):
+            return cleaned(part["message"], secrets).rstrip(".")
+    return cleaned(answer.text, secrets).rstrip(".")

@@ -12,85 +12,108 @@ what an earlier try left.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
+from openstack_maintenance.adapters.answers import Row, body_of, every_page, object_in, rows_in
+from openstack_maintenance.adapters.cloud_errors import no_secrets
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.errors import CloudError
 
 # More than all disks of any cloud, yet within the 32 bits that Nova and Placement give it.
 _DISK_GIB = 2_000_000_000
 _PATIENCE_SECONDS = 75.0  # the conductor itself gives a scheduler 60 s
+_MICROVERSION = "2.37"  # the first that takes an instance without a network
 _NO_HOST = "No valid host was found"
 
 
-def scheduler_round_trip(cloud: Connection, name: str) -> dict[str, Any]:
+def scheduler_round_trip(
+    cloud: Connection, name: str, secrets: Callable[[], Iterable[str]] = no_secrets
+) -> dict[str, Any]:
     """Ask for an instance ``name`` that cannot be placed, and wait for the scheduler's word.
 
+    ``secrets``: what is not repeated of it.
     Returns: asked (False, with ``reason``, where no image is there to ask with), seconds, answer.
     Raises: CloudError when no scheduler answered, or not like this.
     """
-    image = next(iter(cloud.image.images(status="active", limit=1)), None)
-    if image is None:
+    images: Any = cloud.image
+    found = rows_in(_get(images, "/images", {"status": "active", "limit": "1"}, None), "images")
+    if not found:
         return {"asked": False, "reason": "the cloud has no image to ask with"}
     compute: Any = cloud.compute
-    began = time.monotonic()
+    image, began = Row("images", found[0]), time.monotonic()
     with _flavor(compute, name, image) as flavor, _server(compute, name, image, flavor) as server:
-        answer = _wait_for_answer(compute, server["id"])
+        answer = _wait_for_answer(compute, server, secrets)
     return {"asked": True, "seconds": round(time.monotonic() - began, 1), "answer": answer}
 
 
 @contextmanager
-def _flavor(compute: Any, name: str, image: Any) -> Iterator[dict[str, Any]]:
-    for left in compute.flavors(is_public=None):
-        if left.name == name:
-            compute.delete_flavor(left.id, ignore_missing=True)
+def _flavor(compute: Any, name: str, image: Row) -> Iterator[str]:
+    # A private flavor is not listed otherwise.
+    for left in _every(compute, "/flavors", "flavors", {"is_public": "None"}):
+        if left.words("name") == name:
+            compute.delete_flavor(left.id("id"), ignore_missing=True)
     body = {
         "name": name,
         "vcpus": 1,
-        "ram": max(64, image.min_ram or 0),
+        "ram": max(64, image.find_number("min_ram") or 0),
         "disk": _DISK_GIB,
         "os-flavor-access:is_public": False,
     }
-    flavor = _post(compute, "/flavors", {"flavor": body}, "2.37")["flavor"]
+    flavor = _post(compute, "/flavors", "flavor", body)
     try:
         yield flavor
     finally:
-        compute.delete_flavor(flavor["id"], ignore_missing=True)
+        compute.delete_flavor(flavor, ignore_missing=True)
 
 
 @contextmanager
-def _server(
-    compute: Any, name: str, image: Any, flavor: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    for left in compute.servers(details=False, name=f"^{name}$"):
-        compute.delete_server(left.id, ignore_missing=True)
-    body = {"name": name, "imageRef": image.id, "flavorRef": flavor["id"], "networks": "none"}
-    server = _post(compute, "/servers", {"server": body}, "2.37")["server"]
+def _server(compute: Any, name: str, image: Row, flavor: str) -> Iterator[str]:
+    for left in _every(compute, "/servers", "servers", {"name": f"^{name}$"}):
+        # What does not filter by name must not have others' instances removed.
+        if left.words("name") == name:
+            compute.delete_server(left.id("id"), ignore_missing=True)
+    body = {"name": name, "imageRef": image.id("id"), "flavorRef": flavor, "networks": "none"}
+    server = _post(compute, "/servers", "server", body)
     try:
         yield server
     finally:
-        compute.delete_server(server["id"], ignore_missing=True)
+        compute.delete_server(server, ignore_missing=True)
 
 
-def _post(compute: Any, path: str, body: dict[str, Any], microversion: str) -> dict[str, Any]:
-    answer = compute.post(path, json=body, microversion=microversion)
+def _every(compute: Any, path: str, key: str, query: dict[str, str]) -> list[Row]:
+    rows = every_page(lambda page: _get(compute, path, {**query, **page}, _MICROVERSION), key)
+    return [Row(key, each) for each in rows]
+
+
+def _get(api: Any, path: str, query: dict[str, str], microversion: str | None) -> dict[str, Any]:
+    answer = api.get(path, params=query, microversion=microversion)
     sdk_errors.raise_from_response(answer)
-    return dict(answer.json())
+    return body_of(answer)
 
 
-def _wait_for_answer(compute: Any, server_id: str) -> str:
+def _post(compute: Any, path: str, kind: str, body: dict[str, Any]) -> str:
+    """Make a thing; its id."""
+    answer = compute.post(path, json={kind: body}, microversion=_MICROVERSION)
+    sdk_errors.raise_from_response(answer)
+    return Row(kind, object_in(body_of(answer), kind)).id("id")
+
+
+def _wait_for_answer(compute: Any, server_id: str, secrets: Callable[[], Iterable[str]]) -> str:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        server = compute.get_server(server_id)
-        said = str((server.fault or {}).get("message") or "")
+        body = _get(compute, f"/servers/{server_id}", {}, _MICROVERSION)
+        server = Row("server", object_in(body, "server"))
+        status = server.name("status")
+        said = cleaned(server.find_part("fault").words("message") or "", secrets())
         if said.startswith(_NO_HOST):
             return said
-        if server.status != "BUILD":
-            raise _no_answer(f"the instance became {server.status}: {said or 'no reason given'}")
+        if status != "BUILD":
+            raise _no_answer(f"the instance became {status}: {said or 'no reason given'}")
         if time.monotonic() > deadline:
             raise _no_answer(f"no scheduler's answer within {_PATIENCE_SECONDS:g} s")
         time.sleep(0.5)

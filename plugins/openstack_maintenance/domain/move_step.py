@@ -14,6 +14,8 @@ from enum import Enum
 from openstack_maintenance.domain.cloud import FAILED, Instance, Migration
 from openstack_maintenance.domain.movability import Method
 
+# So is an instance that Nova places on a host: one without a host is misread, not shelved.
+_ON_A_HOST = frozenset({"active", "paused", "suspended", "rescued", "resized"})
 # How long Nova may take to show a migration it accepted.
 _UNSEEN = timedelta(seconds=60)
 
@@ -139,6 +141,8 @@ def _verify_resize(order: Order, instance: Instance, last: Migration | None) -> 
 def _elsewhere(
     order: Order, instance: Instance, last: Migration | None, memory: Memory
 ) -> Decision:
+    if instance.host is None and instance.vm_state in _ON_A_HOST:
+        return Decision(Step.WAIT, f"Nova shows it {instance.status} but on no host")
     if instance.vm_state == "stopped" and _was_stopped_for_this(order, last):
         return Decision(Step.START_GUEST, "arrived; was running before")
     if instance.host is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from openstack_maintenance.adapters.certificate_check import REMEDY, says_yes, switched_off_by
 from openstack_maintenance.domain.errors import ConnectionMissing
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ _AUTH_EXTRAS = (
     "application_credential_secret",
 )
 _OTHER_EXTRAS = ("region_name", "cacert", "interface", "verify")
+_MORE_THAN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_EXTRAS = (*_AUTH_EXTRAS, *_OTHER_EXTRAS, "cloud")
 
 
 class CloudHook(BaseHook):
@@ -103,21 +107,21 @@ def _health(connection: Connection) -> CloudHealth:
 def connect_options(connection: Connection) -> dict[str, Any]:
     """Arguments for ``openstack.connect``: a clouds.yaml entry, or the connection's own fields.
 
-    Raises: ConnectionMissing when neither is given.
+    Raises: ConnectionMissing when neither is given, or a field cannot be used.
     """
-    extra: dict[str, Any] = connection.extra_dejson
+    extra = _extras(connection)
     options = {key: extra[key] for key in _OTHER_EXTRAS if extra.get(key) not in (None, "")}
     if extra.get("cloud"):
         return {"cloud": extra["cloud"], **options}
     if not connection.host:
-        raise ConnectionMissing(
-            f"Airflow connection {connection.conn_id}",
+        raise _unusable(
+            connection,
             "it has neither a host (the auth URL) nor an extra 'cloud'",
             "Fill in one of the two.",
         )
     if "application_credential_secret" not in extra and not connection.password:
-        raise ConnectionMissing(
-            f"Airflow connection {connection.conn_id}",
+        raise _unusable(
+            connection,
             "it has neither a password nor an extra 'application_credential_secret'",
             "Fill in one of the two.",
         )
@@ -139,9 +143,49 @@ def connect_options(connection: Connection) -> dict[str, Any]:
     return {"auth": auth, "load_yaml_config": False, "load_envvars": False, **options}
 
 
+def _extras(connection: Connection) -> dict[str, Any]:
+    """The extras that are used, as texts. ``verify`` stays True, or a file of CAs.
+
+    Raises: ConnectionMissing.
+    """
+    try:
+        extra = connection.extra_dejson
+    except (ValueError, RecursionError):
+        extra = None
+    if not isinstance(extra, dict):
+        raise _unusable(connection, "its extra is no JSON object", 'Write {"key": "value"}.')
+    if switched_off := switched_off_by(extra.get("verify"), extra.get("insecure")):
+        raise ConnectionMissing(f"connection {connection.conn_id}", switched_off, REMEDY)
+    found = {key: extra[key] for key in _EXTRAS if extra.get(key) is not None}
+    if says_yes(found.get("verify")):
+        found["verify"] = True
+    for key, value in found.items():
+        is_text = isinstance(value, str) and not _MORE_THAN_A_LINE.search(value)
+        if not is_text and not (key == "verify" and value is True):
+            raise _unusable(
+                connection,
+                f"its extra '{key}' is no text of one line",
+                f"Write it as a text, or leave '{key}' out.",
+            )
+    return found
+
+
+def _unusable(connection: Connection, found: str, remedy: str) -> ConnectionMissing:
+    return ConnectionMissing(f"Airflow connection {connection.conn_id}", found, remedy)
+
+
 def auth_url(connection: Connection) -> str:
-    """The host field as a URL; schema and port of the connection complete a bare name."""
+    """The host field as a URL; schema and port of the connection complete a bare name.
+
+    Raises: ConnectionMissing, which does not repeat it: it may hold a password.
+    """
     host = str(connection.host)
+    if "@" in host or _MORE_THAN_A_LINE.search(host):
+        raise _unusable(
+            connection,
+            "its host is no plain URL: it holds a login (something before an @), or a line break",
+            "Write the auth URL alone as host, and login and password in their own fields.",
+        )
     if "://" in host:
         return host
     port = f":{connection.port}" if connection.port else ""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.beat import next_beat
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.domain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
@@ -46,6 +47,9 @@ class DrainWatch:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._silent_since: datetime | None = None
+        self._is_clock_known = False
+        self._last_defect = ""
+        self._unlisted: set[str] = set()
 
     def enter(self, request: MoveRequest) -> Move:
         """Take over one instance's move: read its ``lines()``, then its ``done`` result.
@@ -74,28 +78,48 @@ class DrainWatch:
             self._turns = Turns(self._nova, self._ledger, self._waiting)
             self._health = SourceHealth(self._nova)
             await self._watch()
+        except MaintenanceError as error:
+            self._end_all(error)
         except Exception as error:  # a defect must end the moves, not leave them waiting
             log.exception("the drain watch ended")
-            for move in self._waiting():
-                move.fail(error)
+            self._end_all(unexpected("the watch over all moves", error))
+
+    def _end_all(self, error: MaintenanceError) -> None:
+        """The next move that comes finds the watch ended, and starts it anew."""
+        for move in self._waiting():
+            move.fail(error)
 
     async def _watch(self) -> None:
-        is_clock_known = False
+        self._is_clock_known = False
         while self._moves:
             self._wake.clear()
             try:
-                if not is_clock_known:
-                    await asyncio.to_thread(self._nova.read_clock)
-                    is_clock_known = True
-                await self._refresh_ledger()
-                await self._health.look(self._waiting())
-                await self._turns.read_groups()
-            except CloudError as error:
-                self._unanswered(error)
+                await self._look()
+            except Exception as error:
+                self._unanswered(self._in_our_words("the cloud's list of migrations", error))
             else:
                 self._silent_since = None
                 await self._beat()
             await self._until_next_beat()
+
+    async def _look(self) -> None:
+        """What all moves share, asked once. Raises: CloudError."""
+        if not self._is_clock_known:
+            await asyncio.to_thread(self._nova.read_clock)
+            self._is_clock_known = True
+        await self._refresh_ledger()
+        await self._health.look(self._waiting())
+        await self._turns.read_groups()
+
+    def _in_our_words(self, subject: str, error: Exception) -> CloudError:
+        """An error of a look or a step; what nobody thought of is told, and kept for developers."""
+        if isinstance(error, CloudError):
+            return error
+        told = unexpected(subject, error)
+        if told.found != self._last_defect:  # else it is the same, beat after beat
+            self._last_defect = told.found
+            log.error("%s", told, exc_info=error)
+        return told
 
     async def _until_next_beat(self) -> None:
         """Wait until Nova is to be asked again: sooner when somebody comes and may start."""
@@ -129,6 +153,7 @@ class DrainWatch:
         self._turns.look_again()
 
     async def _beat(self) -> None:
+        self._unlisted.clear()
         for move in self._waiting():
             try:
                 await self._advance(move)
@@ -136,6 +161,8 @@ class DrainWatch:
                 self._step_failed(move, error)
             except MaintenanceError as error:
                 move.fail(error)
+            except Exception as error:  # one move's: the others go on
+                self._step_failed(move, self._in_our_words(move.subject, error))
             else:
                 move.failing_since = None
 
@@ -188,7 +215,7 @@ class DrainWatch:
             return  # nothing about the instance decides anything now
         now = datetime.now(UTC)
         if move.read_at is None or (not move.stale and now - move.read_at >= _FRESH):
-            await self._read_source(move.order.source)
+            await self._try_source(move)
         busy = move.instance is not None and move.instance.task_state is not None
         if move.read_at is not None and busy and now - move.read_at < _BUSY:
             return
@@ -196,6 +223,23 @@ class DrainWatch:
             instance = await asyncio.to_thread(self._nova.find_instance, move.order.instance_id)
             move.knows(instance, datetime.now(UTC))
             self._turns.look_again()
+
+    async def _try_source(self, move: Move) -> None:
+        """Read the whole source, once a beat; where that fails, the move's own record must do.
+
+        One instance that cannot be read makes the whole list unreadable, but stops no other move;
+        and what is refused for good is refused to the move's own record, too.
+        """
+        host = move.order.source
+        if host not in self._unlisted:
+            try:
+                await self._read_source(host)
+                return
+            except Exception as error:
+                told = self._in_our_words(f"the instances on {host}", error)
+                self._unlisted.add(host)
+                move.say(f"Nova does not answer, trying on: {told}")
+        move.stale = True
 
     async def _read_source(self, host: str) -> None:
         """Read all instances of a host at once, for every move that waits there."""
@@ -335,6 +379,16 @@ class DrainWatch:
             waiting,
             key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
         )
+
+
+def unexpected(subject: str, error: Exception) -> CloudError:
+    """What nobody thought of, as a sentence."""
+    said = cleaned(f"{type(error).__name__}: {error}", longest=300)
+    return CloudError(
+        subject,
+        f"something unexpected happened: {said}",
+        "See the triggerer's log and report it, then clear this task.",
+    )
 
 
 def is_worth_a_look(error: CloudError) -> bool:

@@ -10,13 +10,11 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.domain.move_step import Order, Step
-from openstack_maintenance.domain.slots import Limits
-from openstack_maintenance.domain.window import Window
+from openstack_maintenance.domain.move_step import Order
 from openstack_maintenance.hooks.cloud import CloudHook
-from openstack_maintenance.triggers.drain_watch import DrainWatch
-from openstack_maintenance.triggers.move import MoveRequest, error_payload
+from openstack_maintenance.triggers.drain_watch import DrainWatch, unexpected
+from openstack_maintenance.triggers.move import MoveRequest, error_payload, in_short
+from openstack_maintenance.triggers.stored_move import read_request
 
 # A trigger that ends sooner can meet its own task still being stored as deferred.
 _SHORTEST_SECONDS = 2.0
@@ -34,7 +32,8 @@ def watch_of(conn_id: str) -> DrainWatch:
 class MigrateInstanceTrigger(BaseTrigger):
     """Moves one instance off its source and proves where it is.
 
-    All arguments are plain JSON and a wire format: newer releases understand older ones.
+    All arguments are plain JSON and a wire format: newer releases understand older ones, and what
+    cannot be understood ends the task with a sentence, never the triggerer's own error.
     ``order``: instance_id, name, source, method (live | cold | stop), was_running, ram_mib,
     since (ISO 8601). ``limits``: per_host, total, nova_limit. ``patience``: retries,
     timeout_per_gib_seconds, turn_seconds, api_seconds, on_stuck (abort | force_complete).
@@ -45,15 +44,16 @@ class MigrateInstanceTrigger(BaseTrigger):
 
     def __init__(
         self,
-        conn_id: str,
-        order: dict[str, Any],
-        limits: dict[str, Any],
-        patience: dict[str, Any],
+        conn_id: str = "",
+        order: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
+        patience: dict[str, Any] | None = None,
         destination: str | None = None,
         block_migration: str = "auto",
         window: dict[str, Any] | None = None,
         owner: list[str] | None = None,
         is_suggestion: bool = False,
+        **unknown: Any,  # of a newer release, before it was taken back
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.conn_id = conn_id
@@ -91,64 +91,45 @@ class MigrateInstanceTrigger(BaseTrigger):
         yield event
 
     async def _move(self) -> TriggerEvent:
-        watch = watch_of(self.conn_id)
-        move = watch.enter(self._request())
         try:
-            async for line in move.lines():
-                self.log.info("%s: %s", move.subject, line)
-            outcome = move.done.result()
+            request = self._request()
+            outcome = await self._followed(watch_of(self.conn_id), request)
         except MaintenanceError as error:
             self.log.error("%s", error)
             return TriggerEvent({"error": error_payload(error)})
+        except Exception as error:  # a raw one would end the task without a word to its reader
+            self.log.exception("the trigger of a move failed")
+            return TriggerEvent({"error": error_payload(unexpected("a move", error))})
+        self.log.info("instance %s: %s", in_short(request.order.name), outcome["outcome"])
+        return TaskSuccessEvent(xcoms={"return_value": outcome})
+
+    async def _followed(self, watch: DrainWatch, request: MoveRequest) -> dict[str, Any]:
+        move = watch.enter(request)
+        try:
+            async for line in move.lines():
+                self.log.info("%s: %s", move.subject, line)
+            return move.done.result()
         finally:
             watch.leave(move)
-        self.log.info("%s: %s", move.subject, outcome["outcome"])
-        return TaskSuccessEvent(xcoms={"return_value": outcome})
 
     async def on_kill(self) -> None:
         """A person ended the task: its migration is aborted; the instance stays where it runs."""
+        try:
+            await self._abort_ours(self._request().order)
+        except MaintenanceError as error:
+            self.log.error("its migration may go on: %s", error)
+        except Exception:  # nobody waits for an answer any more: the log is all there is
+            self.log.exception("its migration may go on")
+
+    async def _abort_ours(self, order: Order) -> None:
         nova = await CloudHook(self.conn_id).aget_conn()
         recent = datetime.now(UTC) - timedelta(days=1)
         for migration in await asyncio.to_thread(nova.migrations, recent):
-            ours = (migration.instance_id, migration.source) == (
-                self.order["instance_id"],
-                self.order["source"],
-            )
+            ours = (migration.instance_id, migration.source) == (order.instance_id, order.source)
             if ours and migration.is_moving and migration.is_live:
-                self.log.warning("aborts migration %s of %s", migration.uuid, self.order["name"])
+                self.log.warning("aborts migration %s of %s", migration.uuid, in_short(order.name))
                 await asyncio.to_thread(nova.abort, migration)
 
     def _request(self) -> MoveRequest:
-        patience = self.patience
-        order = Order(
-            instance_id=self.order["instance_id"],
-            name=self.order["name"],
-            source=self.order["source"],
-            method=self.order["method"],
-            was_running=self.order["was_running"],
-            ram_mib=self.order["ram_mib"],
-            since=datetime.fromisoformat(self.order["since"]),
-            retries=patience["retries"],
-            timeout_per_gib=timedelta(seconds=patience["timeout_per_gib_seconds"]),
-            on_stuck=Step(patience["on_stuck"]),
-            may_stop=self.order.get("may_stop", False),
-        )
-        return MoveRequest(
-            order=order,
-            destination=self.destination,
-            block_migration=self.block_migration,
-            limits=Limits(**self.limits),
-            turn_patience=timedelta(seconds=patience["turn_seconds"]),
-            api_patience=timedelta(seconds=patience["api_seconds"]),
-            may_start=self._closed_because,
-            owner=Mark(*self.owner) if self.owner else None,
-            is_suggestion=self.is_suggestion,
-        )
-
-    def _closed_because(self, now: datetime) -> str | None:
-        if self.window is None:
-            return None
-        window = Window(**{**self.window, "exclude": tuple(self.window.get("exclude", ()))})
-        if window.current(now) is not None:
-            return None
-        return f"the maintenance window {window} closed before its turn came"
+        _, stored = self.serialize()
+        return read_request(stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,9 @@ from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.move_step import Memory, Order
 from openstack_maintenance.domain.slots import Limits
+
+_SHORT = 80
+_NO_DATABASE_TAKES = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Move:
     @property
     def subject(self) -> str:
         """The instance, for messages."""
-        return f"instance {self.order.name} ({self.order.instance_id})"
+        return f"instance {in_short(self.order.name)} ({self.order.instance_id})"
 
     @property
     def is_off(self) -> bool:
@@ -85,10 +89,10 @@ class Move:
 
     def knows(self, instance: Instance | None, read_at: datetime) -> None:
         """Take note of what Nova showed."""
-        self.instance, self.read_at, self.stale = instance, read_at, False
         self.is_stopping = instance is not None and instance.task_state == "powering-off"
+        self.instance, self.read_at, self.stale = instance, read_at, False
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: MaintenanceError) -> None:
         """End with an error; the first ending counts."""
         if not self.done.done():
             self.done.set_exception(error)
@@ -118,4 +122,11 @@ class Move:
 
 def error_payload(error: MaintenanceError) -> dict[str, str]:
     """An error as plain JSON, for the way back into the task."""
-    return {"subject": error.subject, "found": error.found, "remedy": error.remedy}
+    said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
+    return {part: _NO_DATABASE_TAKES.sub("\ufffd", text) for part, text in said.items()}
+
+
+def in_short(name: str) -> str:
+    """A name that a tenant chose, for a message: on one line, and not too long."""
+    found = "".join(each if each.isprintable() else "\ufffd" for each in name[: _SHORT + 1])
+    return found if len(found) <= _SHORT else f"{found[: _SHORT - 3]}..."
