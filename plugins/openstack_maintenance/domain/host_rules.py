@@ -10,6 +10,7 @@ from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Insta
 from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.movability import DrainPlan
 from openstack_maintenance.domain.params import did_you_mean
+from openstack_maintenance.domain.plain_text import quoted
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.request import Request
 
@@ -73,7 +74,7 @@ def check_host_rules(
         hosts_out_blocker(request.host, policy, facts.services),
         _source_down(service, facts),
         _no_hypervisor(request, facts),
-        _run_id_too_long(mark),
+        _bad_run_id(mark),
         destination_blocker(request, facts),
         _nowhere_to_go(request, facts),
     ]
@@ -184,9 +185,15 @@ def _no_hypervisor(request: Request, facts: CloudFacts) -> Blocker | None:
     )
 
 
-def _run_id_too_long(mark: Mark) -> Blocker | None:
+def _bad_run_id(mark: Mark) -> Blocker | None:
     if len(mark.run_id) <= LONGEST_RUN_ID:
-        return None
+        if mark.is_readable:
+            return None
+        return Blocker(
+            f"run {quoted(mark.run_id)}",
+            "its id has characters that Nova's disabled_reason could not be read back with",
+            "Trigger it with a run id of letters, digits, '.', '_', '-', ':', '~' and '+'.",
+        )
     return Blocker(
         f"run {mark.run_id[:40]}...",
         f"its id has {len(mark.run_id)} characters: it does not fit into Nova's disabled_reason",

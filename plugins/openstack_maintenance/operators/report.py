@@ -73,7 +73,8 @@ class ReportOperator(ReportingOperator):
         if problem is None or not self._may_hold_host(tasks):
             return []
         failed = next((task["task_id"] for task in tasks if task["state"] == "failed"), "?")
-        mark = Mark(self.dag_id_of_run, self.run_id, f"{FAILED_AT} {failed}: {problem}")
+        text = f"{FAILED_AT} {failed}: {problem}"
+        mark = Mark(self.dag_id_of_run, self.run_id, text, "failed")
         try:
             service = self.nova.find_service(self.request.host)
             if service is None or not mark.same_run(service.mark):
