@@ -132,7 +132,8 @@ class _TooMuch(yaml.MarkedYAMLError):
     """Valid YAML that stands for more than is read."""
 
     def __init__(self, problem: str, event: yaml.Event) -> None:
-        super().__init__(problem=problem, problem_mark=event.start_mark)
+        mark: Any = event.start_mark  # of PyYAML's own parser, or of libyaml's
+        super().__init__(problem=problem, problem_mark=mark)
 
 
 @dataclasses.dataclass
@@ -163,7 +164,7 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in {each.anchor for each in within}:
                 raise _TooMuch(f"{quoted(event.anchor)} stands for what it is a part of", event)
-            part = known.get(event.anchor, _Size(None))
+            part = known.get(event.anchor or "", _Size(None))
             total += part.nodes
         elif isinstance(event, yaml.CollectionEndEvent):
             part = within.pop()

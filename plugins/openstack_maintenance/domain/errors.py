@@ -7,6 +7,8 @@ from openstack_maintenance.domain.plain_text import shortened, storable
 # An error goes into logs, XComs, records and Nova's disabled_reason: it is never as long as what
 # a host or a proxy answered. A remedy may list every blocker of a host.
 _LONGEST = {"subject": 500, "found": 4_000, "remedy": 12_000}
+# Of several errors in one sentence.
+LONGEST_SENTENCE = 16_000
 
 
 class MaintenanceError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from openstack_maintenance.domain.plain_text import storable
@@ -33,7 +33,7 @@ class Mark:
     dag_id: str
     run_id: str
     text: str = ""
-    kind: Kind = "out"
+    kind: Kind = field(default="out", kw_only=True)
 
     def __str__(self) -> str:
         whole = f"[airflow {self.dag_id} {self.run_id}][{self.kind}] {self.text}"
@@ -67,7 +67,7 @@ def find_mark(disabled_reason: str | None) -> Mark | None:
         return None
     dag_id, text = found["dag_id"], found["text"]
     kind = _kind_in_text(dag_id, text) if found["kind"] is None else _read_kind(found["kind"])
-    return Mark(dag_id, found["run_id"], text, kind)
+    return Mark(dag_id, found["run_id"], text, kind=kind)
 
 
 def _read_kind(text: str) -> Kind:

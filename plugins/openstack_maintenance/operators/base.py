@@ -81,7 +81,7 @@ class MaintenanceOperator(BaseOperator):
         self._context = context
         try:
             if ERROR_KEY in event:
-                raise _error_of(event[ERROR_KEY])
+                raise error_of(event[ERROR_KEY])
             return storable(self.resume(event))
         except MaintenanceError as error:
             raise self._told(error) from None
@@ -244,8 +244,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _error_of(said: Any) -> MaintenanceError:
-    """What a trigger says went wrong, in our words, whatever release wrote it."""
+def error_of(said: Any) -> MaintenanceError:
+    """What a trigger or a task said went wrong, whatever release wrote it."""
     parts = said if isinstance(said, Mapping) else {"found": said}
     return MaintenanceError(
         str(parts.get("subject") or "this step"),

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
 from openstack_maintenance.domain.service_rules import (
     LastCheck,
     plain_last_check,
     read_last_check,
 )
-from openstack_maintenance.operators.run_record import NotJson, read_json, records_url, write_json
+from openstack_maintenance.operators.run_record import NotJson, read_json, records_path, write_json
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from openstack_maintenance.domain.policy import Policy
 
 _log = logging.getLogger(__name__)
@@ -62,4 +62,4 @@ def _last_check(stored: Any) -> LastCheck | None:
 
 
 def _path(policy: Policy) -> ObjectStoragePath:
-    return ObjectStoragePath(records_url(policy)) / "controller_checks" / "last_check.json"
+    return records_path(policy, "controller_checks", "last_check.json")

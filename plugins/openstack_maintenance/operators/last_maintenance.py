@@ -7,19 +7,20 @@ from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.operators.run_record import (
+    UNUSABLE,
     NotJson,
     read_json,
-    records_url,
+    records_path,
     unusable_storage,
     write_json,
 )
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from openstack_maintenance.domain.policy import Policy
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def find_last_maintenances(policy: Policy) -> dict[str, dict[str, Any]]:
     folder = _folder(policy)
     try:
         files = list(folder.iterdir()) if folder.exists() else []
-    except OSError as error:
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
     read = {path.stem: _told(policy, path) for path in files if path.suffix == ".json"}
     return {name: told for name, told in read.items() if read_moment(told.get("ended_at"))}
@@ -78,9 +79,9 @@ def _told(policy: Policy, path: ObjectStoragePath) -> dict[str, Any]:
 
 
 def _folder(policy: Policy) -> ObjectStoragePath:
-    return ObjectStoragePath(records_url(policy)) / "compute_host_maintenance" / "hosts"
+    return records_path(policy, "compute_host_maintenance", "hosts")
 
 
 def _left_path(policy: Policy) -> ObjectStoragePath:
     # In a folder of its own: what lies beside it is named after runs.
-    return ObjectStoragePath(records_url(policy)) / "nightly_compute_maintenance/hosts/left.json"
+    return records_path(policy, "nightly_compute_maintenance", "hosts", "left.json")

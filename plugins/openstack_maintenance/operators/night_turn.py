@@ -9,6 +9,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import RecordUnreadable
+from openstack_maintenance.operators.nightly_base import MAINTAIN
 from openstack_maintenance.operators.run_record import find_note, note_path, write_note
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from openstack_maintenance.operators.base import MaintenanceOperator
 
 _NOTE = "turn"
-_NIGHT_TASK = "maintain_host"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def turn_of(step: MaintenanceOperator) -> Turn:
         raise RecordUnreadable(
             f"note {note_path(*named)}",
             "it does not say what a night tells the run of a host",
-            f"Remove it, then clear {_NIGHT_TASK} of this host in the night: it writes it anew.",
+            f"Remove it, then clear {MAINTAIN} of this host in the night: it writes it anew.",
         )
     return turn
 

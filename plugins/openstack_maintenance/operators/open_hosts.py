@@ -69,7 +69,7 @@ def close_only(nova: Nova, close: Collection[str], turn: str, dag_id: str, run_i
     The host whose ``turn`` it is stays as it is: its own run takes it out. What a person, or
     another run, has disabled is not touched. Raises: CloudError.
     """
-    mark = Mark(dag_id, run_id, CLOSED, "closed")
+    mark = Mark(dag_id, run_id, CLOSED, kind="closed")
     for each in nova.services("nova-compute"):
         if each.host == turn:
             continue

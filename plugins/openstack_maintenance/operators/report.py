@@ -82,7 +82,7 @@ class ReportOperator(ReportingOperator):
             return []
         failed = next((task["task_id"] for task in tasks if task["state"] == "failed"), "?")
         text = f"{FAILED_AT} {failed}: {problem}"
-        mark = Mark(self.dag_id_of_run, self.run_id, text, "failed")
+        mark = Mark(self.dag_id_of_run, self.run_id, text, kind="failed")
         try:
             service = self.nova.find_service(self.request.host)
             if service is None or not mark.same_run(service.mark):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # A record of ten thousand instances has a tenth of that.
 _MOST_BYTES = 64 * 1024 * 1024
 _ASIDE = ".unreadable"
+# What a storage raises that is not there, may not be used, or whose driver is not installed.
+UNUSABLE = (OSError, ImportError, ValueError, NotImplementedError)
+_LOCAL = ("file", "local", "")
 
 
 def records_url(policy: Policy) -> str:
@@ -29,9 +32,17 @@ def records_url(policy: Policy) -> str:
     return policy.records or f"file://{home}/records"
 
 
+def records_path(policy: Policy, *parts: str) -> ObjectStoragePath:
+    """A file or folder of the records. Raises: PolicyError, where their URL leads nowhere."""
+    try:
+        return ObjectStoragePath(records_url(policy)).joinpath(*parts)
+    except UNUSABLE as error:
+        raise unusable_storage(policy, error) from error
+
+
 def record_path(policy: Policy, dag_id: str, run_id: str) -> ObjectStoragePath:
     """The record's JSON file."""
-    return ObjectStoragePath(records_url(policy)) / dag_id / f"{file_name(run_id)}.json"
+    return records_path(policy, dag_id, f"{file_name(run_id)}.json")
 
 
 def find_record(policy: Policy, dag_id: str, run_id: str) -> dict[str, Any] | None:
@@ -109,7 +120,7 @@ def note_path(policy: Policy, dag_id: str, run_id: str, name: str) -> ObjectStor
     return record.parent / "notes" / f"{file_name(f'{record.stem}.{file_name(name)}')}.json"
 
 
-class NotJson(ValueError):
+class NotJson(Exception):
     """What lies in a file is no JSON that can be used."""
 
 
@@ -121,12 +132,14 @@ def read_json(policy: Policy, path: ObjectStoragePath) -> Any:
     try:
         if not path.exists():
             return None
-        if not path.is_file():
-            raise NotJson("it is no regular file")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
+        content = b""
+        if is_file := path.is_file():
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
+    if not is_file:  # a pipe would never end
+        raise NotJson("it is no regular file")
     if len(content) > _MOST_BYTES:
         raise NotJson("it is too large")
     try:
@@ -146,11 +159,11 @@ def write_json(policy: Policy, path: ObjectStoragePath, value: Any) -> None:
 def _write(policy: Policy, path: ObjectStoragePath, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.protocol == "file":
+        if path.protocol in _LOCAL:
             _replace(Path(path.path), text)
         else:
             path.write_text(text, encoding="utf-8")
-    except OSError as error:
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
 
 
@@ -190,7 +203,7 @@ def _own(found: dict[str, Any], run_id: str, path: ObjectStoragePath) -> dict[st
 def _is_there(policy: Policy, path: ObjectStoragePath) -> bool:
     try:
         return bool(path.exists())
-    except OSError as error:
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
 
 
@@ -201,7 +214,7 @@ def _aside(path: ObjectStoragePath) -> ObjectStoragePath:
 def _put_aside(policy: Policy, path: ObjectStoragePath) -> None:
     try:
         path.rename(_aside(path))
-    except OSError as error:
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
 
 
