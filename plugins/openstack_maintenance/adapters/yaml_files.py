@@ -27,7 +27,7 @@ Place = tuple[Hashable, ...]
 # A file written by people is smaller and flatter. A few lines of YAML can stand for any number of
 # values, by aliases of aliases: what counts is what has to be walked.
 _MOST_BYTES = 1024 * 1024
-_MOST_NODES = 40_000
+_MOST_NODES = 30_000
 _DEEPEST = 30
 # A number, a date or a truth value; 1:1:1:... is a number to the base of 60.
 _LONGEST_VALUE = 100

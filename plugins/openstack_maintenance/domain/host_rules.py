@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
-from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.movability import DrainPlan
 from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.plain_text import quoted
@@ -103,7 +103,8 @@ def owner_blocker(
         return None
     owner = service.mark
     if owner is None:
-        reason = f"with the reason {service.disabled_reason!r}" if service.disabled_reason else ""
+        said = service.disabled_reason
+        reason = f"with the reason {quoted(said, LONGEST_REASON)}" if said else ""
         return Blocker(
             f"host {service.host}",
             f"a person disabled it {reason}".rstrip(),
@@ -213,7 +214,8 @@ def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
     elif name == request.host:
         found = "is the host that is to be emptied"
     elif not service.is_enabled:
-        found = f"is disabled ({service.disabled_reason or 'no reason given'})"
+        said = service.disabled_reason
+        found = f"is disabled ({quoted(said, LONGEST_REASON) if said else 'no reason given'})"
     elif not service.is_up:
         found = "its nova-compute is down"
     else:

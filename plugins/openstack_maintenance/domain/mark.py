@@ -14,7 +14,7 @@ HOST_DAG, NIGHT_DAG = "compute_host_maintenance", "nightly_compute_maintenance"
 Kind = Literal["out", "failed", "closed"]
 
 # Nova keeps at most 255 characters.
-_LONGEST = 255
+LONGEST_REASON = 255
 # The kind stands outside of the text, which is anyone's: [airflow DAG RUN][failed] text.
 _SHAPE = re.compile(
     r"\[airflow (?P<dag_id>[^\s\]]+) (?P<run_id>[^\]]+)\](?:\[(?P<kind>[^\]]*)\])? ?(?P<text>.*)",
@@ -37,7 +37,7 @@ class Mark:
 
     def __str__(self) -> str:
         whole = f"[airflow {self.dag_id} {self.run_id}][{self.kind}] {self.text}"
-        return str(storable(whole[:_LONGEST]))
+        return str(storable(whole[:LONGEST_REASON]))
 
     @property
     def has_failed(self) -> bool:

@@ -57,12 +57,12 @@ def shortened(text: str, longest: int) -> str:
     return f"{text[:head]}{_CUT}{text[len(text) - tail :]}"
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, longest: int = _QUOTED) -> str:
     """A value as a message repeats it: on one line, and short, whatever it is."""
     if isinstance(value, str):
-        return repr(shortened(value, _QUOTED))
+        return repr(shortened(value, longest))
     try:
-        return shortened(repr(value), _QUOTED)
+        return shortened(repr(value), longest)
     except (RecursionError, ValueError):  # nested too deep; a number of too many digits
         return f"<a {type(value).__name__} that is too large to show>"
 
