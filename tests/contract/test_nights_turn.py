@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -130,8 +131,33 @@ def test_a_host_in_the_boot_that_was_found_due_is_taken_and_so_is_one_by_hand(
     assert CHILD_RUN in str(nova.service.disabled_reason)
 
 
+TURNS = ["null", "1", "[1]", '{"boot_id": 5}', '{"destinations": []}', '{"destinations": {"i": 1}}']
+
+
+@pytest.mark.parametrize("text", [*TURNS, "[" * 9000, '{"boot', "\\xff"])
+def test_a_turn_that_cannot_be_read_is_named_and_its_host_is_not_taken(
+    tmp_path: Path, text: str
+) -> None:
+    """Without it, a host that another night has rebooted would be rebooted again."""
+    nova = Nova()
+    write_turn(read_policy(), CHILD_DAG, CHILD_RUN, Turn(SEEN))
+    (note,) = (tmp_path / "records" / CHILD_DAG / "notes").iterdir()
+    note.write_text(text)
+    with pytest.raises(StepFailed, match=re.escape(note.name)):
+        disable(nova)
+    assert nova.service.is_enabled
+
+
+@pytest.mark.usefixtures("host_is_in_another_boot")
+def test_what_a_newer_release_tells_beside_it_is_left_aside(tmp_path: Path) -> None:
+    write_turn(read_policy(), CHILD_DAG, CHILD_RUN, Turn(NOW_IS))
+    (note,) = (tmp_path / "records" / CHILD_DAG / "notes").iterdir()
+    note.write_text(json.dumps({"boot_id": NOW_IS, "destinations": {}, "soak": 5}))
+    assert disable(Nova())["took_over"] is None
+
+
 def test_a_run_that_has_its_host_keeps_it_whatever_the_boot() -> None:
-    nova = Nova(Mark(CHILD_DAG, CHILD_RUN, "failed at assert_amqp: no line"))
+    nova = Nova(Mark(CHILD_DAG, CHILD_RUN, "failed at assert_amqp: no line", kind="failed"))
     write_turn(read_policy(), CHILD_DAG, CHILD_RUN, Turn(SEEN))
     disable(nova)  # and does not ask the host
     assert "failed at" not in str(nova.service.disabled_reason)
@@ -178,7 +204,7 @@ def test_a_hosts_run_that_was_refused_does_not_go_on_when_another_night_has_done
     [
         (None, None, False),
         (None, "failed", True),  # refused, and mended since
-        (Mark(CHILD_DAG, CHILD_RUN, "failed at reboot: no"), "failed", True),
+        (Mark(CHILD_DAG, CHILD_RUN, "failed at reboot: no", kind="failed"), "failed", True),
     ],
 )
 def test_a_host_that_is_due_has_its_run(

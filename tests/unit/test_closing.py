@@ -29,7 +29,7 @@ SERVICE = ComputeService(
 )
 HOST, HALF = Size(8, 8192, 80), Size(4, 4096, 40)
 ORDER = ["h1", "h2", "h3", "h4"]
-NIGHT = Mark("nightly_compute_maintenance", "night", CLOSED)
+NIGHT = Mark("nightly_compute_maintenance", "night", CLOSED, kind="closed")
 OWN = Mark("compute_host_maintenance", "own", "kernel")
 
 
@@ -88,7 +88,7 @@ def test_a_closed_host_is_not_out() -> None:
 
 
 def test_a_host_whose_run_has_failed_is_out_and_not_closed() -> None:
-    failed = closed(replace(OWN, text=f"{FAILED_AT} reboot: host h1: no answer"))
+    failed = closed(replace(OWN, text=f"{FAILED_AT} reboot: host h1: no", kind="failed"))
 
     assert not failed.is_closed
     assert failed.out_by is not None
@@ -99,6 +99,15 @@ def test_a_host_whose_run_has_failed_is_out_and_not_closed() -> None:
 def test_a_closed_host_can_be_maintained_while_its_night_goes_on() -> None:
     assert owner_blocker(closed(), OWN, frozenset({"night"})) is None
     assert owner_blocker(closed(OWN), replace(OWN, run_id="x"), frozenset({"own"})) is not None
+
+
+def test_a_running_maintenance_whose_reason_reads_like_a_night_is_out_and_stays_its_own() -> None:
+    """A second run would take the host over, and a night would enable it."""
+    running = closed(replace(OWN, text=CLOSED))
+
+    assert running.out_by is not None
+    assert owner_blocker(running, replace(OWN, run_id="x"), frozenset({"own"})) is not None
+    assert hosts_out_blocker("h2", Policy(max_hosts_out=1), [running]) is not None
 
 
 def test_a_closed_host_can_be_due() -> None:

@@ -54,6 +54,14 @@ def test_what_makes_sense_is_not_blocked(params: dict[str, Any]) -> None:
         ({"ignore_window": True, "reason": " "}, "param ignore_window: is set without a reason"),
         ({"allow_outage": "false"}, "param allow_outage: 'false' is not a choice"),
         ({"dry_run": "true"}, "param dry_run: 'true' is not a choice"),
+        ({"action": []}, "param action: [] is not a choice"),
+        ({"action": 0}, "param action: 0 is not a choice"),
+        ({"reason": 5}, "param reason: 5 is not a text"),
+        ({"reason": "a\nb"}, "param reason: 'a\\nb' holds a line break"),
+        ({"controllers": {"ctl01": 1}}, "param controllers: {'ctl01': 1} is not a list of names"),
+        ({"controllers": [["ctl01"]]}, "param controllers: [['ctl01']] is not a list of names"),
+        ({"controllers": ["a\nb"]}, "controller 'a\\nb': is not in the policy's inventory"),
+        ({"services": ["NOVA-API"]}, "'NOVA-API' is not in the catalog"),
     ],
 )
 def test_each_mistake_is_one_sentence_with_a_remedy(params: dict[str, Any], said: str) -> None:
@@ -97,3 +105,11 @@ def test_a_group_stands_for_its_services_and_none_comes_twice() -> None:
         "nova-conductor",
         "mariadb",
     ]
+
+
+def test_of_many_strangers_the_first_are_named() -> None:
+    names = [f"x{number}" for number in range(500)]
+    for param in ("controllers", "services"):
+        found = blockers({param: names})
+        assert len(found) == 21
+        assert "480 more of them are wrong" in found[-1]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.yaml_files import load_yaml
+from openstack_maintenance.domain.deployment import Deployment
 from openstack_maintenance.domain.errors import PolicyError
 
 FOLDER = Path(__file__).parents[2] / "include" / "deployments"
@@ -179,3 +183,83 @@ def test_a_file_that_cannot_be_read_is_a_policy_error(tmp_path: Path) -> None:
     (tmp_path / "date.yaml").write_text("title: 2026-02-31\n")
     with pytest.raises(PolicyError, match="is not YAML"):
         load_yaml(tmp_path / "date.yaml", Shape, "policy")
+
+
+# What reaches hosts, and the sudo rules of their login, is refused here already.
+WHOLE: dict[str, Any] = {
+    "title": "x",
+    "nova_compute": {"unit": "nova-compute", "log_paths": ["/var/log/nova/nova-compute.log"]},
+    "groups": [{"title": "Nova services", "services": [{"name": "nova-api"}]}],
+}
+
+
+def deployment(tmp_path: Path, **changed: Any) -> Deployment:
+    made = copy.deepcopy(WHOLE)
+    compute, service = made["nova_compute"], made["groups"][0]["services"][0]
+    parts = {"compute": compute, "service": service, "group": made["groups"][0], "all": made}
+    for key, value in changed.items():
+        part, _, name = key.partition("_")
+        parts[part][name] = value
+    file = tmp_path / "deployment.yaml"
+    file.write_text(json.dumps(made))
+    return load_yaml(file, Deployment, "deployment")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"compute_unit": unit}, "nova_compute.unit: ")
+        for unit in ("", "-H-oProxyCommand=x", "a b", "a/b", "a\nb", "a;b", "$(x)", "ä", "x" * 256)
+    ]
+    + [
+        ({"service_unit": unit}, "services[0].unit: ")
+        for unit in ("-H-oProxyCommand=x", "a b", "a|b", "a\nb")
+    ]
+    + [
+        ({"compute_container": name, "compute_engines": ["docker"]}, "nova_compute.container: ")
+        for name in ("-x", "a b", "a\n", ".a", "a/b", "a|b")
+    ]
+    + [({"service_container": name}, "services[0].container: ") for name in ("-x", "a b", "a|b")]
+    + [
+        ({"compute_log_paths": [path]}, "nova_compute.log_paths: ")
+        for path in ("", "a.log", "/a:/etc/shadow", "/a\n/b", "/a\u2028", "/a\0", "-x")
+    ]
+    + [
+        ({"compute_guest_processes": [pattern]}, "nova_compute.guest_processes: ")
+        for pattern in ("", "-x", "a b", "a\tb", "a\n")
+    ]
+    + [
+        ({"service_name": name}, "services[0].")
+        for name in ("", " ", "x\nroot ALL=(ALL) NOPASSWD: ALL", "a\0", "a\x85b", "a\u2029")
+    ]
+    + [({"service_name": "two words"}, "services[0].unit: 'two words' is not a unit's name")]
+    + [
+        ({"group_title": "a\nb"}, "groups[0].title: "),
+        ({"all_title": ""}, "title: is empty"),
+        ({"service_retired": "a\nb", "service_required": False}, "services[0].retired: "),
+        ({"compute_container": "a", "compute_engines": ["lxc"]}, "engines: only docker and podm"),
+    ],
+)
+def test_what_a_host_could_take_for_something_else_is_refused(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(PolicyError) as caught:
+        deployment(tmp_path, **changed)
+    assert said in caught.value.found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"compute_unit": "nova-compute@1.service"},
+        {"compute_unit": r"dev-disk-by\\x2dlabel"},
+        {"service_name": "two words", "service_unit": "two-words"},
+        {"compute_log_paths": ["/var/log/nova compute.log"]},
+        {"compute_container": "nova_compute-1.2", "compute_engines": ["podman"]},
+    ],
+)
+def test_names_that_systemd_and_the_engines_allow_are_allowed(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    assert deployment(tmp_path, **changed).title == "x"

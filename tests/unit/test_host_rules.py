@@ -182,6 +182,11 @@ RULES: list[tuple[str, dict[str, Any], str | None]] = [
         {"mark": Mark(DAG, "r" * (LONGEST_RUN_ID + 1))},
         "run rrrr",
     ),
+    (
+        "a run id that a mark could not be read back with",
+        {"mark": Mark(DAG, "a][closed")},
+        "run 'a][closed'",
+    ),
     ("the longest run id that fits", {"mark": Mark(DAG, "r" * LONGEST_RUN_ID)}, None),
     # Where the instances go.
     ("a good destination", {"destination": "c02"}, None),

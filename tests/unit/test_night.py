@@ -75,3 +75,11 @@ def test_a_short_window_leaves_less_for_the_report() -> None:
     window = Window(end="01:01")
     began = datetime(2026, 11, 20, 1, 0, 5, tzinfo=UTC)
     assert checks_deadline(window, began) == utc("2026-11-20T01:01") - timedelta(seconds=6)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+@pytest.mark.parametrize("date", [datetime.min, datetime.max])
+def test_a_night_at_the_ends_of_the_calendar_is_no_night_to_look_back_at(
+    zone: str, date: datetime
+) -> None:
+    past_night(Window(timezone=zone), date.replace(tzinfo=UTC), True, utc("2026-11-20T10:42"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from openstack_maintenance.domain.pace import durations_of, learnt_pace
 from openstack_maintenance.domain.roll_plan import Pace
 
@@ -55,3 +57,24 @@ def test_the_median_counts_and_not_the_one_night_that_went_wrong() -> None:
 def test_empty_hosts_teach_nothing_about_moves() -> None:
     pace = learnt_pace(ASSUMED, [told(0, 0, 90)] * 3)
     assert pace == Pace(timedelta(seconds=90), ASSUMED.per_move, ASSUMED.per_gib, 2)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        told(4, 40, float("nan")),
+        told(4, float("inf"), 100),
+        told(4, 40, 1e300),
+        told(-4, 40, 100),
+        {**told(4, 40, 100), "moves": "4"},
+        {**told(4, 40, 100), "other_seconds": None},
+    ],
+)
+def test_what_was_not_measured_teaches_nothing(odd: dict[str, Any]) -> None:
+    assert learnt_pace(ASSUMED, [odd] * 5) == ASSUMED
+
+
+def test_a_move_whose_times_are_none_is_not_counted() -> None:
+    odd = {"started_at": "2026-13-01T00:00:00Z", "ended_at": "9999-12-31T23:59:59-14:00"}
+    assert durations_of(record(moves=[odd]))["moves"] == 0

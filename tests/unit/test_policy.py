@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -141,6 +142,58 @@ reboot_timeout: 1h
         ("deployment: debian\ndeployment: kolla", 2, "deployment: is given twice"),
         ("deployment: [debian", 2, "is not YAML"),
         ("- deployment: debian", 1, ""),
+        ("migrations_per_host: true", 1, "migrations_per_host: write a whole number (found True)"),
+        ("due: {days_since_boot: yes}", 1, "due.days_since_boot: write a whole number (found Tr"),
+        ("nova_live_migration_limit: on", 1, "nova_live_migration_limit: write a whole number"),
+        ("migrations_per_host: .inf", 1, "migrations_per_host: write a whole number (found inf)"),
+        ("migrations_per_host: .nan", 1, "migrations_per_host: write a whole number (found nan)"),
+        ("migrations_per_host: 999999999999", 1, "migrations_per_host: 999999999999 is above"),
+        ("due: {days_since_boot: 9999999999}", 1, "due.days_since_boot: 9999999999 is above"),
+        ("migrations_per_host: " + "9" * 5000, 1, "a value is too long"),
+        ("migrations_per_host: 0x" + "f" * 5000, 1, "a value is too long"),
+        ("migrations_per_host: 1" + ":1" * 500, 1, "a value is too long"),
+        ("reboot_timeout: 999999999d", 1, "reboot_timeout: '999999999d' is too long; write at mo"),
+        ("reboot_timeout: 99999999999d", 1, "reboot_timeout: '99999999999d' is not a duration"),
+        (f"reboot_timeout: {'9' * 5000}d", 1, "is not a duration; write for example"),
+        ("reboot_timeout: ²s", 1, "reboot_timeout: '²s' is not a duration"),
+        ("approval: !!bool x", 1, "'x' is no value of the kind bool"),
+        ("max_hosts_out: !!int ''", 1, "'' is no value of the kind int"),
+        ("max_hosts_out: !!float ''", 1, "'' is no value of the kind float"),
+        ("records: !!timestamp x", 1, "'x' is no value of the kind timestamp"),
+        ("\nrecords: 2026-13-01", 2, "'2026-13-01' is no value of the kind timestamp"),
+        ("records: 9999-12-31T23:59:59-14:00", 1, "records: write it in quotes"),
+        ("a: !!python/name:os.system x", 1, "could not determine a constructor for the tag"),
+        ("a: &x [*x]", 1, "'x' stands for what it is a part of"),
+        ("\na: &x {b: [*x]}", 2, "'x' stands for what it is a part of"),
+        ("[" * 2000, 1, "nested more than 30 levels deep"),
+        ("{a: " * 2000, 1, "nested more than 30 levels deep"),
+        ("? " * 2000, 1, "nested more than 30 levels deep"),
+        ("? [a]: b", 1, "found unhashable key"),
+        ("? {a: b}\n: c", 1, "found unhashable key"),
+        ("<<: 5", 1, "expected a mapping"),
+        ("<<: {deploymnt: x}", 1, "deploymnt: is not a known field"),
+        ("--- a\n--- b", 2, "but found another document"),
+        ('controllers: [{host: ""}]', 1, "controllers[0].host: is empty"),
+        (
+            "controllers: [{host: -oProxyCommand=x}]",
+            1,
+            "controllers[0].host: '-oProxyCommand=x' is",
+        ),
+        ('controllers: [{host: "a\\nb"}]', 1, "controllers[0].host: 'a\\nb' holds a line break"),
+        (
+            'controllers: [{host: a, address: "a b"}]',
+            1,
+            "controllers[0].address: 'a b' is not a ho",
+        ),
+        ('controllers: [{host: a, address: ""}]', 1, "controllers[0].address: is empty"),
+        ("addresses: {c01: -x}", 1, "addresses: '-x' is not a host's name or address"),
+        ('addresses: {"": x}', 1, "addresses: is empty"),
+        ('addresses: {c01: "a\\0"}', 1, "addresses: 'a\\x00' holds a line break or a control"),
+        ('addresses: {c01: "a\\u2028"}', 1, "holds a line break or a control"),
+        ('due: {hosts: ["a b"]}', 1, "due.hosts: 'a b' is not a host's name"),
+        ('due: {zone: ""}', 1, "due.zone: is empty"),
+        ('records: "file:///a\\nb"', 1, "records: 'file:///a\\nb' holds a line break"),
+        ('records: "\\ud800"', 1, "is not YAML"),
         ("just words", 1, ""),
     ],
 )
@@ -154,6 +207,54 @@ def test_a_mistake_is_named_with_file_line_and_field(
     assert re.fullmatch(rf"policy {re.escape(str(policy_file))}:{line}", error.subject)
     assert said in error.found
     assert error.remedy
+
+
+def test_doubling_aliases_are_refused_before_they_are_walked(policy_file: Path) -> None:
+    lines = [f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]" for n in range(60)]
+    policy_file.write_text("\n".join(["a0: &a0 [x]", *lines]))
+    with pytest.raises(PolicyError, match="stands for more than"):
+        read_policy()
+
+
+def test_an_alias_that_stands_for_little_is_read(policy_file: Path) -> None:
+    policy_file.write_text("reboot_timeout: &long 1h\nscript_timeout: *long\n")
+    assert read_policy().seconds("script_timeout") == 3600
+
+
+def test_a_byte_order_mark_is_no_fault(policy_file: Path) -> None:
+    policy_file.write_bytes(b"\xef\xbb\xbfmax_hosts_out: 2\n")
+    assert read_policy().max_hosts_out == 2
+
+
+def test_of_many_faults_the_first_are_named(policy_file: Path) -> None:
+    policy_file.write_text("".join(f"k{number}: 1\n" for number in range(5000)))
+    with pytest.raises(PolicyError, match=r"line 20: k19: .*; and more") as raised:
+        read_policy()
+    assert "k20" not in raised.value.found
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a device", "too large", "NUL", "UTF-16"])
+def test_what_is_no_file_of_text_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    path = tmp_path / "policy.yaml"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path = Path("/dev/zero")
+    elif kind == "too large":
+        with path.open("wb") as file:
+            file.truncate(100 * 1024 * 1024)
+    elif kind == "NUL":
+        path = tmp_path / "a\0b"
+    else:
+        path.write_bytes("max_hosts_out: 2".encode("utf-16"))
+    monkeypatch.setattr("openstack_maintenance.adapters.policy_file.policy_path", lambda: path)
+    with pytest.raises(PolicyError, match="cannot be read") as raised:
+        read_policy()
+    assert "\0" not in str(raised.value)
 
 
 def test_not_waiting_for_the_window_at_all_is_allowed(policy_file: Path) -> None:

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from openstack_maintenance.domain.record_name import file_name
+from openstack_maintenance.operators.checks_report import _PAGE as CHECKS_PAGE
 from openstack_maintenance.operators.controllers_report import _PAGE as CONTROLLERS_PAGE
-from openstack_maintenance.operators.record_page import page_of, shown
+from openstack_maintenance.operators.record_page import HOST_PAGE, page_of, shown
+from openstack_maintenance.operators.roll_report import _PAGE as ROLL_PAGE
 
 BEAT = "2026-03-10T01:00:01.123456+00:00"
 
@@ -117,3 +120,49 @@ def test_a_controllers_page_shows_nested_findings_as_lists() -> None:
     assert "<tr><th>check_token</th><td><ul><li>token: ok, 1 s</li></ul></td></tr>" in page
     assert "&#39;" not in page
     assert "triggered by anna" in page
+
+
+# A tenant calls an instance whatever it likes.
+LIKE_TIMES = [
+    "2026-13-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00",
+    "0001-01-01T00:00:00+14:00",
+    "2026-02-30 00:00:00Z",
+    "2026-01-01T25:00:00Z",
+    "٢٠٢٦-01-01T00:00:00Z",
+]
+
+
+@pytest.mark.parametrize("name", LIKE_TIMES)
+def test_a_name_that_looks_like_a_time_and_is_none_is_shown_as_it_is(name: str) -> None:
+    assert str(shown(name)) == name
+    assert str(shown([name, {name: name}])).count(name) == 3
+    moved = {**UNKNOWN_MOVE, "name": name, "status": name}
+    assert page_of(record(moves=[moved], started_at=name)).count(name) == 3
+
+
+NOT_A_RECORD: list[Any] = [None, 1, [1], {}, "x", {"host": "<b>"}, record(tasks=5, moves="<b>")]
+
+
+@pytest.mark.parametrize("template", [HOST_PAGE, CHECKS_PAGE, CONTROLLERS_PAGE, ROLL_PAGE])
+@pytest.mark.parametrize("given", NOT_A_RECORD, ids=range(len(NOT_A_RECORD)))
+def test_a_record_of_another_shape_is_shown_as_it_is(given: Any, template: Any) -> None:
+    page = page_of(given, template)
+    assert page.rstrip().endswith("</html>")
+    assert "<b>" not in page
+
+
+def test_no_value_can_be_markup_and_no_value_is_what_cannot_be_written() -> None:
+    page = page_of(record(host="<script>a</script>\0\ud800", run_id='"><img src=x>'))
+    page.encode("utf-8")
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert "\0" not in page
+
+
+def test_a_night_links_to_the_file_of_each_run() -> None:
+    done = [{"host": "c01", "run_id": "nightly__c01__a/b", "outcome": "done"}]
+    page = page_of(
+        record(planned=[], due=[], done=done, bound={"migrations": None, "instances": 0}), ROLL_PAGE
+    )
+    assert f"../compute_host_maintenance/{file_name('nightly__c01__a/b')}.html" in page

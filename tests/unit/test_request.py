@@ -140,3 +140,44 @@ def test_a_misspelt_name_gets_a_hint(name: str, hint: str) -> None:
     found = did_you_mean(name, ["c01", "c02", "compute-1"])
     assert found.startswith(hint)
     assert bool(found) is bool(hint)
+
+
+@pytest.mark.parametrize("param", ["host", "destination", "reason", "script", "on_blocked"])
+@pytest.mark.parametrize("value", [5, 1.5, True, False, 0, [], ["c01"], {}, {"a": "b"}])
+def test_what_is_no_text_is_named(param: str, value: Any) -> None:
+    said = blockers(**{"host": "c01", param: value})
+    assert any(text.startswith(f"param {param}: {value!r} is not a text") for text in said)
+
+
+@pytest.mark.parametrize("value", [5, [], {}, "yes", 0])
+def test_block_migration_is_one_of_its_choices(value: Any) -> None:
+    (said,) = blockers(host="c01", block_migration=value)
+    assert said.startswith(f"param block_migration: {value!r} is not a choice")
+
+
+@pytest.mark.parametrize(
+    "reason", ["a\nb", "a\0", "a\ud800", "a\u2028b", "a\x85", "a\x1b[2J", "\r"]
+)
+def test_a_reason_is_one_line_of_text(reason: str) -> None:
+    (said,) = blockers(host="c01", reason=reason)
+    assert "holds a line break or another control character" in said
+    assert "Write it on one line." in said
+
+
+def test_a_reason_is_as_long_as_the_form_allows() -> None:
+    assert blockers(host="c01", reason="x" * 150) == []
+    assert blockers(host="c01", reason="x" * 151) == [
+        "param reason: has 151 characters, more than 150. Say it shorter."
+    ]
+
+
+def test_what_is_long_is_not_repeated_whole() -> None:
+    said = blockers(**{"host": "x" * 90_000, "destination": "y" * 90_000, "z" * 90_000: 1})
+    assert len(said) == 3
+    assert all(len(text) < 500 for text in said)
+
+
+def test_of_many_unknown_params_the_first_are_named() -> None:
+    said = blockers(host="c01", **{f"x{number}": 1 for number in range(1000)})
+    assert len(said) == 21
+    assert said[-1].startswith("params: 980 more of them are wrong")

@@ -106,7 +106,7 @@ async def test_nova_is_asked_at_once_and_then_every_minute(
         ({"disabled_reason": "ask Ana"}, "it is disabled with 'ask Ana', not disabled by this run"),
         (
             {"disabled_reason": str(Mark("controller_x", "r2"))},
-            "it is disabled with '[airflow controller_x r2] ', not disabled by this run",
+            "it is disabled with '[airflow controller_x r2][out] ', not disabled by this run",
         ),
     ],
 )

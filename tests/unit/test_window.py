@@ -195,3 +195,19 @@ def test_a_bad_window_is_refused_naming_the_field(given: dict[str, str], message
 
 def test_it_reads_as_people_write_it() -> None:
     assert str(Window("01:00", "02:00", BERLIN)) == "01:00-02:00 Europe/Berlin"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+@pytest.mark.parametrize("end", ["02:00", "00:30"])
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+def test_at_the_ends_of_the_calendar_it_is_closed(zone: str, end: str, moment: datetime) -> None:
+    window = Window("01:00", end, zone)
+    span = window.current(moment.replace(tzinfo=UTC))
+    assert span is None or span[0] <= moment.replace(tzinfo=UTC)
+    window.next_opening(moment.replace(tzinfo=UTC))
+
+
+@pytest.mark.parametrize("zone", ["", "../../etc/passwd", "a\0b", "\ud800", "x" * 5000, "Europe"])
+def test_what_is_no_zone_is_refused_whatever_it_is(zone: str) -> None:
+    with pytest.raises(ValueError, match=r"^timezone: .* is unknown; write an IANA name"):
+        Window(timezone=zone)

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from openstack_maintenance.domain.errors import LONGEST_SENTENCE
+from openstack_maintenance.domain.plain_text import shortened
+
 _BAD = ("failed", "upstream_failed")
 _LOOK_UP = "See the record, and include/runbooks/controller_checks.md."
 _NAME_WIDTH = 40
@@ -98,7 +101,7 @@ def problem_of(
         text if set(names) & {"check_controller", "list_controllers"} else f"{_and(names)}: {text}"
         for text, names in parts.items()
     ]
-    return f"{'; '.join(told)}. {_LOOK_UP}"
+    return f"{shortened('; '.join(told), LONGEST_SENTENCE)}. {_LOOK_UP}"
 
 
 def _and(names: Sequence[str]) -> str:

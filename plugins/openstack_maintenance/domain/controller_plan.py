@@ -131,7 +131,7 @@ def _unlisted_database(
     answering = [name for name, each in seen.items() if each.database and each.database.answers]
     if host not in answering or any(service.role == "database" for service in touched):
         return []
-    database = Service("the database on it", role="database")
+    database = Service("the database on it", unit="mariadb", role="database")
     if answering == [host]:
         return [f"{database.name} (the last database)"]
     return _database_quorum(database, seen[host])

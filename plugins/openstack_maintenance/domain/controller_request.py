@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.deployment import Deployment, Service
 from openstack_maintenance.domain.params import (
+    and_more,
     bad_flags,
+    bad_reason,
     did_you_mean,
+    in_short,
     missing_reason,
     not_one_of,
+    text_of,
     unknown_params,
 )
+from openstack_maintenance.domain.plain_text import quoted
 
 _KEYS = (
     "controllers",
@@ -27,6 +32,8 @@ _KEYS = (
 )
 _FLAGS = ("allow_outage", "dry_run", "ignore_window")
 _LISTS = ("controllers", "services")
+# So many unknown names are named; of the rest, how many there are.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -46,13 +53,17 @@ def read_controller_request(params: Mapping[str, Any]) -> ControllerRequest:
     """Params as a request; what is not as it must be is for `check_controller_params` to say."""
     return ControllerRequest(
         controllers=_names(params.get("controllers")),
-        action=params.get("action") or "restart",
+        action=_action(params.get("action")),
         services=_names(params.get("services")),
         allow_outage=params.get("allow_outage") is True,
-        reason=str(params.get("reason") or ""),
+        reason=text_of(params, "reason"),
         dry_run=params.get("dry_run") is True,
         ignore_window=params.get("ignore_window") is True,
     )
+
+
+def _action(value: Any) -> Any:
+    return "restart" if value is None or value == "" else value
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -72,23 +83,26 @@ def check_controller_params(
     blockers += bad_flags(params, _FLAGS)
     if request.action not in ("restart", "reboot"):
         blockers.append(not_one_of("action", request.action, "restart, reboot"))
-    blockers += [_not_in_inventory(each, inventory) for each in unknown(request, inventory)]
+    strangers = unknown(request, inventory)
+    blockers += [_not_in_inventory(each, inventory) for each in strangers[:_NAMED]]
+    blockers += and_more("controllers", len(strangers) - _NAMED, "Name those of the policy.")
     if request.action == "reboot" and request.services:
         blockers.append(
             Blocker(
                 "param services",
-                f"{', '.join(request.services)}: a reboot restarts everything",
+                f"{in_short(', '.join(request.services))}: a reboot restarts everything",
                 "Leave services empty, or use action=restart.",
             )
         )
     else:
         blockers += _service_blockers(request.services, deployment)
-    return blockers + missing_reason(request)
+    return blockers + bad_reason(params) + missing_reason(request)
 
 
 def unknown(request: ControllerRequest, inventory: Sequence[str]) -> list[str]:
     """The controllers of a request that the inventory lacks."""
-    return [name for name in request.controllers if name not in inventory]
+    known = set(inventory)
+    return [name for name in request.controllers if name not in known]
 
 
 def in_order(request: ControllerRequest, inventory: Sequence[str]) -> list[str]:
@@ -114,22 +128,19 @@ def _find(name: str, deployment: Deployment) -> tuple[Service, ...]:
     return groups.get(name.casefold(), ())
 
 
-def _service_blockers(names: Iterable[str], deployment: Deployment) -> list[Blocker]:
-    known = [service.name for service in deployment]
-    titles = [group.title for group in deployment.groups]
-    blockers = []
+def _service_blockers(names: Collection[str], deployment: Deployment) -> list[Blocker]:
+    known = {service.name: service for service in deployment}
+    titles = {group.title.casefold(): group.title for group in deployment.groups}
+    remedy = "Name a service or a group of the deployment file that the policy names."
+    blockers: list[Blocker] = []
+    strangers = [name for name in names if name not in known and name.casefold() not in titles]
+    for name in strangers[:_NAMED]:
+        hint = did_you_mean(name, [*known, *titles.values()])
+        found = f"{quoted(name)} is not in the catalog of {deployment.title}{hint}"
+        blockers.append(Blocker("param services", found, remedy))
+    blockers += and_more("param services", len(strangers) - _NAMED, remedy)
     for name in names:
-        service = deployment.find_service(name)
-        if not _find(name, deployment):
-            hint = did_you_mean(name, [*known, *titles])
-            blockers.append(
-                Blocker(
-                    "param services",
-                    f"{name!r} is not in the catalog of {deployment.title}{hint}",
-                    "Name a service or a group of the deployment file that the policy names.",
-                )
-            )
-        elif service is not None and service.stage == "never":
+        if name in known and known[name].stage == "never":
             blockers.append(
                 Blocker(
                     f"service {name}",
@@ -148,13 +159,13 @@ def _is_list(value: Any) -> bool:
 
 def _not_a_list(key: str, value: Any) -> Blocker:
     return Blocker(
-        f"param {key}", f"{value!r} is not a list of names", f'Write {key} as ["one", "two"].'
+        f"param {key}", f"{quoted(value)} is not a list of names", f'Write {key} as ["one", "two"].'
     )
 
 
 def _not_in_inventory(name: str, inventory: Sequence[str]) -> Blocker:
     return Blocker(
-        f"controller {name}",
+        f"controller {in_short(name)}",
         f"is not in the policy's inventory{did_you_mean(name, inventory)}",
-        f"Name one of {', '.join(inventory)}, or add it to controllers in the policy.",
+        f"Name one of {in_short(', '.join(inventory))}, or add it to controllers in the policy.",
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from openstack_maintenance.domain.plain_text import is_one_line, quoted
 
 Role = Literal["", "broker", "database", "cache", "api"]
 Stage = Literal[
@@ -33,6 +37,9 @@ RESTART_ORDER: tuple[Stage, ...] = (
 )
 # What is more than a unit to the checks: it is also asked how it is.
 PROBED = ("broker", "database", "cache")
+# What systemd (man systemd.unit), Docker and Podman take for a name. No option is one.
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}")
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,14 @@ class Service:
             object.__setattr__(self, "stage", stage)
         if self.retired and self.required:
             raise ValueError("required: a retired service cannot be required")
+        _check_line("name", self.name)
+        if self.retired:
+            _check_line("retired", self.retired)
         if not self.unit and not self.container:
             object.__setattr__(self, "unit", self.name)
+        if self.unit:
+            _check_unit(self.unit)
+        _check_container(self.container)
 
     @property
     def is_retired(self) -> bool:
@@ -76,6 +89,9 @@ class ServiceGroup:
 
     title: str
     services: tuple[Service, ...]
+
+    def __post_init__(self) -> None:
+        _check_line("title", self.title)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,12 @@ class NovaCompute:
     guest_processes: tuple[str, ...] = ("qemu-system*", "qemu-kvm", "kvm")
 
     def __post_init__(self) -> None:
+        _check_unit(self.unit)
+        _check_container(self.container)
+        for path in self.log_paths:
+            _check_log_path(path)
+        for pattern in self.guest_processes:
+            _check_pattern(pattern)
         if not self.log_paths:
             raise ValueError("log_paths: name at least one log file")
         if not self.guest_processes:
@@ -113,8 +135,9 @@ class Deployment:
     nova_compute: NovaCompute
 
     def __post_init__(self) -> None:
-        names = [service.name for service in self]
-        doubled = sorted({name for name in names if names.count(name) > 1})
+        _check_line("title", self.title)
+        names = Counter(service.name for service in self)
+        doubled = sorted(name for name, count in names.items() if count > 1)
         if doubled:
             raise ValueError(f"groups: listed more than once: {', '.join(doubled)}")
 
@@ -123,3 +146,41 @@ class Deployment:
 
     def find_service(self, name: str) -> Service | None:
         return next((service for service in self if service.name == name), None)
+
+
+# All of these reach hosts as arguments, where a space or a ":" may stand between two of them, or
+# sudoers as the title of a rule.
+
+
+def _check_line(field: str, text: str) -> None:
+    if not text.strip():
+        raise ValueError(f"{field}: is empty")
+    if not is_one_line(text):
+        raise ValueError(f"{field}: {quoted(text)} holds a line break or a control character")
+
+
+def _check_unit(unit: str) -> None:
+    if not _UNIT.fullmatch(unit):
+        raise ValueError(
+            f"unit: {quoted(unit)} is not a unit's name; systemd takes letters, digits and :-_.\\@"
+        )
+
+
+def _check_container(container: str) -> None:
+    if container and not _CONTAINER.fullmatch(container):
+        raise ValueError(
+            f"container: {quoted(container)} is not a container's name; write letters, digits, "
+            "'_', '.' and '-', a letter or digit first"
+        )
+
+
+def _check_log_path(path: str) -> None:
+    _check_line("log_paths", path)
+    if not path.startswith("/") or ":" in path:
+        raise ValueError(f"log_paths: {quoted(path)} is not a path from / on without ':'")
+
+
+def _check_pattern(pattern: str) -> None:
+    _check_line("guest_processes", pattern)
+    if pattern.startswith("-") or any(each.isspace() for each in pattern):
+        raise ValueError(f"guest_processes: {quoted(pattern)} is not a pattern of one word")

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.mark import LONGEST_REASON
+from openstack_maintenance.domain.plain_text import quoted
 from openstack_maintenance.domain.policy import Due
 
 Kind = Literal["due", "not_due", "passed_over"]
@@ -69,7 +71,8 @@ def _hindrance(candidate: Candidate) -> str | None:
     if service.out_by is not None:
         return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
     if not service.is_enabled and not service.is_closed:
-        return f"a person disabled it with the reason {service.disabled_reason!r}"
+        said = quoted(service.disabled_reason, LONGEST_REASON)
+        return f"a person disabled it with the reason {said}"
     if not service.is_up:
         return "its nova-compute is down"
     return candidate.unreadable

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
-from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.movability import DrainPlan
 from openstack_maintenance.domain.params import did_you_mean
+from openstack_maintenance.domain.plain_text import quoted
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.request import Request
 
@@ -73,7 +74,7 @@ def check_host_rules(
         hosts_out_blocker(request.host, policy, facts.services),
         _source_down(service, facts),
         _no_hypervisor(request, facts),
-        _run_id_too_long(mark),
+        _bad_run_id(mark),
         destination_blocker(request, facts),
         _nowhere_to_go(request, facts),
     ]
@@ -102,7 +103,8 @@ def owner_blocker(
         return None
     owner = service.mark
     if owner is None:
-        reason = f"with the reason {service.disabled_reason!r}" if service.disabled_reason else ""
+        said = service.disabled_reason
+        reason = f"with the reason {quoted(said, LONGEST_REASON)}" if said else ""
         return Blocker(
             f"host {service.host}",
             f"a person disabled it {reason}".rstrip(),
@@ -184,9 +186,15 @@ def _no_hypervisor(request: Request, facts: CloudFacts) -> Blocker | None:
     )
 
 
-def _run_id_too_long(mark: Mark) -> Blocker | None:
+def _bad_run_id(mark: Mark) -> Blocker | None:
     if len(mark.run_id) <= LONGEST_RUN_ID:
-        return None
+        if mark.is_readable:
+            return None
+        return Blocker(
+            f"run {quoted(mark.run_id)}",
+            "its id has characters that Nova's disabled_reason could not be read back with",
+            "Trigger it with a run id of letters, digits, '.', '_', '-', ':', '~' and '+'.",
+        )
     return Blocker(
         f"run {mark.run_id[:40]}...",
         f"its id has {len(mark.run_id)} characters: it does not fit into Nova's disabled_reason",
@@ -206,7 +214,8 @@ def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
     elif name == request.host:
         found = "is the host that is to be emptied"
     elif not service.is_enabled:
-        found = f"is disabled ({service.disabled_reason or 'no reason given'})"
+        said = service.disabled_reason
+        found = f"is disabled ({quoted(said, LONGEST_REASON) if said else 'no reason given'})"
     elif not service.is_up:
         found = "its nova-compute is down"
     else:

@@ -9,6 +9,7 @@ from typing import Any
 from openstack_maintenance.domain.cloud import POWER_NAMES, Instance
 
 _LOOKED_AT = ("host", "status", "power_state")
+_KEYS = frozenset({"id", "name", *_LOOKED_AT, "task_state"})
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ def picture_of(instance: Instance) -> dict[str, Any]:
         "power_state": POWER_NAMES.get(instance.power_state, str(instance.power_state)),
         "task_state": instance.task_state,
     }
+
+
+def is_picture_list(value: object) -> bool:
+    """Whether it is a list of what `picture_of` gives."""
+    return isinstance(value, list) and all(
+        isinstance(each, Mapping) and each.keys() >= _KEYS and isinstance(each["id"], str)
+        for each in value
+    )
 
 
 def compare_instances(

@@ -24,9 +24,12 @@ def past_night(
     """
     if logical_date is None:
         return None
-    opens, closes = window.current(logical_date) or (logical_date, logical_date + _HOUR)
-    zone = ZoneInfo(window.timezone)
-    earlier_day = logical_date.astimezone(zone).date() < now.astimezone(zone).date()
+    try:
+        opens, closes = window.current(logical_date) or (logical_date, logical_date + _HOUR)
+        zone = ZoneInfo(window.timezone)
+        earlier_day = logical_date.astimezone(zone).date() < now.astimezone(zone).date()
+    except OverflowError:  # of the calendar's last hours, or its first
+        return None
     return (opens, closes) if closes <= now and (is_backfill or earlier_day) else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import OwnershipLost
-from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.mark import LONGEST_REASON, Mark
+from openstack_maintenance.domain.plain_text import quoted
 
 
 def ownership_lost(service: ComputeService, owner: Mark) -> OwnershipLost | None:
@@ -14,7 +15,8 @@ def ownership_lost(service: ComputeService, owner: Mark) -> OwnershipLost | None
     """
     if owner.same_run(service.mark):
         return None
-    state = "enabled" if service.is_enabled else f"disabled with {service.disabled_reason!r}"
+    said = quoted(service.disabled_reason, LONGEST_REASON)
+    state = "enabled" if service.is_enabled else f"disabled with {said}"
     return OwnershipLost(
         f"host {service.host}",
         f"it is {state}, not disabled by this run",

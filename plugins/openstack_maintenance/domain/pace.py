@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.roll_plan import Pace
 
 # With fewer earlier maintenances than this, what is assumed counts.
 _ENOUGH = 3
+_LONGEST_SECONDS = 366 * 86400
 
 
 def durations_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,11 +20,14 @@ def durations_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
     Moves that overlap are counted from the first start to the last end.
     """
-    moves = [each for each in record["moves"] if each.get("started_at") and each.get("ended_at")]
+    spans = [
+        (read_moment(m.get("started_at")), read_moment(m.get("ended_at"))) for m in record["moves"]
+    ]
+    moves = [(began, ended) for began, ended in spans if began and ended]
     moving = 0.0
     if moves:
-        began = min(datetime.fromisoformat(each["started_at"]) for each in moves)
-        ended = max(datetime.fromisoformat(each["ended_at"]) for each in moves)
+        began = min(began for began, _ in moves)
+        ended = max(ended for _, ended in moves)
         moving = (ended - began).total_seconds()
     whole = datetime.fromisoformat(record["ended_at"]) - datetime.fromisoformat(
         record["started_at"]
@@ -36,9 +41,15 @@ def durations_of(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_measured(told: Mapping[str, Any]) -> bool:
+    """Whether all numbers are there; an infinite one, or one beyond a year, measures nothing."""
+    numbers = [told.get(key) for key in ("moves", "moving_seconds", "other_seconds")]
+    return all(isinstance(each, (int, float)) and 0 <= each <= _LONGEST_SECONDS for each in numbers)
+
+
 def learnt_pace(assumed: Pace, told: Iterable[Mapping[str, Any]]) -> Pace:
     """The pace by the medians of earlier maintenances; what is not known stays as assumed."""
-    known = list(told)
+    known = [each for each in told if _is_measured(each)]
     if len(known) < _ENOUGH:
         return assumed
     others = median(each["other_seconds"] for each in known)

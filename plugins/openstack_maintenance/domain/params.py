@@ -8,6 +8,13 @@ from types import NoneType
 from typing import Any, Protocol
 
 from openstack_maintenance.domain.blocker import Blocker
+from openstack_maintenance.domain.plain_text import is_one_line, quoted, shortened
+
+# So many mistakes of one kind are named; of the rest, how many there are.
+_NAMED = 20
+_LONGEST_NAME = 255
+# As the forms of the DAGs allow.
+_LONGEST_REASON = 150
 
 
 class Windowed(Protocol):
@@ -22,15 +29,49 @@ class Windowed(Protocol):
 
 def unknown_params(params: Mapping[str, Any], known: Sequence[str]) -> list[Blocker]:
     """Every param that the DAG does not have."""
-    return [
+    unknown = [key for key in params if key not in known]
+    blockers = [
         Blocker(
-            f"param {key}",
+            f"param {in_short(key)}",
             f"this DAG has no such param{did_you_mean(key, known)}",
             f"Known are {', '.join(known)}.",
         )
-        for key in params
-        if key not in known
+        for key in unknown[:_NAMED]
     ]
+    return blockers + and_more("params", len(unknown) - _NAMED, f"Known are {', '.join(known)}.")
+
+
+def and_more(subject: str, count: int, remedy: str) -> list[Blocker]:
+    """How many mistakes of a kind are not named one by one."""
+    return [Blocker(subject, f"{count} more of them are wrong", remedy)] if count > 0 else []
+
+
+def text_of(params: Mapping[str, Any], key: str) -> str:
+    """A param that is a text; empty where nothing was given, or no text (see `bad_texts`)."""
+    value = params.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def bad_texts(params: Mapping[str, Any], keys: Iterable[str]) -> list[Blocker]:
+    """Every param that must be a text and is none."""
+    return [
+        Blocker(f"param {key}", f"{quoted(params[key])} is not a text", "Write it as a text.")
+        for key in keys
+        if not isinstance(params.get(key), (str, NoneType))
+    ]
+
+
+def bad_reason(params: Mapping[str, Any]) -> list[Blocker]:
+    """The reason stands in logs, in records, and in Nova's disabled_reason beside the run's id."""
+    reason = text_of(params, "reason")
+    blockers = bad_texts(params, ["reason"])
+    if not is_one_line(reason):
+        found = f"{quoted(reason)} holds a line break or another control character"
+        blockers.append(Blocker("param reason", found, "Write it on one line."))
+    if len(reason) > _LONGEST_REASON:
+        found = f"has {len(reason)} characters, more than {_LONGEST_REASON}"
+        blockers.append(Blocker("param reason", found, "Say it shorter."))
+    return blockers
 
 
 def bad_flags(params: Mapping[str, Any], flags: Iterable[str]) -> list[Blocker]:
@@ -60,11 +101,21 @@ def missing_reason(request: Windowed) -> list[Blocker]:
 
 def not_one_of(param: str, value: object, choices: str) -> Blocker:
     """A param whose value is none of its choices."""
-    return Blocker(f"param {param}", f"{value!r} is not a choice", f"Write one of {choices}.")
+    found = f"{quoted(value)} is not a choice"
+    return Blocker(f"param {param}", found, f"Write one of {choices}.")
+
+
+def in_short(name: object) -> str:
+    """A name as a message repeats it."""
+    return (
+        shortened(str(name), 100) if isinstance(name, str) and is_one_line(name) else quoted(name)
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint for a misspelt name; empty when nothing is close."""
+    if len(name) > _LONGEST_NAME:
+        return ""  # comparing takes time, and nothing is close to that
     names = list(known)
     # c01.example.com for c01, and the other way round.
     close = [each for each in names if each.partition(".")[0] == name.partition(".")[0]]

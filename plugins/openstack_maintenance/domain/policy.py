@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from openstack_maintenance.domain.duration import parse_duration
+from openstack_maintenance.domain.plain_text import is_one_line, quoted
 from openstack_maintenance.domain.window import Window
 
+# More than any cloud has, and less than any arithmetic minds.
+_MOST = 100_000
 _AT_LEAST = {
     "migrations_per_host": 1,
     "migrations_total": 1,
@@ -38,6 +42,11 @@ class Controller:
     host: str
     address: str | None = None
 
+    def __post_init__(self) -> None:
+        check_host_word("host", self.host)
+        if self.address is not None:
+            check_host_word("address", self.address)
+
 
 @dataclass(frozen=True)
 class Due:
@@ -50,8 +59,12 @@ class Due:
     zone: str | None = None
 
     def __post_init__(self) -> None:
-        if self.days_since_boot < 1:
-            raise ValueError(f"days_since_boot: {self.days_since_boot} is below 1; write 1 or more")
+        _check_number("days_since_boot", self.days_since_boot, 1)
+        for host in self.hosts:
+            check_host_word("hosts", host)
+        for name in ("aggregate", "zone"):
+            if (text := getattr(self, name)) is not None:
+                _check_text(name, text)
 
 
 @dataclass(frozen=True)
@@ -93,22 +106,56 @@ class Policy:
 
     def __post_init__(self) -> None:
         for name, least in _AT_LEAST.items():
-            if getattr(self, name) < least:
-                value = getattr(self, name)
-                raise ValueError(f"{name}: {value} is below {least}; write {least} or more")
-        if self.nova_live_migration_limit is not None and self.nova_live_migration_limit < 1:
-            raise ValueError(
-                f"nova_live_migration_limit: {self.nova_live_migration_limit} is below 1; write "
-                "the max_concurrent_live_migrations of nova.conf, or leave the field out"
+            _check_number(name, getattr(self, name), least)
+        if self.nova_live_migration_limit is not None:
+            _check_number(
+                "nova_live_migration_limit",
+                self.nova_live_migration_limit,
+                1,
+                "write the max_concurrent_live_migrations of nova.conf, or leave the field out",
             )
+        _check_addresses(self.addresses)
+        if self.records is not None:
+            _check_text("records", self.records)
         for name in _DURATIONS:
             try:
                 length = parse_duration(getattr(self, name))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
             if not length and name != "window_patience":
-                raise ValueError(f"{name}: {getattr(self, name)!r} is no time at all; write more")
+                raise ValueError(
+                    f"{name}: {quoted(getattr(self, name))} is no time at all; write more"
+                )
 
     def seconds(self, name: str) -> float:
         """The length of one of the duration fields, in seconds."""
         return parse_duration(getattr(self, name)).total_seconds()
+
+
+def check_host_word(field: str, text: str) -> None:
+    """A host's name or address as SSH gets it. Raises: ValueError, naming the field."""
+    _check_text(field, text)
+    if text.startswith("-") or any(each.isspace() for each in text):
+        raise ValueError(f"{field}: {quoted(text)} is not a host's name or address")
+
+
+def _check_text(field: str, text: str) -> None:
+    if not text.strip():
+        raise ValueError(f"{field}: is empty; write it, or leave the field out")
+    if not is_one_line(text):
+        raise ValueError(f"{field}: {quoted(text)} holds a line break or a control character")
+
+
+def _check_number(field: str, value: int, least: int, remedy: str = "") -> None:
+    if value < least:
+        raise ValueError(
+            f"{field}: {quoted(value)} is below {least}; {remedy or f'write {least} or more'}"
+        )
+    if value > _MOST:
+        raise ValueError(f"{field}: {quoted(value)} is above {_MOST}; write {_MOST} or less")
+
+
+def _check_addresses(addresses: Mapping[str, str]) -> None:
+    for host, address in addresses.items():
+        check_host_word("addresses", host)
+        check_host_word("addresses", address)

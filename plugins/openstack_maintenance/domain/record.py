@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from openstack_maintenance.domain.moment import read_moment
+
 # States of a task that mean: this did not end well.
 _BAD = ("failed", "upstream_failed")
 _BEFORE_REBOOT = "empty_before_reboot"
@@ -87,10 +89,8 @@ def moves(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _seconds(move: Mapping[str, Any]) -> float | None:
-    if not move.get("started_at") or not move.get("ended_at"):
-        return None
-    start, end = (datetime.fromisoformat(move[key]) for key in ("started_at", "ended_at"))
-    return (end - start).total_seconds()
+    start, end = (read_moment(move.get(key)) for key in ("started_at", "ended_at"))
+    return (end - start).total_seconds() if start and end else None
 
 
 def problem(bad: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> str | None:

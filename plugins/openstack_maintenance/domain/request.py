@@ -11,10 +11,14 @@ from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.movability import OnBlocked
 from openstack_maintenance.domain.params import (
     bad_flags,
+    bad_reason,
+    bad_texts,
     missing_reason,
     not_one_of,
+    text_of,
     unknown_params,
 )
+from openstack_maintenance.domain.plain_text import quoted
 
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
 SCRIPT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -30,6 +34,7 @@ _KEYS = (
     "on_blocked",
 )
 _FLAGS = ("reboot", "dry_run", "ignore_window")
+_TEXTS = ("host", "destination", "script", "on_blocked")
 
 
 @dataclass(frozen=True)
@@ -48,23 +53,30 @@ class Request:
 
 
 def read_request(params: Mapping[str, Any], default_on_blocked: OnBlocked) -> Request:
-    """Params as a request; an empty text means that nothing was given."""
-    given = {key: params.get(key) for key in _KEYS}
-    block_migration = given["block_migration"]
-    if block_migration is None:
-        block_migration = "auto"
+    """Params as a request; an empty text means that nothing was given.
+
+    What is not as it must be is for `check_params` to say.
+    """
     return Request(
-        host=str(given["host"] or ""),
-        destination=given["destination"] or None,
-        # A YAML or JSON caller may well write true instead of "true".
-        block_migration=str(block_migration).lower(),  # type: ignore[arg-type]  # checked below
-        reason=given["reason"] or "",
-        reboot=given["reboot"] is not False,
-        script=given["script"] or None,
-        dry_run=given["dry_run"] is True,
-        ignore_window=given["ignore_window"] is True,
-        on_blocked=given["on_blocked"] or default_on_blocked,
+        host=text_of(params, "host"),
+        destination=text_of(params, "destination") or None,
+        block_migration=_block_migration(params.get("block_migration")),
+        reason=text_of(params, "reason"),
+        reboot=params.get("reboot") is not False,
+        script=text_of(params, "script") or None,
+        dry_run=params.get("dry_run") is True,
+        ignore_window=params.get("ignore_window") is True,
+        on_blocked=text_of(params, "on_blocked") or default_on_blocked,  # type: ignore[arg-type]
     )
+
+
+def _block_migration(value: Any) -> Any:
+    """A YAML or JSON caller may well write true instead of "true"."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value.lower()
+    return "auto" if value is None else value
 
 
 def check_params(
@@ -72,10 +84,13 @@ def check_params(
 ) -> list[Blocker]:
     """Everything wrong with the params themselves, before anything is read from the cloud."""
     blockers = unknown_params(params, _KEYS)
-    if not re.fullmatch(HOST_NAME, request.host):
-        blockers.append(_bad_name("host", request.host))
-    if request.destination is not None and not re.fullmatch(HOST_NAME, request.destination):
-        blockers.append(_bad_name("destination", request.destination))
+    mistyped = bad_texts(params, _TEXTS)
+    blockers += mistyped
+    names = {"host": request.host, "destination": request.destination}
+    told = {each.subject for each in mistyped}
+    for param, name in names.items():
+        if name is not None and f"param {param}" not in told and not re.fullmatch(HOST_NAME, name):
+            blockers.append(_bad_name(param, name))
     if request.block_migration not in ("auto", "true", "false"):
         blockers.append(not_one_of("block_migration", request.block_migration, "auto, true, false"))
     if request.on_blocked not in ("fail", "leave", "stop"):
@@ -86,16 +101,16 @@ def check_params(
         blockers.append(
             Blocker(
                 "param script",
-                f"{request.script!r} is not in include/scripts (there: {known})",
+                f"{quoted(request.script)} is not in include/scripts (there: {known})",
                 "Name one of these, or put the script there.",
             )
         )
-    return blockers + missing_reason(request)
+    return blockers + bad_reason(params) + missing_reason(request)
 
 
 def _bad_name(param: str, value: str) -> Blocker:
     return Blocker(
         f"param {param}",
-        f"{value!r} is not a host name" if value else "is empty",
+        f"{quoted(value)} is not a host name" if value else "is empty",
         "Write it as openstack compute service list shows it: letters, digits, '.', '_' and '-'.",
     )

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from openstack_maintenance.domain.errors import LONGEST_SENTENCE
+from openstack_maintenance.domain.plain_text import shortened
+
 _BAD = ("failed", "upstream_failed")
 
 
@@ -65,4 +68,5 @@ def _problem(bad: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any
     silent = sum(task["state"] == "failed" for task in bad) - len(said)
     if silent > 0:
         said.append(f"{silent} tasks ended without saying why. See their logs.")
-    return " ".join(said) or "A task failed before anything was started. See the run."
+    told = " ".join(said) or "A task failed before anything was started. See the run."
+    return shortened(told, LONGEST_SENTENCE)

@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.params import bad_flags, missing_reason, unknown_params
+from openstack_maintenance.domain.params import (
+    bad_flags,
+    bad_reason,
+    missing_reason,
+    text_of,
+    unknown_params,
+)
 from openstack_maintenance.domain.window import Window
 
 _KEYS = ("reason", "dry_run", "ignore_window")
@@ -27,7 +33,7 @@ class RollRequest:
 def read_roll_request(params: Mapping[str, Any]) -> RollRequest:
     """Params as a request; what is not as it must be is for `check_roll_params` to say."""
     return RollRequest(
-        reason=str(params.get("reason") or ""),
+        reason=text_of(params, "reason"),
         dry_run=params.get("dry_run") is True,
         ignore_window=params.get("ignore_window") is True,
     )
@@ -38,6 +44,7 @@ def check_roll_params(params: Mapping[str, Any], request: RollRequest) -> list[B
     return [
         *unknown_params(params, _KEYS),
         *bad_flags(params, _FLAGS),
+        *bad_reason(params),
         *missing_reason(request),
     ]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from openstack_maintenance.domain.plain_text import quoted
+
 
 @dataclass(frozen=True)
 class Window:
@@ -28,16 +30,17 @@ class Window:
         for name in ("start", "end"):
             text = getattr(self, name)
             if not _is_time(text):
-                raise ValueError(f"{name}: {text!r} is not a time; write HH:MM")
+                raise ValueError(f"{name}: {quoted(text)} is not a time; write HH:MM")
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
             raise ValueError(
-                f"timezone: {self.timezone!r} is unknown; write an IANA name such as Europe/Berlin"
+                f"timezone: {quoted(self.timezone)} is unknown; "
+                "write an IANA name such as Europe/Berlin"
             ) from None
         for day in self.exclude:
             if not _is_date(day):
-                raise ValueError(f"exclude: {day!r} is not a date; write YYYY-MM-DD")
+                raise ValueError(f"exclude: {quoted(day)} is not a date; write YYYY-MM-DD")
 
     def night(self, day: date) -> tuple[datetime, datetime] | None:
         """The span of the window that starts on ``day``, in UTC; None when there is none."""
@@ -60,7 +63,13 @@ class Window:
         return _first_change(local.replace(fold=1), local.replace(fold=0), zone)
 
     def current(self, now: datetime) -> tuple[datetime, datetime] | None:
-        """The span that is open at ``now``; None outside the window."""
+        """The span that is open at ``now``; None outside the window, and of the calendar."""
+        try:
+            return self._current(now)
+        except OverflowError:  # a run may be about any night: the last of the year 9999, too
+            return None
+
+    def _current(self, now: datetime) -> tuple[datetime, datetime] | None:
         today = now.astimezone(ZoneInfo(self.timezone)).date()
         for day in (today - timedelta(days=1), today):
             span = self.night(day)
@@ -70,6 +79,12 @@ class Window:
 
     def next_opening(self, now: datetime) -> datetime | None:
         """When the window opens next; ``now`` itself while it is open; None within a year."""
+        try:
+            return self._next_opening(now)
+        except OverflowError:
+            return None
+
+    def _next_opening(self, now: datetime) -> datetime | None:
         if self.current(now) is not None:
             return now
         today = now.astimezone(ZoneInfo(self.timezone)).date()

@@ -9,6 +9,7 @@ from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 
 from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.operators.base import StepFailed, plain, utc_now
 from openstack_maintenance.operators.nightly_base import LEFT_KEY, PLAN, WORDS_KEY
 
@@ -65,7 +66,7 @@ class ApproveRollOperator(HITLOperator):
         if APPROVE in answer["chosen_options"]:
             return _planned(context)
         user = (answer["responded_by_user"] or {}).get("name", "a person")
-        context["ti"].xcom_push(key=LEFT_KEY, value=f"{user} rejected the plan")
+        context["ti"].xcom_push(key=LEFT_KEY, value=storable(f"{user} rejected the plan"))
         return []
 
 

@@ -20,6 +20,7 @@ from openstack_maintenance.domain.blocker import Blocker, in_words
 from openstack_maintenance.domain.errors import Blocked, CloudError, HostError, MaintenanceError
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.request import Request, read_request
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SSH_CONN_ID = "openstack_ssh"
 ERROR_KEY = "error"
+_LONGEST_NAME = 200
 
 
 class StepFailed(AirflowFailException):
@@ -70,7 +72,7 @@ class MaintenanceOperator(BaseOperator):
         """Do the step once; Airflow calls this."""
         self._context = context
         try:
-            return self.perform()
+            return storable(self.perform())
         except MaintenanceError as error:
             raise self._told(error) from None
 
@@ -79,9 +81,8 @@ class MaintenanceOperator(BaseOperator):
         self._context = context
         try:
             if ERROR_KEY in event:
-                said = event[ERROR_KEY]
-                raise MaintenanceError(said["subject"], said["found"], said["remedy"])
-            return self.resume(event)
+                raise error_of(event[ERROR_KEY])
+            return storable(self.resume(event))
         except MaintenanceError as error:
             raise self._told(error) from None
 
@@ -99,8 +100,12 @@ class MaintenanceOperator(BaseOperator):
             error.remedy = f"{error.remedy} {self.unchanged}"
         self.log.error("%s", error)
         said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
-        self._context["ti"].xcom_push(key=ERROR_KEY, value=said)
+        self.tell(ERROR_KEY, said)
         return error if is_passing(error) else StepFailed(str(error))
+
+    def tell(self, key: str, value: Any) -> None:
+        """Hand something on to later steps beside the result, as every database takes it."""
+        self._context["ti"].xcom_push(key=key, value=storable(value))
 
     @cached_property
     def policy(self) -> Policy:
@@ -152,11 +157,15 @@ class MaintenanceOperator(BaseOperator):
             only = found[0]
             raise Blocked(only.subject, only.reason, f"{only.remedy} {then}")
         if found:
-            raise Blocked(
+            listed = in_words(found)
+            error = Blocked(
                 subject,
                 f"{then.rstrip('.')}, for {len(found)} reasons",
-                f"Remove them, then run again:\n{in_words(found)}",
+                f"Remove them, then run again:\n{listed}",
             )
+            if listed not in error.remedy:  # an error has a limit, the log has none
+                self.log.error("All %s reasons:\n%s", len(found), listed)
+            raise error
 
     @property
     def script_unit(self) -> str:
@@ -214,13 +223,35 @@ class MaintenanceOperator(BaseOperator):
         return service
 
 
+def map_name(expression: str) -> str:
+    """A map_index_template: a mapped task's name in the UI, as long as Airflow's database takes it.
+
+    That is 250 characters (TaskInstance.rendered_map_index). A name that is longer would cost the
+    task its end, and what it said.
+    """
+    return f"{{{{ ({expression}) | string | truncate({_LONGEST_NAME}, True, '...', 0) }}}}"
+
+
 def plain(value: Any) -> Any:
     """An XCom as it was meant. What a trigger's TaskSuccessEvent hands over is stored by Airflow
     3.3 as JSON within JSON (models/trigger.py pushes it through XComModel.serialize_value).
     """
     if isinstance(value, str) and value[:1] in ("{", "["):
-        return json.loads(value)
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):  # a text that only begins like JSON
+            return value
     return value
+
+
+def error_of(said: Any) -> MaintenanceError:
+    """What a trigger or a task said went wrong, whatever release wrote it."""
+    parts = said if isinstance(said, Mapping) else {"found": said}
+    return MaintenanceError(
+        str(parts.get("subject") or "this step"),
+        str(parts.get("found") or "its wait ended without saying why"),
+        str(parts.get("remedy") or "See the triggerer's log, then clear it with Downstream."),
+    )
 
 
 def is_passing(error: MaintenanceError) -> bool:

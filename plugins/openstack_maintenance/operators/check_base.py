@@ -41,7 +41,7 @@ class CheckOperator(MaintenanceOperator):
         night = self.night
         with self._time_limit():
             found = self.look() if night is None else self.look_back(night)
-        self._context["ti"].xcom_push(key=FOUND_KEY, value=found)
+        self.tell(FOUND_KEY, found)
         findings = [read_finding(each) for each in found["findings"]]
         for finding in findings:
             self.log.info("%s", finding)

@@ -16,7 +16,7 @@ from openstack_maintenance.domain.rights import CONTROLLER_RIGHTS
 from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.controller_base import CHECK, ControllersOperator
 from openstack_maintenance.operators.controller_gate import blockers_of, services_of
-from openstack_maintenance.operators.run_record import find_record
+from openstack_maintenance.operators.run_record import has_done
 from openstack_maintenance.operators.window_gate import closed_blocker
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class CheckControllersOperator(ControllersOperator):
         plan = {host: self._plan(host, checked) for host in self.in_order()}
         # A list: the order is the plan's, and Airflow's database need not keep that of a dict.
         told = [{"host": host, **each} for host, each in plan.items()]
-        self._context["ti"].xcom_push(key=PLAN_KEY, value=told)
+        self.tell(PLAN_KEY, told)
         if closed:
             self.log.info("Now it would end: %s", closed)
         self._tell(plan)
@@ -67,11 +67,10 @@ class CheckControllersOperator(ControllersOperator):
 
     def _is_done(self) -> bool:
         """A rerun of a run that has done its work does nothing twice."""
-        earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
-        if earlier is None or earlier.get("outcome") not in ("done", "already_done"):
+        if not has_done(self.policy, self.dag_id_of_run, self.run_id):
             return False
         self.log.info("This run has done its work. Trigger a new run to do it again.")
-        self._context["ti"].xcom_push(key=PLAN_KEY, value=[])
+        self.tell(PLAN_KEY, [])
         return True
 
     def _blockers(self, host: str, checked: Checked) -> list[Blocker]:

@@ -9,7 +9,7 @@ from airflow.configuration import conf
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from openstack_maintenance.adapters.policy_file import script_path, scripts
-from openstack_maintenance.domain.blocker import Blocker, in_words
+from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.capacity import check_room, need_of
 from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.errors import Blocked, HostError
@@ -28,7 +28,7 @@ from openstack_maintenance.domain.rights import rights_needed
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.night_turn import turn_of
-from openstack_maintenance.operators.run_record import find_record
+from openstack_maintenance.operators.run_record import has_done
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
 
@@ -94,8 +94,7 @@ class CheckHostOperator(MaintenanceOperator):
 
     def _end_if_done(self) -> None:
         """A rerun of a run that has done its work does nothing twice."""
-        earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
-        if earlier is None or earlier.get("outcome") not in ("done", "already_done"):
+        if not has_done(self.policy, self.dag_id_of_run, self.run_id):
             return
         self.log.info(
             "host %s: this run has maintained it already. Trigger a new run to do so again.",
@@ -104,7 +103,7 @@ class CheckHostOperator(MaintenanceOperator):
         self._end_here({"host": self.request.host, "already_done": True})
 
     def _end_here(self, found: dict[str, Any]) -> None:
-        self._context["ti"].xcom_push(key="return_value", value=found)
+        self.tell("return_value", found)
         raise DownstreamTasksSkipped(tasks=[self.first_change])
 
     def _missing_rights(self, plan: DrainPlan) -> list[Blocker]:
@@ -219,16 +218,10 @@ class CheckHostOperator(MaintenanceOperator):
         return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
 
     def _refuse(self, blockers: list[Blocker]) -> None:
-        if not blockers:
-            return
         if len(blockers) == 1:
             only = blockers[0]
             raise Blocked(only.subject, only.reason, only.remedy)
-        raise Blocked(
-            f"host {self.request.host}",
-            f"nothing was changed, for {len(blockers)} reasons",
-            f"Remove them, then run again:\n{in_words(blockers)}",
-        )
+        self.refuse(f"host {self.request.host}", blockers, "nothing was changed")
 
 
 def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:

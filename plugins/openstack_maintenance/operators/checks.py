@@ -15,7 +15,7 @@ from openstack_maintenance.domain.controller import Broker, Cache, Clock, Databa
 from openstack_maintenance.domain.finding import Finding
 from openstack_maintenance.domain.past_night import judge_night
 from openstack_maintenance.domain.service_rules import judge_services, restarts_of
-from openstack_maintenance.operators.base import MaintenanceOperator
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name
 from openstack_maintenance.operators.check_base import CheckOperator, plain_finding
 from openstack_maintenance.operators.last_check import find_last_check
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.past_night import History
 
 # For partial(map_index_template=...): a mapped check is called after its controller.
-NAMED = "{{ task.controller['host'] }}"
+NAMED = map_name("task.controller['host']")
 _JOURNAL = "The last lines of its journal are in the log of `report` and in the record."
 
 

@@ -10,9 +10,7 @@ from openstack_maintenance.domain.errors import PolicyError
 from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.check_base import FOUND_KEY, CheckOperator
 from openstack_maintenance.operators.last_check import write_last_checks
-from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ class ChecksReportOperator(ReportingOperator, CheckOperator):
         return self.stored(record, lambda: self._write(record))
 
     def _write(self, record: dict[str, Any]) -> str:
-        where = write_record(self.policy, record, page_of(record, _PAGE))
+        where = self.kept(record, _PAGE)
         self._remember(record)
         return where
 

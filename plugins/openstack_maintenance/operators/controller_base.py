@@ -17,7 +17,7 @@ from openstack_maintenance.domain.controller_request import (
     read_controller_request,
 )
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.operators.base import MaintenanceOperator, plain
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name, plain
 from openstack_maintenance.operators.runs import running_among
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ CHECK = "check_controllers"
 GROUP = "maintain_controller"
 # For map_index_template. Before a step begins, Airflow has not resolved the group's argument in
 # all cases; afterwards execute() has set the name.
-NAMED = "{{ controller_name if controller_name is defined else task.controller['host'] }}"
+NAMED = map_name("controller_name if controller_name is defined else task.controller['host']")
 
 
 class ControllersOperator(MaintenanceOperator):

@@ -13,7 +13,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.domain.controller_plan import stages, still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.instance_changes import compare_instances, picture_of
+from openstack_maintenance.domain.instance_changes import (
+    compare_instances,
+    is_picture_list,
+    picture_of,
+)
+from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.controller_base import CHECK, GROUP, ControllerOperator
@@ -104,7 +109,7 @@ class ChangeControllerOperator(ControllerOperator, ChangingOperator):
         }
         # Written down before the change: whoever dies after it, nothing is done twice.
         write_note(self.policy, self.dag_id_of_run, self.run_id, f"before-{self.host}", before)
-        self.store.set(_NOTED, noted)
+        self.store.set(_NOTED, storable(noted))
 
     @property
     def store(self) -> Any:
@@ -362,10 +367,23 @@ class CheckInstancesOperator(ControllerOperator):
 def note_of(step: ControllerOperator, which: str) -> dict[str, Any]:
     """What a step for the same controller noted. Raises: CheckFailed where it is lost."""
     found = find_note(step.policy, step.dag_id_of_run, step.run_id, f"{which}-{step.host}")
-    if found is None:
+    if not is_note(found):
         raise CheckFailed(
             f"controller {step.host}",
             "how everything was before its maintenance is not noted any more",
             "See whether the policy's records storage was changed; compare by hand.",
         )
     return dict(found)
+
+
+def is_note(found: Any) -> bool:
+    """Whether it is what `begin` or `CheckInstancesOperator` noted."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("at"), str):
+        return False
+    services = found.get("nova_services", [])
+    return (
+        is_picture_list(found.get("instances"))
+        and isinstance(services, list)
+        and all(isinstance(each, list) and len(each) == 2 for each in services)
+        and all(isinstance(part, str) for each in services for part in each)
+    )

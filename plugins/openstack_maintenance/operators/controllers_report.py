@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from openstack_maintenance.domain.controller_record import STEPS, build_controller_record
-from openstack_maintenance.domain.errors import PolicyError
+from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
 from openstack_maintenance.operators.base import plain, utc_now
 from openstack_maintenance.operators.check_controllers import PLAN_KEY
 from openstack_maintenance.operators.controller_base import CHECK, GROUP, ControllersOperator
-from openstack_maintenance.operators.record_page import page_of
+from openstack_maintenance.operators.controller_steps import is_note
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import find_note, write_record
+from openstack_maintenance.operators.run_record import find_note
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 
 _PAGE = Path(__file__).with_name("controllers_page.html.j2")
@@ -37,8 +37,7 @@ class ControllersReportOperator(ReportingOperator, ControllersOperator):
         return self.stored(record, lambda: self._write(record))
 
     def _write(self, record: dict[str, Any]) -> str:
-        record = self.with_earlier(record)
-        return write_record(self.policy, record, page_of(record, _PAGE))
+        return self.kept(self.with_earlier(record), _PAGE)
 
     def _controller(self, place: int, host: str) -> dict[str, Any]:
         """The evidence of one controller, and all instances before and after it."""
@@ -57,6 +56,6 @@ class ControllersReportOperator(ReportingOperator, ControllersOperator):
     def _instances(self, which: str, host: str) -> dict[str, Any] | None:
         try:
             found = find_note(self.policy, self.dag_id_of_run, self.run_id, f"{which}-{host}")
-        except PolicyError:
+        except (PolicyError, RecordUnreadable):
             return None
-        return {key: found[key] for key in ("at", "instances")} if found else None
+        return {key: found[key] for key in ("at", "instances")} if is_note(found) else None

@@ -12,7 +12,7 @@ from openstack_maintenance.domain.cloud import incoming
 from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.host_rules import in_the_way_in_words
 from openstack_maintenance.domain.movability import plan_drain, still_in_the_way
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name, utc_now
 from openstack_maintenance.operators.check_host import instance_facts
 from openstack_maintenance.operators.night_turn import turn_of
 from openstack_maintenance.operators.window_gate import ChangingOperator, window_argument
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # For partial(map_index_template=...): a mapped task is called after its instance.
-NAMED = "{{ task.instance['name'] }}"
+NAMED = map_name("task.instance['name']")
 
 
 class ListInstancesOperator(MaintenanceOperator):

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.record_in_words import length_in_words
 from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
 from openstack_maintenance.operators.drain import prove_empty
@@ -119,7 +120,7 @@ class RunScriptOperator(ChangingOperator):
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
         store: Any = self._context["task_state_store"]
-        store.set("done", result)
+        store.set("done", storable(result))
         last = (result.get("output") or ["(nothing)"])[-1]
         self.log.info("script %s: ended well; the last it said: %s", result["script"], last)
         return result
@@ -150,7 +151,7 @@ class RebootOperator(ChangingOperator):
         }
         proof = prove_empty(self)
         # Written down before the order: whoever dies after it, the host is rebooted once.
-        store.set(_REBOOT_KEY, ordered)
+        store.set(_REBOOT_KEY, storable(ordered))
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}

@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
-from openstack_maintenance.domain.service_rules import LastCheck, read_last_check
-from openstack_maintenance.operators.run_record import records_url, unusable_storage
+from openstack_maintenance.domain.service_rules import (
+    LastCheck,
+    plain_last_check,
+    read_last_check,
+)
+from openstack_maintenance.operators.run_record import NotJson, read_json, records_path, write_json
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from openstack_maintenance.domain.policy import Policy
+
+_log = logging.getLogger(__name__)
 
 
 def find_last_check(policy: Policy, host: str) -> LastCheck:
     """The last check of a controller; an empty one where there was none."""
-    stored = _read(policy).get(host)
-    return read_last_check(stored) if stored else LastCheck()
+    return _read(policy).get(host, LastCheck())
 
 
 def write_last_checks(policy: Policy, seen: Mapping[str, Mapping[str, Any]]) -> None:
     """Remember what was seen: boot_id, clock and restarts by controller. Raises: PolicyError."""
-    path = _path(policy)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**_read(policy), **seen}, indent=2) + "\n")
-    except OSError as error:
-        raise unusable_storage(policy, error) from error
+    known = {host: plain_last_check(last) for host, last in _read(policy).items()}
+    write_json(policy, _path(policy), {**known, **seen})
 
 
-def _read(policy: Policy) -> dict[str, Any]:
+def _read(policy: Policy) -> dict[str, LastCheck]:
+    """By controller; what cannot be used counts as no check: a restart may go unnoticed once."""
     path = _path(policy)
     try:
-        return dict(json.loads(path.read_text())) if path.exists() else {}
-    except ValueError:
-        return {}  # cut short by a crash: as if there had been no check
-    except OSError as error:
-        raise unusable_storage(policy, error) from error
+        stored = read_json(policy, path)
+        if not isinstance(stored, (Mapping, NoneType)):
+            raise NotJson("it is no list of controllers")
+    except NotJson as error:
+        _log.warning("%s counts as none: %s", path, error)
+        return {}
+    found = {host: _last_check(each) for host, each in (stored or {}).items()}
+    return {host: last for host, last in found.items() if last is not None}
+
+
+def _last_check(stored: Any) -> LastCheck | None:
+    try:
+        last = read_last_check(stored)
+        is_whole = (
+            isinstance(last.boot_id, str)
+            and last.clock is not None
+            and last.clock.tzinfo is not None
+            and all(type(count) is int for count in last.restarts.values())
+        )
+    except (KeyError, TypeError, ValueError):  # of another shape
+        return None
+    return last if is_whole else None
 
 
 def _path(policy: Policy) -> ObjectStoragePath:
-    return ObjectStoragePath(records_url(policy)) / "controller_checks" / "last_check.json"
+    return records_path(policy, "controller_checks", "last_check.json")

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterable, Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import ObjectStoragePath
-
-from openstack_maintenance.operators.run_record import file_name, records_url, unusable_storage
+from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.record_name import file_name
+from openstack_maintenance.operators.run_record import (
+    UNUSABLE,
+    NotJson,
+    read_json,
+    records_path,
+    unusable_storage,
+    write_json,
+)
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
     from openstack_maintenance.domain.policy import Policy
+
+_log = logging.getLogger(__name__)
 
 
 def write_last_maintenance(policy: Policy, host: str, told: Mapping[str, Any]) -> None:
     """Remember a maintenance that is done: ended_at, run_id, and how long what took."""
-    path = _folder(policy) / f"{file_name(host)}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(told, indent=2) + "\n")
-    except OSError as error:
-        raise unusable_storage(policy, error) from error
+    write_json(policy, _folder(policy) / f"{file_name(host)}.json", told)
 
 
 def find_last_maintenances(policy: Policy) -> dict[str, dict[str, Any]]:
-    """What is remembered, by host's file name; what is cut short counts as nothing."""
+    """What is remembered, by host's file name; what cannot be used counts as nothing."""
     folder = _folder(policy)
     try:
         files = list(folder.iterdir()) if folder.exists() else []
-        read = {path.stem: path.read_text() for path in files if path.suffix == ".json"}
-    except OSError as error:
+    except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
-    return {name: told for name, text in read.items() if (told := _told(text))}
+    read = {path.stem: _told(policy, path) for path in files if path.suffix == ".json"}
+    return {name: told for name, told in read.items() if read_moment(told.get("ended_at"))}
 
 
 def left_last_night(policy: Policy) -> frozenset[str]:
@@ -41,13 +48,12 @@ def left_last_night(policy: Policy) -> frozenset[str]:
     A file that is cut short counts as none: these hosts are due all the same, only not first.
     Raises: PolicyError, where the storage cannot be used.
     """
-    path = _left_path(policy)
-    try:
-        told = _told(path.read_text()) if path.exists() else None
-    except OSError as error:
-        raise unusable_storage(policy, error) from error
-    hosts = told.get("hosts") if told else None
-    return frozenset(map(str, hosts)) if isinstance(hosts, list) else frozenset()
+    hosts = _told(policy, _left_path(policy)).get("hosts")
+    return (
+        frozenset(each for each in hosts if isinstance(each, str))
+        if isinstance(hosts, list)
+        else frozenset()
+    )
 
 
 def write_left(policy: Policy, left: Iterable[str], done: Iterable[str]) -> None:
@@ -58,25 +64,24 @@ def write_left(policy: Policy, left: Iterable[str], done: Iterable[str]) -> None
     Raises: PolicyError, where the storage cannot be used.
     """
     hosts = sorted((left_last_night(policy) - frozenset(done)) | frozenset(left))
-    path = _left_path(policy)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"hosts": hosts}, indent=2) + "\n")
-    except OSError as error:
-        raise unusable_storage(policy, error) from error
+    write_json(policy, _left_path(policy), {"hosts": hosts})
 
 
-def _told(text: str) -> dict[str, Any] | None:
+def _told(policy: Policy, path: ObjectStoragePath) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
-    except (TypeError, ValueError):
-        return None
+        found = read_json(policy, path)
+        if not isinstance(found, (dict, NoneType)):
+            raise NotJson("it is of another shape")
+    except NotJson as error:
+        _log.warning("%s counts as none: %s", path, error)
+        return {}
+    return found or {}
 
 
 def _folder(policy: Policy) -> ObjectStoragePath:
-    return ObjectStoragePath(records_url(policy)) / "compute_host_maintenance" / "hosts"
+    return records_path(policy, "compute_host_maintenance", "hosts")
 
 
 def _left_path(policy: Policy) -> ObjectStoragePath:
     # In a folder of its own: what lies beside it is named after runs.
-    return ObjectStoragePath(records_url(policy)) / "nightly_compute_maintenance/hosts/left.json"
+    return records_path(policy, "nightly_compute_maintenance", "hosts", "left.json")

@@ -21,7 +21,7 @@ from openstack_maintenance.domain.fleet_facts import compose_fleet
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.roll_plan import Limits, PlannedHost, plan_turn
 from openstack_maintenance.hooks.fleet import read_cloud
-from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.base import map_name, utc_now
 from openstack_maintenance.operators.night_turn import Turn, write_turn
 from openstack_maintenance.operators.nightly_base import (
     APPROVE,
@@ -37,7 +37,7 @@ from openstack_maintenance.operators.select_hosts import find_candidates
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-NAMED = "{{ task.planned['host'] }}"
+NAMED = map_name("task.planned['host']")
 _ENDED = [DagRunState.SUCCESS, DagRunState.FAILED]
 _LOOK_AGAIN = timedelta(seconds=15)
 _POLL_SECONDS = 5
@@ -233,7 +233,7 @@ class MaintainHostOperator(NightlyOperator):
 
     def _left(self, reason: str) -> AirflowSkipException:
         """The host is left for another night; the report says why."""
-        self._context["ti"].xcom_push(key=LEFT_KEY, value=reason)
+        self.tell(LEFT_KEY, reason)
         return AirflowSkipException(f"host {self.host} was not started: {reason}.")
 
     def _ended(self, run_id: str) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.operators.run_record import find_note, write_note
+from openstack_maintenance.domain.errors import RecordUnreadable
+from openstack_maintenance.operators.nightly_base import MAINTAIN
+from openstack_maintenance.operators.run_record import find_note, note_path, write_note
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.policy import Policy
@@ -38,6 +41,32 @@ def write_turn(policy: Policy, dag_id: str, run_id: str, turn: Turn) -> None:
 
 
 def turn_of(step: MaintenanceOperator) -> Turn:
-    """What a night told the step's run; nothing where a person started it. Raises: PolicyError."""
-    found = find_note(step.policy, step.dag_id_of_run, step.run_id, _NOTE)
-    return Turn(**found) if found else Turn()
+    """What a night told the step's run; nothing where a person started it.
+
+    Raises: RecordUnreadable, naming the note and what to do; PolicyError.
+    """
+    named = (step.policy, step.dag_id_of_run, step.run_id, _NOTE)
+    found = find_note(*named)
+    if found is None:
+        return Turn()
+    turn = _read_turn(found)
+    if turn is None:  # without it the host could be rebooted twice
+        raise RecordUnreadable(
+            f"note {note_path(*named)}",
+            "it does not say what a night tells the run of a host",
+            f"Remove it, then clear {MAINTAIN} of this host in the night: it writes it anew.",
+        )
+    return turn
+
+
+def _read_turn(found: Any) -> Turn | None:
+    """What a newer release says beside these two is not for this one."""
+    if not isinstance(found, Mapping):
+        return None
+    boot_id, destinations = found.get("boot_id"), found.get("destinations", {})
+    is_whole = (
+        isinstance(boot_id, (str, NoneType))
+        and isinstance(destinations, Mapping)
+        and all(isinstance(each, str) for each in destinations.values())
+    )
+    return Turn(boot_id, dict(destinations)) if is_whole else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 
+from openstack_maintenance.domain.mark import HOST_DAG
+from openstack_maintenance.domain.mark import NIGHT_DAG as NIGHT_DAG
 from openstack_maintenance.domain.roll_request import (
     RollRequest,
     night_began,
@@ -14,7 +16,7 @@ from openstack_maintenance.operators.base import MaintenanceOperator
 
 SELECT, PLAN, APPROVE = "select_hosts", "plan", "approve"
 MAINTAIN, REPORT = "maintain_host", "report"
-NIGHT_DAG, CHILD_DAG = "nightly_compute_maintenance", "compute_host_maintenance"
+CHILD_DAG = HOST_DAG
 # What plan tells the report, beside the hosts.
 NIGHT_KEY = "night"
 # The plan as a person reads it, for whom it is to be approved by.

@@ -69,11 +69,12 @@ def close_only(nova: Nova, close: Collection[str], turn: str, dag_id: str, run_i
     The host whose ``turn`` it is stays as it is: its own run takes it out. What a person, or
     another run, has disabled is not touched. Raises: CloudError.
     """
-    mark = str(Mark(dag_id, run_id, CLOSED))
+    mark = Mark(dag_id, run_id, CLOSED, kind="closed")
     for each in nova.services("nova-compute"):
         if each.host == turn:
             continue
         if each.is_closed and each.host not in close:
             nova.enable(each)
-        elif each.is_enabled and each.host in close:
-            nova.disable(each, mark)
+        elif each.is_enabled and each.host in close and mark.is_readable:
+            # Closed under a mark that cannot be read back, nobody would ever open it again.
+            nova.disable(each, str(mark))

@@ -59,10 +59,10 @@ class PlanRollOperator(NightlyOperator):
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
         self.log.info("\n%s", words)
-        self._context["ti"].xcom_push(key=WORDS_KEY, value=words)
+        self.tell(WORDS_KEY, words)
         hosts = [_turn(each) for each in plan.hosts]
         night = {**_night(plan, bound, verdicts), "planned": hosts}
-        self._context["ti"].xcom_push(key=NIGHT_KEY, value=night)
+        self.tell(NIGHT_KEY, night)
         return [] if self.asked.dry_run else hosts
 
     def _night(self, now: datetime) -> tuple[datetime, datetime | None]:

@@ -4,31 +4,66 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from markupsafe import Markup
 
-_TEMPLATE = Path(__file__).with_name("record_page.html.j2")
+from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.domain.record_name import file_name
+
+HOST_PAGE = Path(__file__).with_name("record_page.html.j2")
+_PLAIN_PAGE = Path(__file__).with_name("plain_page.html.j2")
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _NOTHING = "-"
+_MOST_SECONDS = 1e12
+# What a record of another shape, such as an older release's, can raise in a template.
+_NOT_ITS_SHAPE = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+)
 
 
-def page_of(record: dict[str, Any], template: Path = _TEMPLATE) -> str:
-    """One self-contained HTML page; every value is escaped."""
-    from jinja2 import Environment, StrictUndefined
+def page_of(record: Any, template: Path = HOST_PAGE) -> str:
+    """One self-contained HTML page; every value is escaped, and no value can make it fail.
 
+    A record that the template was not made for is shown as it is.
+    """
+    record = storable(record)
+    try:
+        return _template(template).render(record=record)
+    except _NOT_ITS_SHAPE:
+        return _template(_PLAIN_PAGE).render(record=record)
+
+
+@cache
+def _template(path: Path) -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"when": _when, "seconds": _seconds, "shown": shown}
-    return environment.from_string(template.read_text()).render(record=record)
+    environment.filters |= {
+        "when": _when,
+        "seconds": _seconds,
+        "shown": shown,
+        "file_name": file_name,
+    }
+    return environment.from_string(path.read_text(encoding="utf-8"))
 
 
 def shown(value: Any) -> Markup:
     """Any plain JSON as a person reads it: yes and no, times in UTC, tables and lists."""
+    return _shown(storable(value))
+
+
+def _shown(value: Any) -> Markup:
     if isinstance(value, Mapping) and value:
         row = Markup("<tr><th>{}</th><td>{}</td></tr>")
-        rows = Markup().join(row.format(key, shown(each)) for key, each in value.items())
+        rows = Markup().join(row.format(key, _shown(each)) for key, each in value.items())
         return Markup('<table class="inner">{}</table>').format(rows)
     if isinstance(value, list) and value:
         return _listed(value)
@@ -38,8 +73,8 @@ def shown(value: Any) -> Markup:
 def _listed(values: list[Any]) -> Markup:
     """One after the other where each is a word or a time, else each on a line of its own."""
     if all(not isinstance(each, (Mapping, list)) and " " not in str(each) for each in values):
-        return Markup(", ").join(map(shown, values))
-    lines = Markup().join(Markup("<li>{}</li>").format(shown(each)) for each in values)
+        return Markup(", ").join(map(_shown, values))
+    lines = Markup().join(Markup("<li>{}</li>").format(_shown(each)) for each in values)
     return Markup("<ul>{}</ul>").format(lines)
 
 
@@ -53,12 +88,16 @@ def _scalar(value: Any) -> str:
     return str(value) if value or value == 0 else _NOTHING
 
 
-def _when(moment: str | None) -> str:
-    """An ISO time in UTC as a person reads it, to the second."""
+def _when(moment: Any) -> str:
+    """An ISO time in UTC as a person reads it, to the second; what is none, as it is."""
     if not moment:
         return "?"
-    return datetime.fromisoformat(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    read = read_moment(moment)
+    return f"{read:%Y-%m-%d %H:%M:%S} UTC" if read else str(moment)
 
 
-def _seconds(length: float | None) -> str:
-    return _NOTHING if length is None else f"{length:.1f}"
+def _seconds(length: Any) -> str:
+    if length is None:
+        return _NOTHING
+    is_number = isinstance(length, (int, float)) and abs(length) < _MOST_SECONDS
+    return f"{length:.1f}" if is_number else str(length)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openstack_maintenance.domain.errors import MaintenanceError, PolicyError
+from openstack_maintenance.domain.errors import MaintenanceError, PolicyError, RecordUnreadable
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.pace import durations_of
 from openstack_maintenance.domain.record import build_record
 from openstack_maintenance.domain.record_in_words import summary
 from openstack_maintenance.operators.base import plain, utc_now
 from openstack_maintenance.operators.last_maintenance import write_last_maintenance
-from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import find_record, write_record
+from openstack_maintenance.operators.run_record import find_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 
 DISABLE = "disable_service"
@@ -39,14 +38,20 @@ class ReportOperator(ReportingOperator):
             now=utc_now(),
         )
         record["notes"] = self._mark_host(record["problem"], tasks)
-        record = self.with_earlier(record)
-        where = write_record(self.policy, record, page_of(record))
-        if record["outcome"] == "done":
-            write_last_maintenance(self.policy, record["host"], durations_of(record))
-        self.log.info("%s; record: %s", summary(record), where)
         for note in record["notes"]:
             self.log.warning("%s", note)
-        return {"outcome": record["outcome"], "problem": record["problem"], "record": where}
+        record = self.with_earlier(record)
+        return self.stored(record, lambda: self._write(record))
+
+    def _write(self, record: dict[str, Any]) -> str:
+        where = self.kept(record)
+        if record["outcome"] == "done":
+            write_last_maintenance(self.policy, record["host"], durations_of(record))
+        return where
+
+    def in_one_line(self, record: dict[str, Any]) -> str:
+        """How it ended, how long it took, and what was proven."""
+        return summary(record)
 
     def _may_hold_host(self, tasks: Sequence[dict[str, Any]]) -> bool:
         """Whether this run has begun to disable the host, at this try or at an earlier one."""
@@ -55,9 +60,12 @@ class ReportOperator(ReportingOperator):
             return True
         try:
             earlier = find_record(self.policy, self.dag_id_of_run, self.run_id) or {}
-        except PolicyError:
+        except (PolicyError, RecordUnreadable):
             return True  # not known: then Nova is asked
-        return bool((earlier.get("evidence") or {}).get("disabled") or earlier.get("notes"))
+        evidence = earlier.get("evidence") or {}
+        # Of another shape it says nothing, and Nova is asked.
+        was_disabled = evidence.get("disabled") if isinstance(evidence, dict) else True
+        return bool(was_disabled or earlier.get("notes"))
 
     def _result(self, task_id: str, is_mapped: bool) -> Any:
         found = self.result_of(task_id)
@@ -73,7 +81,8 @@ class ReportOperator(ReportingOperator):
         if problem is None or not self._may_hold_host(tasks):
             return []
         failed = next((task["task_id"] for task in tasks if task["state"] == "failed"), "?")
-        mark = Mark(self.dag_id_of_run, self.run_id, f"{FAILED_AT} {failed}: {problem}")
+        text = f"{FAILED_AT} {failed}: {problem}"
+        mark = Mark(self.dag_id_of_run, self.run_id, text, kind="failed")
         try:
             service = self.nova.find_service(self.request.host)
             if service is None or not mark.same_run(service.mark):

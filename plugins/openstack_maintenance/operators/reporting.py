@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.domain.errors import PolicyError
+from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
-from openstack_maintenance.operators.run_record import find_record
+from openstack_maintenance.operators.record_page import HOST_PAGE, page_of
+from openstack_maintenance.operators.run_record import find_record, write_page, write_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,20 +43,38 @@ class ReportingOperator(MaintenanceOperator):
         """
         if record["outcome"] != "already_done":
             return record
-        earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
-        return {**(earlier or record), "outcome": "already_done"}
+        earlier = find_record(self.policy, self.dag_id_of_run, self.run_id) or {}
+        now = {"outcome": "already_done", "problem": record["problem"]}
+        return {**record, **earlier, **now}
+
+    def kept(self, record: dict[str, Any], template: Path = HOST_PAGE) -> str:
+        """Store the record, then its page: no fault of a page may cost the record or the run.
+
+        Returns where. Raises: RecordUnreadable; PolicyError.
+        """
+        where = write_record(self.policy, record)
+        try:
+            write_page(self.policy, record, page_of(record, template))
+        except Exception:  # whatever it is: the JSON has all, and the run's end must be told
+            self.log.exception("record %s is kept, but its page could not be made", where)
+        return where
+
+    def in_one_line(self, record: dict[str, Any]) -> str:
+        """How the run ended, for the log."""
+        return str(record["outcome"])
 
     def stored(self, record: dict[str, Any], store: Callable[[], str]) -> dict[str, Any]:
         """The step's result, once ``store`` has kept the record and said where.
 
-        Where the policy cannot be read and the record says so, that is the result. Raises:
-        PolicyError.
+        Where it cannot be kept and the run has failed anyway, for this or for another reason,
+        that is the result. Raises: RecordUnreadable; PolicyError.
         """
         try:
             where = store()
-        except PolicyError:
+        except (PolicyError, RecordUnreadable) as error:
             if record["problem"]:
+                self.log.error("the record is not kept: %s", error)
                 return {"outcome": "failed", "problem": record["problem"], "record": None}
             raise
-        self.log.info("%s; record: %s", record["outcome"], where)
+        self.log.info("%s; record: %s", self.in_one_line(record), where)
         return {"outcome": record["outcome"], "problem": record["problem"], "record": where}

@@ -17,9 +17,7 @@ from openstack_maintenance.operators.nightly_base import (
     SELECT,
     NightlyOperator,
 )
-from openstack_maintenance.operators.record_page import page_of
 from openstack_maintenance.operators.reporting import ReportingOperator
-from openstack_maintenance.operators.run_record import write_record
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 
 _PAGE = Path(__file__).with_name("roll_page.html.j2")
@@ -52,7 +50,7 @@ class RollReportOperator(ReportingOperator, NightlyOperator):
         return self.stored(record, lambda: self._write(record, bool(night)))
 
     def _write(self, record: dict[str, Any], was_planned: bool) -> str:
-        where = write_record(self.policy, record, page_of(record, _PAGE))
+        where = self.kept(record, _PAGE)
         if was_planned and not self.asked.dry_run:
             self._note_left(record)
         return where

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.operators.base import ERROR_KEY
+from openstack_maintenance.operators.base import ERROR_KEY, error_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,5 +58,14 @@ def errors_of(context: Context, tasks: Sequence[dict[str, Any]]) -> list[dict[st
             task_ids=task["task_id"], map_indexes=task["map_index"], key=ERROR_KEY
         )
         if said:
-            errors.append({"task_id": task["task_id"], "map_index": task["map_index"], **said})
+            error = error_of(said)
+            errors.append(
+                {
+                    "task_id": task["task_id"],
+                    "map_index": task["map_index"],
+                    "subject": error.subject,
+                    "found": error.found,
+                    "remedy": error.remedy,
+                }
+            )
     return errors

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.due import Candidate, judge_due
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.plan_in_words import verdicts_in_words
+from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.domain.roll_request import check_roll_params
 from openstack_maintenance.hooks.fleet import read_hosts
 from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.last_maintenance import find_last_maintenances
 from openstack_maintenance.operators.nightly_base import NightlyOperator
 from openstack_maintenance.operators.open_hosts import open_closed
-from openstack_maintenance.operators.run_record import file_name
 from openstack_maintenance.operators.window_gate import ChangingOperator, closed_blocker
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _candidate(
     aggregates: frozenset[str],
     maintained: dict[str, Any] | None,
 ) -> Candidate:
-    ended = datetime.fromisoformat(maintained["ended_at"]) if maintained else None
+    ended = read_moment(maintained["ended_at"]) if maintained else None
     if isinstance(facts, str):
         why = facts or "Nova knows no address of it"
         return Candidate(service, aggregates, unreadable=why, maintained=ended)

@@ -46,7 +46,7 @@ class DisableServiceOperator(ChangingOperator):
         if (due_in := turn_of(self).boot_id) and not self.mark.same_run(service.mark):
             self._refuse(rebooted_blocker(service, self.mark, due_in, asyncio.run(self._boot_id())))
         before = service.mark
-        if not self.mark.same_run(before) or (before and before.text != self.mark.text):
+        if service.is_enabled or service.disabled_reason != str(self.mark):
             nova.disable(service, str(self.mark))
         service = self.check_ownership()
         self.log.info("host %s: nova-compute disabled: %s", host, service.disabled_reason)

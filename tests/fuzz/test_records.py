@@ -1,0 +1,321 @@
+"""Records: what is read back may be anything, and no page fails on what a stranger wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostile import TIMES, chars, json_values, mutated, texts
+from judged import assert_grows_linearly, judged
+from openstack_maintenance.domain.checks_record import build_checks_record
+from openstack_maintenance.domain.controller_record import build_controller_record
+from openstack_maintenance.domain.errors import MaintenanceError
+from openstack_maintenance.domain.instance_changes import compare_instances
+from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.pace import learnt_pace
+from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.domain.policy import Policy
+from openstack_maintenance.domain.record import build_record
+from openstack_maintenance.domain.record_name import file_name
+from openstack_maintenance.domain.roll_plan import Pace
+from openstack_maintenance.domain.roll_record import build_roll_record
+from openstack_maintenance.operators import last_check, last_maintenance, night_turn, run_record
+from openstack_maintenance.operators.checks_report import _PAGE as CHECKS_PAGE
+from openstack_maintenance.operators.controller_steps import is_note
+from openstack_maintenance.operators.controllers_report import _PAGE as CONTROLLERS_PAGE
+from openstack_maintenance.operators.record_page import HOST_PAGE, page_of, shown
+from openstack_maintenance.operators.roll_report import _PAGE as ROLL_PAGE
+
+NOW = datetime(2026, 3, 10, 1, 40, tzinfo=UTC)
+AT = TIMES[3]
+DAG, RUN = "compute_host_maintenance", "r1"
+ASKED = {"host": "c01", "reason": "kernel", "dry_run": False}
+RUN_FACTS = {"dag_id": DAG, "run_id": RUN, "params": ASKED, "started_at": AT, "triggered_by": "ana"}
+TASKS = [
+    {"task_id": "reboot", "map_index": -1, "state": "success", "seconds": 1.5},
+    {"task_id": "check_clocks", "map_index": -1, "state": "failed", "seconds": None},
+]
+ERRORS = [{"task_id": "check_clocks", "map_index": -1, "subject": "s", "found": "f", "remedy": "r"}]
+MOVE = {
+    "name": "web-1",
+    "instance_id": "i1",
+    "source": "c01",
+    "host": "c02",
+    "status": "ACTIVE",
+    "method": "live",
+    "outcome": "moved to c02",
+    "started_at": AT,
+    "ended_at": AT,
+}
+INSTANCE = {"id": "i1", "name": "web-1", "status": "ACTIVE"}
+FINDING = {"name": "nova-api", "verdict": "bad", "text": "failed", "journal": ["a line", AT]}
+RESULTS = {
+    "check_host": {"host": "c01", "left": [INSTANCE], "would": []},
+    "check_host_empty": {"checked_at": AT, "left": [INSTANCE]},
+    "migrate_instance": [MOVE],
+    "enable_service": {"state": "enabled"},
+    "run_script": {"script": "a.sh", "output": ["<b>", AT]},
+}
+NIGHT = {
+    "due": [{"host": "c01", "kind": "due", "reason": "old"}],
+    "planned": [{"host": "c01", "zone": "nova", "seconds": 300.0, "destinations": {"i1": "c02"}}],
+    "night": {"left": [{"host": "c02", "reason": "no room"}], "instances": 1, "migrations": 1},
+    "done": [{"host": "c01", "run_id": "nightly__c01__x", "outcome": "done"}],
+    "skipped": [],
+}
+CHECKS = {
+    "check_controller": [
+        {
+            "host": "ctl01",
+            "clock": AT,
+            "groups": [{"title": "Nova services", "findings": [FINDING]}],
+            "findings": [FINDING],
+        }
+    ],
+    "check_clocks": {"findings": [FINDING]},
+}
+PLAN = {"ctl01": {"action": "restart", "stages": [["a", "b"], ["c"]], "boot_id": "b"}}
+PICTURE = {
+    "at": AT,
+    "instances": [{**INSTANCE, "host": "c01", "power_state": 1, "task_state": None}],
+}
+CONTROLLERS = [
+    {"host": "ctl01", "evidence": {"reboot": {"at": AT}}, "before": PICTURE, "after": None}
+]
+NIGHTS_SPAN = (NOW, NOW)
+RECORDS: dict[Path, dict[str, Any]] = {
+    HOST_PAGE: {**build_record(RUN_FACTS, TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
+    ROLL_PAGE: build_roll_record(RUN_FACTS, TASKS, NIGHT, ERRORS, NOW),
+    CHECKS_PAGE: build_checks_record(RUN_FACTS, TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN),
+    CONTROLLERS_PAGE: build_controller_record(RUN_FACTS, TASKS, PLAN, CONTROLLERS, ERRORS, NOW),
+}
+pages = pytest.mark.parametrize("template", RECORDS, ids=lambda path: path.name.partition(".")[0])
+MARKUP = (
+    "<x-evil>",
+    "'\"><x-evil>",
+    "</style><x-evil>",
+    "{{ 7 * 7 }}<x-evil>",
+    "<!--<x-evil>",
+    "javascript:x-evil",
+)
+
+
+class Seen(HTMLParser):
+    """The tags and addresses of a page, as a browser finds them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs)}
+        self.found |= {"outside" for name, at in attrs if name == "href" and at and at[:3] != "../"}
+
+
+OURS = {
+    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "table", "tr", "th"),
+    *("td", "ul", "li", "code", "pre", "span", "br", "a", "lang", "charset", "class", "href"),
+}
+
+
+def assert_is_page(page: str | None) -> None:
+    assert page is not None
+    page.encode("utf-8")
+    assert "\0" not in page
+    assert page.rstrip().endswith("</html>")
+    assert Seen(page).found <= OURS
+
+
+@pages
+@given(data=st.data())
+def test_a_page_of_hostile_values(template: Path, data: st.DataObject) -> None:
+    hostile = st.one_of(mutated(RECORDS[template]), json_values)
+    assert_is_page(judged(page_of, data.draw(hostile), template))
+
+
+@given(data=st.data(), template=st.sampled_from(list(RECORDS)))
+def test_no_text_of_a_record_is_markup(template: Path, data: st.DataObject) -> None:
+    evil = st.one_of(st.sampled_from(MARKUP), texts)
+
+    def with_texts(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: with_texts(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [with_texts(each) for each in value]
+        return data.draw(evil) if isinstance(value, str) and data.draw(st.booleans()) else value
+
+    assert_is_page(judged(page_of, with_texts(RECORDS[template]), template))
+
+
+@given(value=json_values)
+def test_any_json_is_shown(value: Any) -> None:
+    page = judged(shown, value)
+    assert page is not None
+    assert Seen(str(page)).found <= OURS
+
+
+@given(
+    text=st.one_of(
+        texts,
+        st.builds(
+            "{}-{}-{}T{}:{}:{}{}".format,
+            *[st.text("0123456789٣²", max_size=4)] * 6,
+            st.sampled_from(["Z", "", "+00:00", "-14:00", "+99:00"]),
+        ),
+    )
+)
+def test_any_text_for_a_moment(text: str) -> None:
+    moment = judged(read_moment, text)
+    assert moment is None or moment.tzinfo is UTC
+
+
+@given(value=json_values)
+def test_any_json_is_stored_and_read_again(value: Any) -> None:
+    text = json.dumps(storable(value), allow_nan=False, ensure_ascii=False)
+    text.encode("utf-8")
+    assert storable(json.loads(text)) == json.loads(text)
+
+
+@given(one=st.text(chars, max_size=260), other=st.one_of(st.text(chars, max_size=4), texts))
+def test_each_run_id_has_a_file_of_its_own(one: str, other: str) -> None:
+    name = file_name(one)
+    assert re.fullmatch(r"[^/\\\0]{1,200}", name)
+    assert name not in (".", "..")
+    assert len(name.encode()) <= 200
+    for near in (other, one + other, one.replace("/", "_"), name, file_name(name)):
+        assert (file_name(near) == name) == (near == one) or near == name == one
+
+
+# What lies in the storage.
+
+SEEN = {"boot_id": "b", "clock": AT, "restarts": {"nova-api": 2}}
+MEASURED = {"ended_at": AT, "run_id": "r", "moves": 2, "moving_seconds": 9.5, "other_seconds": 60.0}
+FIRST_NOTE = {**PICTURE, "nova_services": [["nova-api", "ctl01"]]}
+WRITTEN = {"dag_id": DAG, "run_id": RUN, "outcome": "x"}
+
+
+class Step:
+    """What a note is asked of."""
+
+    dag_id_of_run, run_id = DAG, RUN
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+
+def read_record(policy: Policy) -> None:
+    run_record.has_done(policy, DAG, RUN)
+
+
+def write_record(policy: Policy) -> None:
+    run_record.write_record(policy, WRITTEN)
+
+
+def read_turn(policy: Policy) -> None:
+    step: Any = Step(policy)
+    str(night_turn.turn_of(step))
+
+
+def read_before(policy: Policy) -> None:
+    note = run_record.find_note(policy, DAG, RUN, "before-ctl01")
+    if is_note(note):
+        compare_instances(note["instances"], PICTURE["instances"])
+
+
+def read_paces(policy: Policy) -> None:
+    learnt_pace(Pace(), [*last_maintenance.find_last_maintenances(policy).values()] * 3)
+
+
+def read_left(policy: Policy) -> None:
+    sorted(last_maintenance.left_last_night(policy))
+
+
+def write_left(policy: Policy) -> None:
+    last_maintenance.write_left(policy, ["c02"], ["c01"])
+
+
+def read_check(policy: Policy) -> None:
+    last = last_check.find_last_check(policy, "ctl01")
+    assert last.clock is None or last.clock.tzinfo
+    assert sum(last.restarts.values()) is not None
+
+
+def write_checks(policy: Policy) -> None:
+    last_check.write_last_checks(policy, {"ctl02": SEEN})
+
+
+# What is stored, and who reads it or writes it anew.
+STORED: dict[str, tuple[Any, tuple[Callable[[Policy], None], ...]]] = {
+    f"{DAG}/{RUN}.json": (WRITTEN, (read_record, write_record)),
+    f"{DAG}/notes/{RUN}.turn.json": (
+        {"boot_id": "b", "destinations": {"i1": "c02"}},
+        (read_turn,),
+    ),
+    f"{DAG}/notes/{RUN}.before-ctl01.json": (FIRST_NOTE, (read_before,)),
+    f"{DAG}/hosts/c01.json": (MEASURED, (read_paces,)),
+    "nightly_compute_maintenance/hosts/left.json": ({"hosts": ["c01"]}, (read_left, write_left)),
+    "controller_checks/last_check.json": ({"ctl01": SEEN}, (read_check, write_checks)),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage. Every module that uses it is loaded: Python writes what it has compiled then."""
+    folder = tmp_path_factory.mktemp("records")
+    policy = Policy(records=f"file://{folder}")
+    for name, (_, ways) in STORED.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        for content in ("null", "{}"):
+            (folder / name).write_text(content)
+            for way in ways:
+                with suppress(MaintenanceError):
+                    way(policy)
+    return folder
+
+
+def as_bytes(value: Any) -> bytes:
+    try:
+        return json.dumps(value).encode()
+    except (ValueError, RecursionError):
+        return b"[" * 100_000
+
+
+@pytest.mark.parametrize("name", STORED)
+@given(data=st.data())
+def test_whatever_lies_in_the_storage_is_read_or_named(
+    folder: Path, name: str, data: st.DataObject
+) -> None:
+    stored, ways = STORED[name]
+    whole = json.dumps(stored).encode()
+    content = data.draw(
+        st.one_of(
+            mutated(stored).map(as_bytes),
+            mutated(stored).map(as_bytes),
+            json_values.map(as_bytes),
+            st.binary(max_size=50),
+            st.integers(0, len(whole)).map(lambda end: whole[:end]),
+        )
+    )
+    (folder / name).write_bytes(content)
+    for way in ways:
+        judged(way, Policy(records=f"file://{folder}"), folder=folder)
+
+
+def test_a_megabyte_of_hostile_text_makes_a_page_in_a_time_that_grows_with_it() -> None:
+    for part in ("<", "2026-", "\0 "):
+        assert_grows_linearly(shown, lambda size, part=part: [part * (size // len(part))])
+    assert_grows_linearly(shown, lambda size: ["<x>"] * (size // 16))
+    assert_grows_linearly(read_moment, lambda size: "2026-01-01T" + "0" * size)
+    assert_grows_linearly(file_name, lambda size: "/" * size)
+    assert_grows_linearly(storable, lambda size: {"k" * 9: ["\0" * 9] * (size // 10)})
