@@ -419,7 +419,7 @@ async def test_a_reboot_is_asked_for_once_per_boot(fake: FakeHost) -> None:
         answer = await host.reboot(BOOT)
         assert (answer.outcome, answer.boot_id) == ("asked", BOOT)
         assert answer.clock is not None
-        fake.write("boot_id", "another\n")
+        fake.write("boot_id", BOOT.replace("6f1f", "7a2b") + "\n")
         assert (await host.reboot(BOOT)).outcome == "already_rebooted"
     assert fake.calls().count("systemctl reboot ") == 1
 
