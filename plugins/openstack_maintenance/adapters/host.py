@@ -290,7 +290,9 @@ def service_unit(name: str) -> str:
         HostError: not a unit's name.
     """
     if not _UNIT.fullmatch(name):
-        raise HostError(f"unit {brief(name, 100)!r}", "this is not a unit's name", "Use letters, digits, _.@-")
+        raise HostError(
+            f"unit {brief(name, 100)!r}", "this is not a unit's name", "Use letters, digits, _.@-"
+        )
     return name if name.endswith((".service", ".target")) else f"{name}.service"
 
 

@@ -163,9 +163,7 @@ class Shell:
 
     async def _listen(self, command: str, stdin: bytes, heard: _Listener) -> int | None:
         """Run the command up to its end; give its status, None where the connection broke."""
-        channel, _ = await self._connection.create_session(
-            lambda: heard, command, encoding=None
-        )
+        channel, _ = await self._connection.create_session(lambda: heard, command, encoding=None)
         try:
             if stdin:
                 channel.write(stdin)
@@ -289,8 +287,8 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
         case OSError(filename=str(file)):
             return HostError(
                 subject,
-                f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, as whom Airflow runs: "
-                f"{error.strerror}",
+                f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
+                f"as whom Airflow runs: {error.strerror}",
                 "Give the file to that user (mode 600), or mend key_file or known_hosts in the "
                 "SSH connection.",
             )

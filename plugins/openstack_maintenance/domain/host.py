@@ -394,9 +394,7 @@ def parse_script(answers: Answers, unit: str) -> ScriptState:
 
 def parse_output(answers: Answers) -> tuple[str, ...]:
     """The last lines that a journal holds."""
-    return tuple(
-        brief(line, _LONGEST_VALUE) for line in answers.get("output", ())[-_MOST_OUTPUT:]
-    )
+    return tuple(brief(line, _LONGEST_VALUE) for line in answers.get("output", ())[-_MOST_OUTPUT:])
 
 
 def find_wrong_host(facts: HostFacts, service_host: str, hypervisor: str) -> Blocker | None:
