@@ -104,7 +104,7 @@ class HostHook(SSHHookAsync):
             return await get_async_connection(self.ssh_conn_id)
         except AirflowNotFoundException as error:
             raise self._bad_connection(
-                "it is not defined",
+                "it is not defined, or Airflow cannot read it",
                 f"Add it: airflow connections add {self.ssh_conn_id} --conn-type ssh "
                 '--conn-login USER --conn-extra \'{"key_file": "...", "known_hosts": "..."}\'.',
             ) from error
