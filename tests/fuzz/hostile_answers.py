@@ -1,4 +1,4 @@
-"""Hostile answers: real ones, with what breaks parsers in every place, and a shell that gives them."""
+"""Hostile answers: real ones with what breaks parsers in every place, and a shell to tell them."""
 
 from __future__ import annotations
 

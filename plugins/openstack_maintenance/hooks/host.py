@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -37,6 +38,8 @@ _NAMES_A_FILE = ("key_file", "known_hosts")
 _LONGEST_NAME = 200
 # How a private key begins or says what it is, with its frame or in base64 alone.
 _KEY_MARKS = ("PRIVATE KEY", "-----BEGIN", "PUTTY-USER-KEY-FILE", "B3BLBNNZAC1RZXKTDJ")
+# Base64 and nothing else, and no path that begins at the root.
+_BARE_KEY = re.compile(r"[A-Za-z0-9+=][A-Za-z0-9+/=]{39,}")
 _NO_CHECK = ("no_host_key_check", "ignore_hostkey_verification")
 
 
@@ -198,11 +201,12 @@ def _may_be_a_key(name: str, value: str) -> bool:
     """Whether it looks like a key, or is too long to be shown and names no file that exists."""
     if any(mark in value.upper() for mark in _KEY_MARKS):
         return True
-    if name not in _NAMES_A_FILE:
+    if name == "host_key":  # never shown, and a host's key looks like any other
         return False
     if "\n" in value or "\r" in value:
         return True
-    return len(value) > _LONGEST_NAME and not _exists(value)
+    is_doubtful = len(value) > _LONGEST_NAME or bool(_BARE_KEY.fullmatch(value))
+    return is_doubtful and not _exists(value)
 
 
 def _exists(name: str) -> bool:

@@ -83,7 +83,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         try:
             seen, services = await self._read()
         except HostError as error:
-            return f"{found}; {error.found}"
+            return f"{found}; {brief(error.found)}"
         missing = still_to_restart(services, seen, datetime.fromisoformat(self.known["since"]))
         states = {each.name: each for each in seen.services}
         return "; ".join(

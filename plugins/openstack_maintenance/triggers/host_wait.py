@@ -15,8 +15,7 @@ from openstack_maintenance.domain.errors import CheckFailed, HostError, Maintena
 from openstack_maintenance.domain.foreign_text import brief
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.triggers import stored
-from openstack_maintenance.triggers.move import error_payload
-from openstack_maintenance.triggers.waiting import Waiting
+from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
@@ -87,8 +86,8 @@ class HostWaitTrigger(BaseTrigger):
             waiting = Waiting(f"host {brief(self.host, 100)}", self.look, self.too_late, self.log)
             return TriggerEvent({"result": await waiting.until(deadline, self.every_seconds)})
         except MaintenanceError as error:
-            self.log.error("%s", error)
-            return TriggerEvent({"error": error_payload(error)})
+            self.log.error("%s", brief(error, LONGEST_LINE))
+            return error_event(error)
 
     def _read_arguments(self) -> datetime:
         """The deadline, once all that was stored is seen to be usable. Raises: CheckFailed."""
@@ -137,5 +136,5 @@ class HostWaitTrigger(BaseTrigger):
             async with self.on_host() as host:
                 lines = await host.journal_tail()
         except HostError as error:
-            return f"its journal could not be read ({error.found})"
+            return f"its journal could not be read ({brief(error.found)})"
         return "its journal ends: " + " | ".join(lines) if lines else "its journal is empty"

@@ -14,8 +14,7 @@ from openstack_maintenance.domain.errors import CheckFailed, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.triggers import stored
-from openstack_maintenance.triggers.move import error_payload
-from openstack_maintenance.triggers.waiting import Waiting
+from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
@@ -57,8 +56,8 @@ class IncomingTrigger(BaseTrigger):
             waiting = Waiting(f"host {self.host}", self._look, self._too_late, self.log)
             await waiting.until(deadline, _EVERY_SECONDS)
         except MaintenanceError as error:
-            self.log.error("%s", error)
-            return TriggerEvent({"error": error_payload(error)})
+            self.log.error("%s", brief(error, LONGEST_LINE))
+            return error_event(error)
         return TriggerEvent({"result": _NOTHING})
 
     def _read_arguments(self) -> datetime:

@@ -8,14 +8,24 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.triggers.base import TriggerEvent
+
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief
+from openstack_maintenance.triggers.move import error_payload
 
 Look = Callable[[], Awaitable[dict[str, Any] | str]]
 TooLate = Callable[[str], Awaitable[MaintenanceError]]
 
 _LONGEST = 2_000
-_LONGEST_TRACEBACK = 8_000
+_LONGEST_PART = 6_000
+LONGEST_LINE = 8_000  # in a log
+
+
+def error_event(error: MaintenanceError) -> TriggerEvent:
+    """What resumes the task with an error: plain JSON that every database and log takes."""
+    said = {key: brief(text, _LONGEST_PART) for key, text in error_payload(error).items()}
+    return TriggerEvent({"error": said})
 
 
 class Waiting:
@@ -55,7 +65,7 @@ class Waiting:
         except MaintenanceError:
             raise
         except Exception as error:  # nobody foresaw it: told, and looked again like at a silence
-            found = self._surprised(error)
+            found = f"still waiting, last error: {self._surprised(error)}"
         return found if isinstance(found, dict) else brief(found, _LONGEST)
 
     async def _late(self, found: str) -> MaintenanceError:
@@ -66,7 +76,8 @@ class Waiting:
         except Exception as error:  # the last words must come, whatever they are made of
             return CheckFailed(
                 self._subject,
-                f"the time is over, and this was found last: {found}; {self._surprised(error)}",
+                f"the time is over, and this was found last: {found}. What more there is to say of "
+                f"it cannot be read: {self._surprised(error)}",
                 "Look at it by hand, then clear this task with Downstream: it waits anew.",
             )
 
@@ -76,5 +87,5 @@ class Waiting:
         if kind not in self._surprises:
             self._surprises.add(kind)
             told = "".join(traceback.format_exception(error))
-            self._log.info("this was not foreseen: %s", brief(told, _LONGEST_TRACEBACK))
-        return f"still waiting, last error: {kind}: {brief(error, 300)}"
+            self._log.info("this was not foreseen: %s", brief(told, LONGEST_LINE))
+        return f"{kind}: {brief(error, 300)}"
