@@ -40,11 +40,13 @@ LONGEST_LINE = 8_192
 _LONGEST_VALUE = 1_000
 _MOST_OUTPUT = 100
 
+# Entries and nothing between them: a process's name, 15 bytes, may end an entry, or begin one, but
+# not both.
 _SOCKET = re.compile(
-    r"ESTAB\s+\d+\s+\d+\s+(?P<local>\S+)\s+(?P<peer>\S+)\s+users:\((?P<users>.*)\)"
+    r"ESTAB\s+\d+\s+\d+\s+(?P<local>\S+)\s+(?P<peer>\S+)\s+"
+    r'users:\((?P<users>(?:\("[^"]*",pid=[0-9]+,fd=[0-9]+\),?)+)\)'
 )
-# The whole entry: a process may have pid=1 in its name.
-_HOLDER = re.compile(r'\("[^"]*",pid=(?P<pid>[0-9]+),fd=[0-9]+\)')
+_HOLDER = re.compile(r'",pid=(?P<pid>[0-9]+),fd=')
 _BROKER_PORTS = ("5671", "5672")
 _GUEST_NAME = re.compile(r"\bguest=(?P<name>[^,\s]{1,200})")
 _SYSTEMD_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) UTC$")
@@ -358,7 +360,7 @@ def parse_sockets(lines: Iterable[str], pids: Iterable[int]) -> tuple[BrokerSock
     wanted = {pid for pid in pids if pid != _UNREADABLE_PID}
     sockets = []
     for line in lines:
-        match = _SOCKET.match(line.strip())
+        match = _SOCKET.fullmatch(line.strip())
         if match is None or match["peer"].rpartition(":")[2] not in _BROKER_PORTS:
             continue
         holders = {_number(each["pid"]) for each in _HOLDER.finditer(match["users"])}
