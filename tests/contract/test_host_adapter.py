@@ -419,7 +419,7 @@ async def test_a_reboot_is_asked_for_once_per_boot(fake: FakeHost) -> None:
         answer = await host.reboot(BOOT)
         assert (answer.outcome, answer.boot_id) == ("asked", BOOT)
         assert answer.clock is not None
-        fake.write("boot_id", "another\n")
+        fake.write("boot_id", BOOT.replace("6f1f", "7a2b") + "\n")
         assert (await host.reboot(BOOT)).outcome == "already_rebooted"
     assert fake.calls().count("systemctl reboot ") == 1
 
@@ -648,6 +648,55 @@ async def test_a_host_key_of_another_type_is_not_trusted_either(fake: FakeHost) 
     options = fake.options()
     fake.trust(f"[127.0.0.1]:{fake.port}", asyncssh.generate_private_key("ecdsa-sha2-nistp256"))
     assert "known_hosts" in await refused(options)
+
+
+ODD_KNOWN_HOSTS: list[Any] = [5, True, False, [], ["/a"], (), {}, {"a": 1}, object(), lambda *a: []]
+
+
+@pytest.mark.parametrize("known", ODD_KNOWN_HOSTS)
+async def test_known_hosts_of_an_odd_type_are_one_sentence(fake: FakeHost, known: Any) -> None:
+    assert "known_hosts" in await refused(fake.options(known_hosts=known))
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("client_keys", "/" + "secret" * 500),
+        ("client_keys", "secret\0" * 500),
+        ("known_hosts", "secret" * 500),
+        ("known_hosts", "/secret\0\ud800" * 500),
+        ("port", 70_000),
+        ("username", "secret\0\ud800" * 500),
+    ],
+)
+async def test_what_an_error_repeats_of_a_connection_is_short_and_can_be_stored(
+    fake: FakeHost, part: str, value: Any
+) -> None:
+    told = await refused(fake.options(**{part: value}))
+    told.encode("utf-8")
+    assert "\0" not in told
+    assert told.count("secret") < 60
+
+
+@pytest.mark.parametrize(
+    "boot_id", ["x", BOOT.upper(), BOOT + "x", "²" * 36, "None", f"{BOOT} {BOOT}"]
+)
+async def test_a_boot_id_that_cannot_be_read_is_no_other_boot(fake: FakeHost, boot_id: str) -> None:
+    fake.write("boot_id", f"{boot_id}\n")
+    async with opened(fake) as host:
+        for asked in (host.boot_id(), host.read_facts(), host.reboot(BOOT), host.amqp_evidence()):
+            with pytest.raises(HostError, match="its boot_id cannot be read: it says"):
+                await asked
+    assert "systemctl reboot " not in fake.calls()
+
+
+async def test_a_container_that_answers_in_another_form_is_neither_gone_nor_active(
+    fake: FakeHost,
+) -> None:
+    fake.write("docker", "f00dcafe|/nova_compute|exited\n")
+    async with opened(fake, fake.kolla) as host:
+        state = await host.nova_compute_state()
+    assert (state.kind, state.is_gone, state.is_active) == ("docker", False, False)
 
 
 @pytest.mark.parametrize("known", [None, "", b"", "/nonexistent/known_hosts"])

@@ -293,3 +293,18 @@ def test_the_start_of_nova_compute_is_found_with_its_version() -> None:
     assert start.version == "34.0.0-1"
     assert start.at == datetime(2026, 3, 10, 1, 2, 0, 500000, tzinfo=UTC)
     assert find_compute_start([CONNECTED], UTC) is None
+
+
+@pytest.mark.parametrize("false", "\x0b\x0c\x1c\x85\u2028\u2029")
+def test_a_tenants_text_with_a_false_line_break_never_says_connected(false: str) -> None:
+    stranger = (
+        "2026-03-10 02:05:00.000 61 INFO oslo.messaging [-] Connected to AMQP server on a:5672"
+    )
+    line = f"2026-03-10 02:06:00.000 61 INFO nova.virt [-] an image named {false}{stranger}"
+    (found,) = amqp_lines([line])
+    assert found.news == "unknown"
+
+
+@pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31", "2026-13-01", "٢٠٢٦-03-10"])
+def test_a_line_of_no_calendar_is_no_evidence(date: str) -> None:
+    assert parse_line(f"{date} 00:00:00.000 61 INFO oslo.messaging [-] Connected") is None

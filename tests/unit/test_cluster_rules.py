@@ -162,3 +162,12 @@ def test_clocks_are_apart_only_where_that_is_sure(
         {"a": KEPT, "b": replace(KEPT, ahead_at_least=bounds[0], ahead_at_most=bounds[1])}
     )
     assert (judged[-1].verdict, judged[-1].text) == (verdict, text)
+
+
+@pytest.mark.parametrize("size", ["²", "٣", "x", "9" * 5_000, "-3", "3.0"])
+def test_a_cluster_whose_size_cannot_be_read_is_not_whole(size: str) -> None:
+    galera = {**GALERA, "wsrep_cluster_size": size}
+    finding = judge_database({"ctl01": Database(answers=True, galera=galera)})[0]
+    assert finding.verdict == "bad"
+    assert "of at least 1 nodes" in finding.text
+    assert len(finding.text) < 1_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +186,68 @@ def test_a_cache_that_gives_no_version_does_not_answer(text: str) -> None:
     found = facts_of.parse_cache({"cache.exit": ("1",), "cache.out": (text,)})
     assert found is not None
     assert found.error
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"disk_nodes": "rabbit"},
+        {"disk_nodes": {"rabbit": 1}},
+        {"running_nodes": [1]},
+        {"running_nodes": [["rabbit"]]},
+        {"running_nodes": None},
+        {"partitions": "none"},
+        {"partitions": {"rabbit": 5}},
+        {"alarms": None},
+        {"alarms": "memory"},
+        {"ram_nodes": None},
+    ],
+)
+def test_a_broker_that_answers_with_other_types_is_not_healthy(part: dict[str, Any]) -> None:
+    status = {"disk_nodes": ["a"], "running_nodes": ["a"], "partitions": {}, "alarms": []}
+    broker = facts_of.parse_broker(
+        {"broker.exit": ("0",), "broker.out": (json.dumps({**status, **part}),)}
+    )
+    assert broker is not None
+    assert broker.error.startswith("its answer cannot be read (")
+    assert len(broker.error) < 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"running_nodes":' + "[" * 20_000,
+        '{"running_nodes":["a"],"x":' + '{"a":' * 9_000,
+        '{"running_nodes":["a"],"x":' + "9" * 5_000 + "}",
+        '{"running_nodes":["a"],"x":"' + "x" * 70_000 + '"}',
+        "[{nodes," + "{running_nodes,[" * 1_000,
+    ],
+    ids=["a deep list", "a deep object", "5,000 digits", "longer than it can be", "Erlang"],
+)
+def test_a_broker_whose_answer_breaks_a_parser_is_not_healthy(text: str) -> None:
+    broker = facts_of.parse_broker({"broker.exit": ("0",), "broker.out": (text,)})
+    assert broker is not None
+    assert broker.error.startswith("its answer cannot be read (")
+
+
+def test_names_of_a_broker_can_be_stored_and_read() -> None:
+    status = {
+        "disk_nodes": ["a\ud800\0"],
+        "running_nodes": ["a\ud800\0"],
+        "partitions": {"b\udfff": ["c\0"] * 5_000},
+        "alarms": [{"node": "\ud800" * 5_000}],
+    }
+    broker = facts_of.parse_broker({"broker.exit": ("0",), "broker.out": (json.dumps(status),)})
+    assert broker is not None
+    said = " ".join([*broker.running, *broker.partitions, *broker.alarms])
+    said.encode("utf-8")
+    assert "\0" not in said
+    assert len(said) < 5_000
+
+
+def test_a_journal_is_kept_to_its_last_lines_and_each_to_a_length() -> None:
+    lines = tuple(f"{number} {'x' * 3_000}" for number in range(300))
+    seen = facts_of.parse_service({"s0.journal": lines}, 0, "nova-api", "nova-api.service")
+    assert len(seen.journal) == 10
+    assert seen.journal[-1].startswith("299 ")
+    assert all(len(line) < 1_100 for line in seen.journal)

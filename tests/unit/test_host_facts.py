@@ -11,6 +11,8 @@ import pytest
 from openstack_maintenance.adapters.host import local_zone, service_unit
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host import (
+    LONGEST_LINE,
+    MOST_LINES,
     BrokerSocket,
     GuestProcess,
     HostFacts,
@@ -47,6 +49,91 @@ def test_an_answer_that_was_cut_off_is_no_answer() -> None:
         "guest": ("1 a", "2 b"),
         "end": ("ok",),
     }
+
+
+@pytest.mark.parametrize("end", ["end=ok", "end=ok\n", "end=ok\r\n"])
+def test_the_last_line_completes_an_answer(end: str) -> None:
+    assert parse_answers(f"a=1\r\nb=x\ry\n{end}") == {"a": ("1",), "b": ("x\ry",), "end": ("ok",)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line=an image named end=ok",
+        "line=an image\nend=ok\nsocket=ESTAB 0 0 10.0.0.1:40112 10.0",
+        "line=an image\nend=ok ",
+        "line=an image\n end=ok\n",
+        *(f"line=an image{each}end=ok" for each in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r"),
+        *(f"end=ok{each}line=an image" for each in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r"),
+    ],
+)
+def test_the_end_of_an_answer_cannot_be_said_by_a_line_of_it(text: str) -> None:
+    assert parse_answers(text) is None
+
+
+@pytest.mark.parametrize("false", "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r")
+def test_a_strangers_text_adds_no_line_to_an_answer(false: str) -> None:
+    told = f"line=an image named {false}socket=x{false}pid=1{false}guest=x{false}boot_id=y"
+    answers = parse_answers(f"boot_id=b\n{told}\nend=ok")
+    assert answers == {"boot_id": ("b",), "line": (told[5:],), "end": ("ok",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x" * (LONGEST_LINE + 1), f"longer than {LONGEST_LINE} characters"),
+        ("\n" * (MOST_LINES + 1), f"more than {MOST_LINES} lines"),
+    ],
+)
+def test_more_than_any_script_says_is_refused_with_the_limit(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_answers(f"{text}\nend=ok")
+    assert parse_answers(f"{'x' * LONGEST_LINE}\nend=ok") == {"end": ("ok",)}
+
+
+ODD_NUMBERS = ["²", "٣", "-1", "1.5", "0x1", "1e3", "9" * 5_000, "x", "1 2", "one"]
+
+
+@pytest.mark.parametrize("pid", ["", *ODD_NUMBERS])
+def test_a_process_whose_number_cannot_be_read_is_there_all_the_same(pid: str) -> None:
+    stopped = unit(ActiveState="inactive", SubState="dead", MainPID="0")
+    state = parse_unit(stopped | {"pid": (pid,)}, "x")
+    assert not state.is_gone
+    assert "with an unreadable number" in str(state)
+    # It proves no life either.
+    assert not parse_unit(unit(ActiveState="active") | {"pid": (pid,)}, "x").is_active
+
+
+@pytest.mark.parametrize("pid", ODD_NUMBERS)
+def test_a_main_process_whose_number_cannot_be_read_is_there_all_the_same(pid: str) -> None:
+    assert not parse_unit(unit(ActiveState="inactive", MainPID=pid), "x").is_gone
+    container = f"f00d|nova_compute|exited|{pid}|0||0001-01-01T00:00:00Z"
+    assert not parse_unit({"container": (container,)}, "x").is_gone
+
+
+@pytest.mark.parametrize(
+    "container",
+    ["x", "|", "f00d|nova_compute|exited|0|0|", "f00d|nova_compute|exited|0|0|no|never|more"],
+)
+def test_a_container_that_cannot_be_read_is_neither_gone_nor_active(container: str) -> None:
+    state = parse_unit({"engine": ("docker",), "container": (container,)}, "x")
+    assert (state.kind, state.is_gone, state.is_active) == ("docker", False, False)
+    assert container in str(state)
+
+
+@pytest.mark.parametrize("restarts", ODD_NUMBERS)
+def test_a_number_of_restarts_that_cannot_be_read_is_none(restarts: str) -> None:
+    assert parse_unit(unit(NRestarts=restarts), "x").n_restarts == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["", "x", "² qemu-kvm -name guest=a", "9" * 5_000 + " qemu", "a b c", " \u2028 "]
+)
+def test_a_line_of_a_guest_that_cannot_be_read_is_a_guest(line: str) -> None:
+    (guest,) = parse_guests([line])
+    assert guest.pid == 0
+    assert "process unreadable" in str(guest)
+    assert len(str(guest)) < 200
 
 
 @pytest.mark.parametrize(
@@ -122,6 +209,11 @@ def test_a_kolla_unit_is_gone_only_with_the_containers_processes() -> None:
         ("n/a", None),
         ("", None),
         ("Tue 2026-03-10 01:00:05 CET", None),
+        ("Tue 2026-13-10 01:00:05 UTC", None),
+        ("Tue 0000-03-10 01:00:05 UTC", None),
+        ("Tue 0001-01-01 00:00:00 UTC", None),
+        ("Fri 9999-12-31 23:59:59 UTC", None),
+        ("Tue ٢٠٢٦-03-10 01:00:05 UTC", None),
     ],
 )
 def test_times_of_systemd(text: str, expected: datetime | None) -> None:
@@ -133,10 +225,27 @@ def test_a_container_that_never_started_has_no_time() -> None:
     assert parse_container_time("0001-01-01 00:00:00 +0000 UTC") is None
 
 
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59-23:59", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00+99:99", "x"]
+)
+def test_a_containers_time_beyond_the_calendar_is_none(text: str) -> None:
+    assert parse_container_time(text) is None
+
+
 def test_a_clock_without_offset_is_refused() -> None:
     assert parse_clock("2026-03-10T01:00:00.123456789+0530").utcoffset() == timedelta(hours=5.5)
     with pytest.raises(ValueError, match="carries no UTC offset"):
         parse_clock("2026-03-10T01:00:00")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "9" * 900, "0001-01-01T00:00:00+2359", "9999-12-31T23:59:59-2359", "²026-03-10T01Z"],
+)
+def test_a_clock_that_cannot_be_reckoned_with_is_refused_in_words(text: str) -> None:
+    with pytest.raises(ValueError, match="its clock cannot be read: it says ") as caught:
+        parse_clock(text)
+    assert len(str(caught.value)) < 200
 
 
 def test_guests_are_named_as_libvirt_names_them() -> None:
@@ -167,6 +276,33 @@ def test_only_sockets_of_nova_compute_to_a_brokers_port_are_evidence() -> None:
         BrokerSocket(812, "10.0.0.1:40112", "10.0.0.8:5672"),
         BrokerSocket(813, "[fd00::1]:40113", "[fd00::8]:5671"),
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'a",pid=812',
+        'a",pid=812,fd=1',
+        '",pid=812,fd=1)',
+        '(("b",pid=812',
+        "pid=812",
+        'a",pid=8,fd=1)',
+        '",pid=8,fd=1),(',
+    ],
+)
+def test_a_socket_is_held_by_the_process_that_the_kernel_names(name: str) -> None:
+    row = f'ESTAB 0 0 10.0.0.1:40112 10.0.0.8:5672 users:(("{name}",pid=700,fd=9))'
+    assert len(name) <= 15  # the kernel keeps no more of a process's name
+    assert parse_sockets([row], (8, 812)) == ()
+    assert parse_sockets([row.replace("700", "0")], (0,)) == ()
+
+
+def test_a_scripts_output_is_kept_to_its_last_lines_and_each_to_a_length() -> None:
+    lines = tuple(f"{number} {'x' * 3_000}" for number in range(300))
+    output = parse_script(unit(ActiveState="active") | {"output": lines}, "s").output
+    assert len(output) == 100
+    assert output[-1].startswith("299 ")
+    assert all(len(line) < 1_100 for line in output)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +354,17 @@ def test_the_ssh_target_must_be_the_nova_host(
 def test_a_named_zone_that_contradicts_the_clock_gives_way_to_the_clocks_offset() -> None:
     berlin = parse_clock("2026-07-01T03:00:00+0200")
     assert str(local_zone("Europe/Berlin", berlin)) == "Europe/Berlin"
-    for name in ("Europe/London", "No/Where", "", "../etc/passwd"):
+    names = (
+        "Europe/London",
+        "No/Where",
+        "",
+        "../etc/passwd",
+        "\0",
+        "Europe",
+        "x" * 5_000,
+        "\ud800",
+    )
+    for name in names:
         assert local_zone(name, berlin).utcoffset(berlin) == timedelta(hours=2)
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -293,3 +294,61 @@ def test_boots_are_read_from_old_and_new_journalctl(dash: str) -> None:
     (boot,) = found.boots
     assert boot.first == datetime(2026, 11, 22, 12, 50, 16, tzinfo=UTC)
     assert boot.last == datetime(2026, 11, 22, 13, 16, 8, tzinfo=UTC)
+
+
+ROW = {
+    "__REALTIME_TIMESTAMP": "1795351816895578",
+    "UNIT": "nova-api.service",
+    "MESSAGE_ID": "39f53479d3a045ac8e11786248231fbf",
+}
+NOW_SAID = {"clock": ("2026-11-22T13:42:05+0000",), "boot_id": ("b",)}
+
+
+def with_events(*lines: str, boots: tuple[str, ...] = ()) -> History:
+    return parse_history({**NOW_SAID, "event": lines, "boot": boots}, [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"__REALTIME_TIMESTAMP": "²"},
+        {"__REALTIME_TIMESTAMP": "9" * 18},
+        {"__REALTIME_TIMESTAMP": "9" * 4_000},
+        {"__REALTIME_TIMESTAMP": "-1"},
+        {"__REALTIME_TIMESTAMP": 1795351816895578},
+        {"__REALTIME_TIMESTAMP": None},
+        {"__REALTIME_TIMESTAMP": ["1"]},
+        {"UNIT": ["nova-api.service"]},
+        {"UNIT": None},
+        {"MESSAGE_ID": ["39f53479d3a045ac8e11786248231fbf"], "MESSAGE": [1, 2]},
+        {"MESSAGE_ID": {}, "MESSAGE": {"a": 1}},
+    ],
+)
+def test_an_entry_of_the_journal_that_cannot_be_read_is_no_event(change: dict[str, Any]) -> None:
+    found = with_events(json.dumps({**ROW, **change}), json.dumps(ROW))
+    assert [len(events) for events in found.events.values()] == [1]
+
+
+@pytest.mark.parametrize("line", ["[" * 8_000, '{"a":' * 1_500, "null", "[1]", "9" * 5_000, '"x"'])
+def test_a_line_that_is_no_entry_is_no_event(line: str) -> None:
+    assert list(with_events(line, json.dumps(ROW)).events) == ["nova-api.service"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        "Sun 2026-13-22 12:50:16 UTC—Sun 2026-11-22 13:42:05 UTC",
+        "Sun 2026-11-22 12:50:16 UTC—Sun 9999-12-31 23:59:59 UTC",
+        "Sun ٢٠٢٦-11-22 12:50:16 UTC—Sun 2026-11-22 13:42:05 UTC",
+    ],
+)
+def test_a_boot_of_no_calendar_is_none(times: str) -> None:
+    assert with_events(boots=(f"0 {'a' * 32} {times}",)).boots == ()
+
+
+def test_a_journal_that_was_cut_short_reaches_no_further_than_its_oldest_entry() -> None:
+    """One of the 8,000 that were sent cannot be read: there may be older ones all the same."""
+    boot = f"0 {'a' * 32} Sun 2026-11-01 12:50:16 UTC—Sun 2026-11-22 13:42:05 UTC"
+    found = with_events("{cut", *[json.dumps(ROW)] * 7_999, boots=(boot,))
+    assert found.reaches_to == datetime(2026, 11, 22, 12, 50, 16, 895578, tzinfo=UTC)
+    assert with_events(*["{cut"] * 8_000, boots=(boot,)).reaches_to is None

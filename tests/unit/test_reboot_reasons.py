@@ -147,3 +147,25 @@ def test_all_markers_are_told() -> None:
 
 def test_a_host_without_any_marker_wants_nothing() -> None:
     assert parse_reboot_reasons({"kernel": ("6.1.0-13-amd64",)}, BOOTED) == ((), "")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "² /boot/vmlinuz-6.1.0-31-amd64",
+        "٣ /boot/vmlinuz-6.1.0-31-amd64",
+        f"{'9' * 12} /boot/vmlinuz-6.1.0-31-amd64",
+        f"{'9' * 5_000} /boot/vmlinuz-6.1.0-31-amd64",
+        f"{AFTER} /boot/vmlinuz-6.1.0-{'9' * 5_000}-amd64",
+        f"{AFTER} /boot/vmlinuz-²",
+        f"{AFTER} /tmp/boot/vmlinuz-6.1.0-31-amd64",
+    ],
+)
+def test_a_kernel_that_cannot_be_read_is_no_reason(file: str) -> None:
+    assert newer_kernel("6.1.0-13-amd64", [file], BOOTED) is None
+
+
+def test_reasons_are_short_enough_to_read() -> None:
+    long = "x" * 8_000
+    assert len(str(debian_marker(True, [f"{long}{number}" for number in range(9)]))) < 1_000
+    assert len(str(needs_restarting("1" * 900, [long]))) < 1_000

@@ -243,3 +243,27 @@ def test_what_is_remembered_is_what_is_compared() -> None:
     controller = on(replace(UNIT, n_restarts=3))
     stored = {"boot_id": "b1", "clock": NOW.isoformat(), "restarts": restarts_of(controller)}
     assert read_last_check(stored) == LastCheck("b1", NOW, {"nova-scheduler": 3})
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        None,
+        1,
+        [1],
+        "x",
+        {},
+        {"boot_id": 1, "clock": None, "restarts": None},
+        {"boot_id": "b1", "clock": "9999-13-45", "restarts": []},
+    ],
+)
+def test_what_is_no_check_compares_nothing(stored: object) -> None:
+    assert read_last_check(stored) == LastCheck()
+
+
+@pytest.mark.parametrize(
+    "clock", [None, 5, "x", "2026-11-22T01:00:00", "9999-12-31T23:59:59-12:00"]
+)
+def test_a_clock_that_cannot_be_read_is_left_out(clock: object) -> None:
+    stored = {"boot_id": "b1", "clock": clock, "restarts": {"a": 1, "b": "2", "c": None, "d": True}}
+    assert read_last_check(stored) == LastCheck("b1", None, {"a": 1})

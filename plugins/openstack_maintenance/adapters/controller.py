@@ -9,7 +9,8 @@ The login needs these commands without a password where it cannot run them itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from openstack_maintenance.adapters.host import service_unit
@@ -18,11 +19,14 @@ from openstack_maintenance.domain import controller as facts_of
 from openstack_maintenance.domain.controller import Controller
 from openstack_maintenance.domain.deployment import PROBED, Deployment, Service
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host import Answers, one
+from openstack_maintenance.domain.foreign_text import brief, brief_list
+from openstack_maintenance.domain.host import Answers, is_boot_id, one, words
 from openstack_maintenance.domain.night import Span
 from openstack_maintenance.domain.past_night import History, parse_history
 
 _LOOK = timedelta(seconds=40)
+# How many, and how much of each: a message is read by a person.
+_RIGHTS_SHOWN = (60, 300)
 _CONTROL = timedelta(seconds=150)  # a container gets 60 s to stop before it is killed
 _LOOK_BACK = timedelta(seconds=120)  # a journal of many gigabytes takes its time
 # Where the catalog names no database (the runbook's list does not), these are looked for.
@@ -47,24 +51,37 @@ async def read_controller(shell: Shell, deployment: Deployment) -> Controller:
     )
     received = datetime.now(UTC)
     try:
-        time_service = facts_of.parse_time_service(answers, len(asked), time_units)
-        return Controller(
-            hostname=one(answers, "hostname"),
-            boot_id=_need(answers, "boot_id", shell),
-            booted=facts_of.parse_booted(answers),
-            clock_now=facts_of.parse_look(answers)[1],
-            services=tuple(
-                facts_of.parse_service(answers, number, service.name, _unit(service))
-                for number, service in enumerate(services)
-            ),
-            broker=facts_of.parse_broker(answers),
-            database=facts_of.parse_database(answers),
-            cache=facts_of.parse_cache(answers),
-            clock=facts_of.parse_clock_facts(answers, sent, received, time_service),
-            container_error=one(answers, "container_error"),
+        return await asyncio.to_thread(
+            _controller, answers, services, len(asked), time_units, (sent, received)
         )
     except ValueError as error:
         raise _unreadable(shell, str(error)) from error
+
+
+def _controller(
+    answers: Answers,
+    services: Sequence[Service],
+    asked: int,
+    time_units: Sequence[str],
+    looked: Span,
+) -> Controller:
+    """What the answers say; ``looked``: from when to when that was. Raises: ValueError."""
+    time_service = facts_of.parse_time_service(answers, asked, time_units)
+    return Controller(
+        hostname=one(answers, "hostname"),
+        boot_id=_boot_id(answers),
+        booted=facts_of.parse_booted(answers),
+        clock_now=facts_of.parse_look(answers)[1],
+        services=tuple(
+            facts_of.parse_service(answers, number, service.name, _unit(service))
+            for number, service in enumerate(services)
+        ),
+        broker=facts_of.parse_broker(answers),
+        database=facts_of.parse_database(answers),
+        cache=facts_of.parse_cache(answers),
+        clock=facts_of.parse_clock_facts(answers, *looked, time_service),
+        container_error=words(answers, "container_error"),
+    )
 
 
 async def read_history(shell: Shell, deployment: Deployment, night: Span) -> History:
@@ -81,7 +98,8 @@ async def read_history(shell: Shell, deployment: Deployment, night: Span) -> His
         "controller_past", until, engines, *map(_spec, services), wait=_LOOK_BACK
     )
     try:
-        return parse_history(answers, [(each.name, _unit(each)) for each in services])
+        names = [(each.name, _unit(each)) for each in services]
+        return await asyncio.to_thread(parse_history, answers, names)
     except ValueError as error:
         raise _unreadable(shell, str(error)) from error
 
@@ -95,7 +113,7 @@ async def missing_rights(
     """
     engines = " ".join(deployment.nova_compute.engines)
     answers = await shell.ask("rights", order, engines, *map(_spec, services), wait=_LOOK)
-    return answers.get("sudo_missing", ())
+    return brief_list(answers.get("sudo_missing", ()), *_RIGHTS_SHOWN)
 
 
 async def restart_service(shell: Shell, deployment: Deployment, service: Service) -> None:
@@ -111,7 +129,7 @@ async def restart_service(shell: Shell, deployment: Deployment, service: Service
     status = one(answers, "status")
     if status == "0":
         return
-    told = one(answers, "message") or "no reason given"
+    told = words(answers, "message") or "no reason given"
     raise HostError(
         f"service {service.name} on {shell.name}",
         f"its restart was refused: {told}" if status else "there is no such unit or container",
@@ -135,10 +153,11 @@ def _spec(service: Service) -> str:
     return f"{_unit(service)}|{service.container}|{role}"
 
 
-def _need(answers: Answers, key: str, shell: Shell) -> str:
-    if value := one(answers, key):
-        return value
-    raise _unreadable(shell, f"it does not say its {key}")
+def _boot_id(answers: Answers) -> str:
+    boot_id = one(answers, "boot_id")
+    if is_boot_id(boot_id):
+        return boot_id
+    raise ValueError(f"its boot_id cannot be read: it says {brief(boot_id, 100)!r}")
 
 
 def _unreadable(shell: Shell, found: str) -> HostError:

@@ -11,6 +11,7 @@ include/rights/host-rights writes them as a sudoers file: keep it in step with t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -24,6 +25,7 @@ from openstack_maintenance.domain import host as facts_of
 from openstack_maintenance.domain.amqp_log import LogFile
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
+from openstack_maintenance.domain.foreign_text import brief, brief_list, parse_iso
 from openstack_maintenance.domain.host import (
     AmqpEvidence,
     Answers,
@@ -32,6 +34,7 @@ from openstack_maintenance.domain.host import (
     ScriptState,
     UnitState,
     one,
+    words,
 )
 
 _QUICK = timedelta(seconds=30)
@@ -41,6 +44,9 @@ _CONTROL = timedelta(seconds=150)  # a container gets 60 s to stop before it is 
 OUTPUT_LINES = "100"
 JOURNAL_LINES = 5
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,200}")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
+# How many, and how much of each: a message is read by a person.
+_RIGHTS_SHOWN = (60, 300)
 
 
 @asynccontextmanager
@@ -61,7 +67,7 @@ class Host:
     """A compute host with an open connection. Every method is one round trip.
 
     Each raises HostUnreachable where no complete answer comes: what was asked may or may not
-    have happened, so read the host again.
+    have happened, so read the host again. An answer is taken apart in a thread of its own.
     """
 
     def __init__(self, shell: Shell, nova_compute: NovaCompute) -> None:
@@ -86,19 +92,22 @@ class Host:
         answers = await self._shell.ask(
             "facts", *self._manager, logs, unit, digest, *patterns, wait=_LOOK
         )
+        return await asyncio.to_thread(self._facts, answers)
+
+    def _facts(self, answers: Answers) -> HostFacts:
         booted = facts_of.parse_systemd_time(one(answers, "UserspaceTimestamp"))
         reboot_reasons, reboot_unread = facts_of.parse_reboot_reasons(answers, booted)
         return HostFacts(
             hostname=self._need(answers, "hostname"),
             fqdn=one(answers, "fqdn"),
-            boot_id=self._need(answers, "boot_id"),
+            boot_id=self._boot_id(answers),
             booted=booted,
             clock=self._clock(answers),
             zone_name=_zone_name(answers),
             nova_compute=self._unit(answers),
             log_path=one(answers, "log"),
-            log_error=one(answers, "log_error"),
-            sudo_missing=answers.get("sudo_missing", ()),
+            log_error=words(answers, "log_error"),
+            sudo_missing=brief_list(answers.get("sudo_missing", ()), *_RIGHTS_SHOWN),
             script_refused=one(answers, "script_refused") == "yes",
             guests=facts_of.parse_guests(answers.get("guest", ())),
             reboot_reasons=reboot_reasons,
@@ -107,11 +116,12 @@ class Host:
 
     async def boot_id(self) -> str:
         """Which boot this is: changed means rebooted, and nothing else does."""
-        return self._need(await self._shell.ask("boot_id", wait=_QUICK), "boot_id")
+        return self._boot_id(await self._shell.ask("boot_id", wait=_QUICK))
 
     async def nova_compute_state(self) -> UnitState:
         """nova-compute's state and processes; kind "absent" where the host does not know it."""
-        return self._unit(await self._shell.ask("state", *self._manager, wait=_QUICK))
+        answers = await self._shell.ask("state", *self._manager, wait=_QUICK)
+        return await asyncio.to_thread(self._unit, answers)
 
     async def stop_nova_compute(self) -> UnitState:
         """Ask for a stop and give the state right after; wait until ``is_gone``.
@@ -131,7 +141,7 @@ class Host:
 
     async def _control(self, order: str) -> UnitState:
         answers = await self._shell.ask("control", order, *self._manager, wait=_CONTROL)
-        state = self._unit(answers)
+        state = await asyncio.to_thread(self._unit, answers)
         if state.kind == "absent":
             raise HostError(
                 f"{self._compute.unit} on {self.name}",
@@ -143,7 +153,7 @@ class Host:
         if one(answers, "status") != "0" and not reached:
             raise HostError(
                 f"{state.name} on {self.name}",
-                f"{order} was refused: {one(answers, 'message') or 'no reason given'}",
+                f"{order} was refused: {words(answers, 'message') or 'no reason given'}",
                 "See `systemctl status` on the host; the login needs sudo for this command.",
             )
         return state
@@ -162,20 +172,20 @@ class Host:
             answers = await self._shell.ask("reboot", expected_boot_id, *patterns, wait=_QUICK)
         except HostUnreachable:
             return RebootAnswer("unknown")
-        if guests := facts_of.parse_guests(answers.get("guest", ())):
+        if guests := await asyncio.to_thread(facts_of.parse_guests, answers.get("guest", ())):
             raise CheckFailed(
                 f"host {self.name}",
-                f"guests run on it: {', '.join(map(str, guests))}",
+                f"guests run on it: {', '.join(brief_list(guests))}",
                 "It was not rebooted. Move these instances away, or find out why Nova does not "
                 "list them, then clear the task.",
             )
-        boot_id, clock = self._need(answers, "boot_id"), self._clock(answers)
+        boot_id, clock = self._boot_id(answers), self._clock(answers)
         if one(answers, "refused") == "already_rebooted":
             return RebootAnswer("already_rebooted", boot_id, clock)
         if one(answers, "status") != "0":
             raise HostError(
                 f"host {self.name}",
-                f"the reboot was refused: {one(answers, 'message') or 'no reason given'}",
+                f"the reboot was refused: {words(answers, 'message') or 'no reason given'}",
                 "Allow the login `sudo systemctl reboot` without a password, or end what "
                 "inhibits it (`systemd-inhibit --list`).",
             )
@@ -185,22 +195,24 @@ class Host:
         """The log's last lines about the broker, and nova-compute's sockets to it."""
         logs = ":".join(self._compute.log_paths)
         answers = await self._shell.ask("amqp", *self._manager, logs, wait=_LOOK)
+        return await asyncio.to_thread(self._evidence, answers)
+
+    def _evidence(self, answers: Answers) -> AmqpEvidence:
         compute = self._unit(answers)
-        modified = one(answers, "modified")
         return AmqpEvidence(
-            boot_id=self._need(answers, "boot_id"),
+            boot_id=self._boot_id(answers),
             clock=self._clock(answers),
             zone_name=_zone_name(answers),
             nova_compute=compute,
             log_path=one(answers, "log"),
-            log_error=one(answers, "log_error"),
+            log_error=words(answers, "log_error"),
             log=LogFile(
                 lines=answers.get("line", ()),
                 newest=one(answers, "newest"),
-                modified=facts_of.parse_clock(modified) if modified else None,
+                modified=_modified(answers),
             ),
             sockets=facts_of.parse_sockets(answers.get("socket", ()), compute.pids),
-            sockets_error=one(answers, "sockets_error"),
+            sockets_error=words(answers, "sockets_error"),
         )
 
     async def journal_tail(
@@ -209,7 +221,7 @@ class Host:
         """The last lines of a unit's journal (default: nova-compute's), for messages."""
         name = service_unit(unit or self._compute.unit)
         answers = await self._shell.ask("journal", name, str(lines), wait=_QUICK)
-        return answers.get("output", ())
+        return tuple(brief(line) for line in answers.get("output", ())[-lines:])
 
     async def start_script(
         self, name: str, content: bytes, unit: str, again: bool = False
@@ -252,7 +264,13 @@ class Host:
         try:
             return facts_of.parse_clock(self._need(answers, "clock"))
         except ValueError as error:
-            raise self._unreadable(f"its clock cannot be read: {error}") from error
+            raise self._unreadable(str(error)) from error
+
+    def _boot_id(self, answers: Answers) -> str:
+        boot_id = self._need(answers, "boot_id")
+        if not facts_of.is_boot_id(boot_id):
+            raise self._unreadable(f"its boot_id cannot be read: it says {brief(boot_id, 100)!r}")
+        return boot_id
 
     def _need(self, answers: Answers, key: str) -> str:
         if value := one(answers, key):
@@ -272,14 +290,17 @@ def service_unit(name: str) -> str:
         HostError: not a unit's name.
     """
     if not _UNIT.fullmatch(name):
-        raise HostError(f"unit {name!r}", "this is not a unit's name", "Use letters, digits, _.@-")
+        raise HostError(
+            f"unit {brief(name, 100)!r}", "this is not a unit's name", "Use letters, digits, _.@-"
+        )
     return name if name.endswith((".service", ".target")) else f"{name}.service"
 
 
 def local_zone(zone_name: str, clock: datetime) -> tzinfo:
     """The host's time zone: by name where that agrees with its clock, else the clock's offset."""
     try:
-        zone = ZoneInfo(zone_name)
+        # The name comes from the host: nothing else than a zone's name is looked up by it.
+        zone = ZoneInfo(zone_name) if _ZONE.fullmatch(zone_name) else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone = None
     if zone is not None and clock.astimezone(zone).utcoffset() == clock.utcoffset():
@@ -291,3 +312,9 @@ def local_zone(zone_name: str, clock: datetime) -> tzinfo:
 
 def _zone_name(answers: Answers) -> str:
     return one(answers, "zone").rpartition("zoneinfo/")[2]
+
+
+def _modified(answers: Answers) -> datetime | None:
+    """When the log was written, where that can be reckoned with."""
+    modified = parse_iso(one(answers, "modified"))
+    return modified if modified and modified.tzinfo else None

@@ -1,10 +1,16 @@
-"""A shell on a host over SSH: one script, one answer, and clear words when there is none."""
+"""A shell on a host over SSH: one script, one answer, and clear words when there is none.
+
+What a host says is a stranger's text: it is read up to a limit, and taken apart in a thread, so
+that no host's answer keeps the triggerer's loop from the others. From here on it holds nothing
+that UTF-8 or PostgreSQL cannot take.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
 import logging
+import os
 import shlex
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +24,8 @@ from typing import Any
 import asyncssh
 
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host import one, parse_answers
+from openstack_maintenance.domain.foreign_text import brief, storable
+from openstack_maintenance.domain.host import parse_answers, words
 
 # It tells each step of each connection at INFO, commands in full: nothing for a task's log.
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -30,6 +37,9 @@ _DEFAULTS: dict[str, Any] = {
     "keepalive_interval": 5,
     "keepalive_count_max": 4,
 }
+# Output and errors together. The longest honest answer: 8,000 journal entries of 1,000 bytes.
+MOST_BYTES = 16 * 1024 * 1024
+_LONGEST_NAME = 200  # of a file, in a message: what is longer may be a key
 # How maintenance-shell, a forced command on the host, begins what it says when it refuses.
 _FORCED_COMMAND = "maintenance-shell: "
 _REACH = "Check the host and the network; a host that is rebooting comes back by itself."
@@ -46,6 +56,29 @@ class Answer:
     status: int | None
     stdout: str
     stderr: str
+
+
+class _Listener(asyncssh.SSHClientSession[bytes]):
+    """Keeps what a command says until it ends, or has said more than is listened to.
+
+    ``ended``: True once it ended, False once it said too much.
+    """
+
+    def __init__(self) -> None:
+        self.out, self.err = bytearray(), bytearray()
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self.ended.done():
+            return
+        if len(self.out) + len(self.err) + len(data) > MOST_BYTES:
+            self.ended.set_result(False)
+            return
+        (self.err if datatype == asyncssh.EXTENDED_DATA_STDERR else self.out).extend(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(True)
 
 
 class Shell:
@@ -66,58 +99,90 @@ class Shell:
             HostError: the script said what hinders it.
         """
         answer = await self.run(script_command(script, *args), wait=wait, stdin=stdin)
-        values = parse_answers(answer.stdout)
         if answer.status is None:
             raise HostUnreachable(
                 f"host {self.name}", f"the connection broke during {script!r}", _REACH
             )
+        try:
+            values = await asyncio.to_thread(parse_answers, answer.stdout)
+        except ValueError as error:
+            raise self._excess(f"its answer to {script!r} is none of ours: {error}") from error
         if values is None:
-            said = (answer.stderr or answer.stdout).strip()[-500:] or "nothing"
-            if answer.status == 126 and said.startswith(_FORCED_COMMAND):
-                reason = said.removeprefix(_FORCED_COMMAND).partition(". ")[0]
-                raise HostError(
-                    f"host {self.name}",
-                    f"its maintenance-shell refused {script!r}: {reason}",
-                    "Install the rights anew on it: "
-                    "include/rights/host-rights, then install-host-rights there.",
-                )
-            raise HostError(
-                f"host {self.name}",
-                f"{script!r} ended with status {answer.status} and no complete answer: {said}",
-                "Log in by hand and see whether /bin/sh and the usual tools work.",
-            )
-        if later := one(values, "later"):
+            raise self._no_answer(script, answer)
+        if later := words(values, "later"):
             raise HostUnreachable(f"host {self.name}", later, _REACH)
-        if error := one(values, "error"):
+        if error_told := words(values, "error"):
             raise HostError(
-                f"host {self.name}", error, "Mend this on the host, then clear the task."
+                f"host {self.name}", error_told, "Fix this on the host, then clear the task."
             )
         return values
+
+    def _no_answer(self, script: str, answer: Answer) -> HostError:
+        said = (answer.stderr or answer.stdout).strip()[-500:] or "nothing"
+        if answer.status == 126 and said.startswith(_FORCED_COMMAND):
+            reason = said.removeprefix(_FORCED_COMMAND).partition(". ")[0]
+            return HostError(
+                f"host {self.name}",
+                f"its maintenance-shell refused {script!r}: {reason}",
+                "Install the rights anew on it: "
+                "include/rights/host-rights, then install-host-rights there.",
+            )
+        return HostError(
+            f"host {self.name}",
+            f"{script!r} ended with status {answer.status} and no complete answer: {said}",
+            "Log in by hand and see whether /bin/sh and the usual tools work.",
+        )
+
+    def _excess(self, found: str) -> HostError:
+        return HostError(
+            f"host {self.name}",
+            found,
+            "Log in by hand and see what the host answers: a program of its own that replaces a "
+            "usual one, or a shell profile that prints.",
+        )
 
     async def run(self, command: str, *, wait: timedelta, stdin: bytes = b"") -> Answer:
         """Run a command line; a lost connection gives ``status`` None and what came before it.
 
         Raises:
             HostUnreachable: ``wait`` passed; the command may still be running.
+            HostError: it said more than ``MOST_BYTES``, and is ended.
         """
-        out = err = b""
+        heard = _Listener()
         status: int | None = None
         try:
             async with asyncio.timeout(wait.total_seconds()):
-                # DEVNULL sends the end of file that asyncssh does not send for an empty input.
-                given = {"input": stdin} if stdin else {"stdin": asyncssh.DEVNULL}
-                done = await self._connection.run(command, encoding=None, check=False, **given)
-            out, err = _bytes(done.stdout), _bytes(done.stderr)
-            status = done.exit_status if done.exit_signal is None else None
+                status = await self._listen(command, stdin, heard)
         except TimeoutError as error:
             raise HostUnreachable(
                 f"host {self.name}", f"no answer within {wait.total_seconds():g} s", _REACH
             ) from error
         except (asyncssh.Error, OSError) as error:
-            err = str(error).encode()
-        if status is not None and status < 0:
-            status = None  # asyncssh's word for a signal or a lost channel
-        return Answer(status, out.decode(errors="replace"), err.decode(errors="replace"))
+            heard.err.extend(storable(str(error)).encode())
+        return await asyncio.to_thread(_answer, status, heard)
+
+    async def _listen(self, command: str, stdin: bytes, heard: _Listener) -> int | None:
+        """Run the command up to its end; give its status, None where the connection broke."""
+        channel, _ = await self._connection.create_session(lambda: heard, command, encoding=None)
+        try:
+            if stdin:
+                channel.write(stdin)
+            channel.write_eof()
+            if not await heard.ended:
+                channel.kill()
+                raise self._excess(f"it answered with more than {MOST_BYTES // 1024**2} MiB")
+        finally:
+            channel.abort()
+        return channel.get_exit_status() if channel.get_exit_signal() is None else None
+
+
+def _answer(status: int | None, heard: _Listener) -> Answer:
+    return Answer(status, _text(heard.out), _text(heard.err))
+
+
+def _text(said: bytearray) -> str:
+    """What was said, fit to be stored: what is no UTF-8, lone surrogates too, is replaced."""
+    return storable(said.decode(errors="replace"))
 
 
 def script_command(script: str, *args: str) -> str:
@@ -154,16 +219,19 @@ async def _connect(options: dict[str, Any], name: str) -> asyncssh.SSHClientConn
     try:
         async with asyncio.timeout(limit):
             return await asyncssh.connect(**options)
-    except (TimeoutError, asyncssh.Error, OSError, ValueError) as error:
+    except (TimeoutError, asyncssh.Error, OSError, ValueError, OverflowError) as error:
         raise _in_words(error, options, name) from error
 
 
 def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
     known = options.get("known_hosts")
-    if isinstance(known, str) and not _is_file(known):
-        found = f"the known_hosts file {known} does not exist, or is in a folder that is closed"
-    elif known is None or known in (b"", ""):
+    if not known:
         found = "no known_hosts is given, so the host's key cannot be verified"
+    elif isinstance(known, str) and not _is_file(known):
+        file = brief(known, _LONGEST_NAME)
+        found = f"the known_hosts file {file} does not exist, or is in a folder that is closed"
+    elif not isinstance(known, str | bytes):
+        found = f"known_hosts is no file's name but of type {type(known).__name__}"
     else:
         return
     raise HostError(
@@ -176,18 +244,19 @@ def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
 
 def _is_file(path: str) -> bool:
     try:
-        return Path(path).expanduser().is_file()
-    except PermissionError:
+        return Path(os.path.expanduser(path)).is_file()  # noqa: PTH111  Path's raises for ~nobody
+    except OSError:
         return False
 
 
 def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostError:
     where = f"{options.get('host')}:{options.get('port') or 22}"
     subject = f"host {name} at {where}"
-    user = options.get("username") or f"{getpass.getuser()} (no login is given)"
+    user = brief(options.get("username") or f"{getpass.getuser()} (no login is given)", 100)
+    told = brief(error)
     match error:
         case asyncssh.HostKeyNotVerifiable():
-            return _host_key_error(options, subject, str(error))
+            return _host_key_error(options, subject, told)
         case asyncssh.PermissionDenied() if not {"client_keys", "password"} & options.keys():
             return HostError(
                 subject,
@@ -204,22 +273,22 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
         case asyncssh.KeyExchangeFailed():
             return HostError(
                 subject,
-                f"no common way to talk: {error}",
+                f"no common way to talk: {told}",
                 "The host may offer a host key of another type than known_hosts holds: compare "
                 "the keys at the console and mend known_hosts.",
             )
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError():
             return HostError(
                 subject,
-                f"the SSH key or known_hosts cannot be read: {error}",
+                f"the SSH key or known_hosts cannot be read: {told}",
                 "Mend key_file, private_key, passphrase or known_hosts in the SSH connection.",
             )
         # Of a file; a network's error has no name of a file.
         case OSError(filename=str(file)):
             return HostError(
                 subject,
-                f"{file} cannot be read by {getpass.getuser()}, as whom Airflow runs: "
-                f"{error.strerror}",
+                f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
+                f"as whom Airflow runs: {error.strerror}",
                 "Give the file to that user (mode 600), or mend key_file or known_hosts in the "
                 "SSH connection.",
             )
@@ -234,18 +303,19 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
         case TimeoutError():
             return HostUnreachable(subject, "nobody answers in time", _REACH)
         case asyncssh.DisconnectError() | ConnectionError():
-            return HostUnreachable(subject, f"the connection broke at login: {error}", _REACH)
+            return HostUnreachable(subject, f"the connection broke at login: {told}", _REACH)
         case OSError():
-            return HostUnreachable(subject, f"it cannot be reached: {error}", _REACH)
-    return HostError(subject, f"SSH failed: {error}", "Mend the SSH connection's settings.")
+            return HostUnreachable(subject, f"it cannot be reached: {told}", _REACH)
+    return HostError(subject, f"SSH failed: {told}", "Mend the SSH connection's settings.")
 
 
 def _host_key_error(options: Mapping[str, Any], subject: str, text: str) -> HostError:
     known = options["known_hosts"]
-    source = known if isinstance(known, str) else "the SSH connection's host_key"
+    source = "the SSH connection's host_key"
+    if isinstance(known, str):
+        source = brief(known, _LONGEST_NAME)
     host, port = str(options.get("host")), options.get("port") or 22
-    entries = asyncssh.match_known_hosts(known, host, "", port)
-    if any(entries[:2]):
+    if _has_entry(known, host, port):
         return HostError(
             subject,
             f"the host key has changed: it is not the one in {source} ({text})",
@@ -259,5 +329,8 @@ def _host_key_error(options: Mapping[str, Any], subject: str, text: str) -> Host
     )
 
 
-def _bytes(data: bytes | str | None) -> bytes:
-    return data.encode() if isinstance(data, str) else data or b""
+def _has_entry(known: Any, host: str, port: int) -> bool:
+    try:
+        return any(asyncssh.match_known_hosts(known, host, "", port)[:2])
+    except (ValueError, OSError):
+        return False  # the file has changed since the login

@@ -8,6 +8,8 @@ The wordings are those of oslo.messaging's RabbitMQ driver:
 - after an outage (INFO): ``Reconnected to AMQP server on ...``
 
 Source: oslo.messaging, oslo_messaging/_drivers/impl_rabbit.py.
+
+Lines are a stranger's text: each is read in a time that grows with its length only.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
+
+from openstack_maintenance.domain.foreign_text import parse_iso
 
 News = Literal["connected", "connecting", "lost", "unknown"]
 
@@ -33,16 +37,14 @@ _LINE = re.compile(
 # instance name, can say it. Bad news counts from whoever tells it.
 _MESSAGING = re.compile(r"oslo[._]messaging\b|\.rpc\.|^rpc\.")
 _BROKER = re.compile(
-    r"AMQP server (?:on )?(?P<broker>\[[0-9A-Fa-f:.%\w]+\]:\d+|[0-9A-Fa-f]*(?::[0-9A-Fa-f]*){2,}"
-    r"|[^\s:,]+:\d+|[^\s:,]+)"
+    r"AMQP server (?:on )?(?P<broker>\[[0-9A-Fa-f:.%\w]{1,99}\]:\d{1,5}"
+    r"|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,5}){2,16}|[^\s:,]{1,255}:\d{1,5}|[^\s:,]{1,255})"
 )
 _CONNECTED = re.compile(r"(?:^|[\s\]])(?:Re)?[Cc]onnected to AMQP server on \S")
 _CONNECTING = re.compile(r"(?:^|[\s\]])(?:Re)?[Cc]onnecting to AMQP server on \S")
-_LOST = re.compile(
-    r"AMQP server.*(?:is unreachable|closed the connection)|[Uu]nable to connect to AMQP server"
-    r"|[Cc]onnection failed: "
-)
-_STARTING = re.compile(r"Starting compute node \(version (?P<version>[^)]+)\)")
+_LOST = re.compile(r"[Uu]nable to connect to AMQP server|[Cc]onnection failed: ")
+_LOST_IT = ("is unreachable", "closed the connection")  # after the words "AMQP server"
+_STARTING = re.compile(r"Starting compute node \(version (?P<version>[^)]{1,100})\)")
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,8 @@ def parse_line(text: str) -> LogLine | None:
     match = _LINE.match(text.strip())
     if match is None:
         return None
-    try:
-        at = datetime.fromisoformat(match["at"].replace(",", "."))
-    except ValueError:
+    at = parse_iso(match["at"].replace(",", "."))
+    if at is None:
         return None
     return LogLine(text.strip(), at, match["logger"], match["message"])
 
@@ -190,11 +191,16 @@ def _dated(texts: Iterable[str]) -> Iterator[LogLine]:
 def _is_about_broker(line: LogLine) -> bool:
     if "AMQP server" in line.message:
         return True
-    return bool(_MESSAGING.search(line.logger) and _LOST.search(line.message))
+    return bool(_MESSAGING.search(line.logger) and _says_lost(line.message))
+
+
+def _says_lost(message: str) -> bool:
+    told = message.partition("AMQP server")[2]
+    return any(each in told for each in _LOST_IT) or bool(_LOST.search(message))
 
 
 def _news(line: LogLine) -> News:
-    if _LOST.search(line.message):
+    if _says_lost(line.message):
         return "lost"
     if not _MESSAGING.search(line.logger):
         return "unknown"

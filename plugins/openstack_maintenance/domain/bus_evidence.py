@@ -13,7 +13,11 @@ from openstack_maintenance.domain.amqp_log import (
     find_compute_start,
     judge_amqp,
 )
+from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.domain.host import AmqpEvidence
+
+# A host's line is at most 1,000 bytes: see adapters/remote/amqp.sh.
+_LONGEST = 2_000
 
 Wanted = Literal["any", "log_line"]
 
@@ -68,7 +72,7 @@ def judge_bus(
     if len(set(seen)) < needed:
         missing = "its heartbeat did not advance since" if is_bad_news else "no heartbeat advanced"
         return _verdict(evidence, log, zone, "", f"{reason}; {missing}")
-    peers = ", ".join(sorted({each.peer for each in evidence.sockets}))
+    peers = ", ".join(brief_list(sorted({each.peer for each in evidence.sockets})))
     return _verdict(
         evidence,
         log,
@@ -90,10 +94,10 @@ def _verdict(
     return BusVerdict(
         is_connected=bool(kind),
         kind=kind,
-        reason=reason,
-        line=log.line,
+        reason=brief(reason, _LONGEST),
+        line=brief(log.line, _LONGEST),
         log_path=evidence.log_path,
         broker=log.broker,
-        sockets=tuple(f"{each.local} -> {each.peer}" for each in evidence.sockets),
-        started=started.line.text if started else "",
+        sockets=brief_list([f"{each.local} -> {each.peer}" for each in evidence.sockets], 100),
+        started=brief(started.line.text, _LONGEST) if started else "",
     )

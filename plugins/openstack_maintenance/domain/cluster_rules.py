@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from openstack_maintenance.domain.controller import Broker, Cache, Clock, Controller, Database
 from openstack_maintenance.domain.finding import Finding
+from openstack_maintenance.domain.foreign_text import brief, brief_list, whole_number
 
 # Tokens and heartbeats bear more, but clocks that are kept agree far better.
 MOST_APART_SECONDS = 2.0
@@ -36,7 +37,7 @@ def judge_broker(seen: Mapping[str, Broker | None]) -> list[Finding]:
     views = {broker.running for broker in asked.values() if not broker.error}
     if len(views) > 1:
         told = "; ".join(
-            f"{host} sees {', '.join(broker.running)}"
+            f"{host} sees {', '.join(brief_list(broker.running))}"
             for host, broker in asked.items()
             if not broker.error
         )
@@ -48,9 +49,9 @@ def _broker(host: str, broker: Broker) -> Finding:
     if broker.error:
         return Finding(f"broker on {host}", "bad", broker.error)
     missing = sorted(set(broker.members) - set(broker.running))
-    faults = [f"{', '.join(missing)} not running"] if missing else []
-    faults += [f"partition: {each}" for each in broker.partitions]
-    faults += [f"alarm: {each}" for each in broker.alarms]
+    faults = [f"{', '.join(brief_list(missing))} not running"] if missing else []
+    faults += [f"partition: {each}" for each in brief_list(broker.partitions, longest=500)]
+    faults += [f"alarm: {each}" for each in brief_list(broker.alarms)]
     count = f"{len(broker.running)} of {len(broker.members)} members running"
     if faults or not broker.running:
         return Finding(f"broker on {host}", "bad", "; ".join(faults or ["no member runs"]))
@@ -90,13 +91,13 @@ def _database(host: str, database: Database, nodes: int) -> Finding:
         return Finding(name, "ok", "answers a query; not a cluster")
     galera = database.galera
     faults = [
-        f"{key} is {galera.get(key) or 'empty'}, not {wanted}"
+        f"{key} is {brief(galera.get(key) or 'empty', 100)}, not {wanted}"
         for key, wanted in _GALERA_WANTED.items()
         if galera.get(key) != wanted
     ]
     size = galera.get("wsrep_cluster_size", "0")
-    if not size.isdigit() or int(size) < nodes:
-        faults.append(f"the cluster has {size} of at least {nodes} nodes")
+    if (whole_number(size) or 0) < nodes:
+        faults.append(f"the cluster has {brief(size, 100)} of at least {nodes} nodes")
     if faults:
         return Finding(name, "bad", "; ".join(faults))
     return Finding(name, "ok", f"answers a query; Galera synced, {size} nodes")

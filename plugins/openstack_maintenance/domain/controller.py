@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from openstack_maintenance.domain.foreign_text import brief, brief_list, storable, whole_number
 from openstack_maintenance.domain.host import (
     Answers,
     UnitState,
@@ -18,6 +19,13 @@ from openstack_maintenance.domain.host import (
     parse_unit,
 )
 
+# controller.sh gives 60 lines of 1,000 characters at most, and 10 lines of a journal.
+_LONGEST_TEXT = 60_000
+_MOST_JOURNAL = 10
+_MOST_ROWS = 60
+_LONGEST_NAME = 200
+_NODE = re.compile(r"(?<![\w.-])[\w.-]+@[\w.-]+")  # from a word's beginning: one look at each
+_ALARM = re.compile(r"\{'?([\w@.-]{1,200})'?,\[([^\[\]]{1,200})\]\}")
 _REFUSED = ("sudo:", "password is required", "not allowed to execute")
 
 
@@ -104,11 +112,13 @@ def parse_service(answers: Answers, number: int, name: str, unit: str) -> SeenSe
     """The state of the service that was asked about as ``number``."""
     own = of_number(answers, number)
     state = parse_unit(own, unit)
+    lines = [line for line in own.get("journal", ()) if line != "-- No entries --"]
+    restarts = whole_number(one(own, "unit.NRestarts"))
     return SeenService(
         name,
         state,
-        journal=tuple(line for line in own.get("journal", ()) if line != "-- No entries --"),
-        has_restart_count=state.kind != "systemd" or "unit.NRestarts" in own,
+        journal=tuple(brief(line, 1_000) for line in lines[-_MOST_JOURNAL:]),
+        has_restart_count=state.kind != "systemd" or restarts is not None,
     )
 
 
@@ -119,65 +129,104 @@ def parse_broker(answers: Answers) -> Broker | None:
     text = "".join(answers.get("broker.out", ()))
     if exit_status != "0":
         return Broker(error=_error(exit_status, text))
+    try:
+        return _broker_of(text)
+    except (ValueError, KeyError, RecursionError) as error:
+        return Broker(error=f"its answer cannot be read ({brief(error, 100)}): {brief(text, 200)}")
+
+
+def _broker_of(text: str) -> Broker:
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"it is longer than {_LONGEST_TEXT} characters")
     if "{" in text and '"running_nodes"' in text:
-        try:
-            return _broker_of_json(json.loads(text[text.index("{") :]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return Broker(error=f"its answer cannot be read ({error}): {text[:200]}")
+        return _broker_of_json(json.loads(text[text.index("{") :]))
     return _broker_of_erlang(text)
 
 
 def _broker_of_json(status: Mapping[str, Any]) -> Broker:
-    alarms = [
-        each if isinstance(each, str) else " ".join(map(str, each.values()))
-        for each in status["alarms"]
-    ]
     return Broker(
-        members=tuple(sorted({*status["disk_nodes"], *status.get("ram_nodes", [])})),
-        running=tuple(sorted(status["running_nodes"])),
+        members=_sorted({*_names(status["disk_nodes"]), *_names(status.get("ram_nodes", []))}),
+        running=_sorted(_names(status["running_nodes"])),
         partitions=tuple(
-            f"{node} does not see {', '.join(map(str, others))}"
-            for node, others in sorted(dict(status["partitions"] or {}).items())
+            f"{_name(node)} does not see {', '.join(brief_list(_names(others)))}"
+            for node, others in sorted(_partitions(status["partitions"]).items())
         ),
-        alarms=tuple(alarms),
+        alarms=tuple(map(_alarm, _list(status["alarms"]))),
     )
 
 
+def _partitions(found: object) -> dict[str, Any]:
+    if isinstance(found, dict):
+        return found
+    if found in ([], None):
+        return {}
+    raise ValueError(f"its partitions are no object: {brief(found, 100)}")
+
+
+def _alarm(found: object) -> str:
+    parts = found.values() if isinstance(found, dict) else [found]
+    return brief(" ".join(brief(part, _LONGEST_NAME) for part in parts), _LONGEST_NAME)
+
+
+def _list(found: object) -> list[Any]:
+    if isinstance(found, list):
+        return found
+    raise ValueError(f"this is no list: {brief(found, 100)}")
+
+
+def _names(found: object) -> list[str]:
+    return [_name(each) for each in _list(found)]
+
+
+def _name(found: object) -> str:
+    if isinstance(found, str):
+        return storable(found)
+    raise ValueError(f"this is no name: {brief(found, 100)}")
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
+
+
 def _broker_of_erlang(text: str) -> Broker:
-    running = re.search(r"\{running_nodes,\[(.*?)\]\}", text)
-    members = re.search(r"\{nodes,(.*?)\{running_nodes", text)
+    running = _between(text, "{running_nodes,[", "]}")
+    members = _between(text, "{nodes,", "{running_nodes")
     if running is None or members is None:
-        return Broker(error=f"its answer cannot be read: {text[:200]}")
-    partitions = re.search(r"\{partitions,\[(.*?)\]\}(?:,|\])", text)
-    alarms = re.findall(r"\{'?([\w@.-]+)'?,\[([^\[\]]+)\]\}", _after(text, "{alarms,"))
+        raise ValueError("no running_nodes or no nodes")
+    alarms = _ALARM.findall(text.partition("{alarms,")[2])
     return Broker(
-        members=tuple(sorted(set(_erlang_nodes(members[1])))),
-        running=tuple(sorted(_erlang_nodes(running[1]))),
-        partitions=(partitions[1],) if partitions and partitions[1] else (),
+        members=_sorted(set(_NODE.findall(members))),
+        running=_sorted(_NODE.findall(running)),
+        partitions=tuple(filter(None, [_erlang_partitions(text)])),
         alarms=tuple(f"{node} {alarm}" for node, alarm in alarms),
     )
 
 
-def _erlang_nodes(text: str) -> list[str]:
-    return re.findall(r"[\w.-]+@[\w.-]+", text)
+def _between(text: str, begin: str, end: str) -> str | None:
+    """What stands between two marks; None where one is missing. One look at each character."""
+    inside, found, _ = text.partition(begin)[2].partition(end)
+    return inside if found else None
 
 
-def _after(text: str, mark: str) -> str:
-    return text.partition(mark)[2]
+def _erlang_partitions(text: str) -> str:
+    """As they stand there: a list in a list ends with ]} and another bracket or a comma."""
+    inside = text.partition("{partitions,[")[2]
+    end = re.search(r"\]\}[,\]]", inside)
+    return inside[: end.start()] if end else ""
 
 
 def parse_database(answers: Answers) -> Database | None:
     """The rows of ``select 1`` and of Galera's status variables, tab-separated."""
     if not (exit_status := one(answers, "database.exit")):
         return None
-    lines = answers.get("database.out", ())
+    lines = answers.get("database.out", ())[:_MOST_ROWS]
     if exit_status != "0":
         return Database(error=_error(exit_status, " ".join(lines)))
     rows = [line.split("\t") for line in lines]
     return Database(
         answers=["1"] in rows,
         galera={row[0]: row[1] for row in rows if len(row) == 2 and row[0].startswith("wsrep_")},
-        error="" if ["1"] in rows else f"select 1 gave {' '.join(lines)[:200]!r}",
+        error="" if ["1"] in rows else f"select 1 gave {brief(' '.join(lines), 200)!r}",
     )
 
 
@@ -185,9 +234,9 @@ def parse_cache(answers: Answers) -> Cache | None:
     """``VERSION 1.6.18``, or why there is none."""
     if not (exit_status := one(answers, "cache.exit")):
         return None
-    text = " ".join(answers.get("cache.out", ())).strip()
+    text = " ".join(answers.get("cache.out", ())[:_MOST_ROWS]).strip()
     if exit_status == "0" and text.startswith("VERSION "):
-        return Cache(version=text.removeprefix("VERSION ").strip())
+        return Cache(version=brief(text.removeprefix("VERSION ").strip(), 100))
     return Cache(error=_error(exit_status, text or "no answer"))
 
 
@@ -236,9 +285,9 @@ def parse_booted(answers: Answers) -> datetime | None:
 
 
 def _error(exit_status: str, text: str) -> str:
-    said = " ".join(text.split())[:300]
+    said = brief(" ".join(text[:_LONGEST_TEXT].split()), 300)
     if exit_status in ("124", "137"):
         return "no answer in time"
     if any(word in said for word in _REFUSED):
         return f"it cannot be asked: {said}"
-    return said or f"the question ended with status {exit_status}"
+    return said or f"the question ended with status {exit_status[:20]}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from openstack_maintenance.domain.controller import of_number
 from openstack_maintenance.domain.deployment import Deployment, Service
 from openstack_maintenance.domain.finding import Finding, Verdict
+from openstack_maintenance.domain.foreign_text import moment_after_epoch, parse_iso, whole_number
 from openstack_maintenance.domain.host import (
     Answers,
     UnitState,
@@ -19,6 +21,7 @@ from openstack_maintenance.domain.host import (
     parse_clock,
     parse_systemd_time,
     parse_unit,
+    words,
 )
 from openstack_maintenance.domain.night import Span
 from openstack_maintenance.domain.service_rules import is_in_use
@@ -39,9 +42,10 @@ _DOWN = {
 _FAREWELL = "d93fb3c9c24d451a97cea615ce59c00b"
 # systemd before 240 gives no id to the end of a process.
 _DOWN_TEXT = re.compile(r"main process exited|entered failed state|Failed with result", re.I)
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _BOOT = re.compile(
-    r"(?P<id>[0-9a-f]{32}) +\w{3} (?P<first>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC"
-    r"\W+\w{3} (?P<last>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC"
+    rf"(?P<id>[0-9a-f]{{32}}) {{1,9}}\w{{3}} (?P<first>{_TIME}) UTC"
+    rf"\W{{1,9}}\w{{3}} (?P<last>{_TIME}) UTC"
 )
 _GRACE = timedelta(seconds=10)
 _EARLY_BOOT = timedelta(minutes=10)  # what kernel and initrd log before userspace starts
@@ -95,17 +99,20 @@ def parse_history(answers: Answers, names: Sequence[tuple[str, str]]) -> History
 
     Raises: ValueError where the controller does not say its clock.
     """
-    rows = list(_rows(answers.get("event", ())))
-    farewells = [_moment(row) for row in rows if row.get("MESSAGE_ID") == _FAREWELL]
-    boots = tuple(_boots(answers.get("boot", ()), farewells))
+    lines = answers.get("event", ())
+    rows = list(_rows(lines))
+    farewells = sorted(at for at, row in rows if row.get("MESSAGE_ID") == _FAREWELL)
+    boots = tuple(sorted(_boots(answers.get("boot", ()), farewells), key=lambda boot: boot.first))
     events: dict[str, list[Event]] = {}
-    for row in rows:
-        event = _event(row)
+    for at, row in rows:
+        event = _event(at, row)
         if event is not None:
-            events.setdefault(str(row["UNIT"]), []).append(event)
+            events.setdefault(row["UNIT"], []).append(event)
     reach = boots[0].first if boots else None
-    if len(rows) >= _EVENT_LIMIT and reach is not None:
-        reach = max(reach, min(map(_moment, rows)))  # what is older was not sent
+    # Lines that cannot be read were sent, too.
+    if len(lines) >= _EVENT_LIMIT and reach is not None:
+        oldest = min((at for at, _ in rows), default=None)
+        reach = max(reach, oldest) if oldest else None  # what is older was not sent
     return History(
         hostname=one(answers, "hostname"),
         boot_id=one(answers, "boot_id").replace("-", ""),
@@ -118,47 +125,57 @@ def parse_history(answers: Answers, names: Sequence[tuple[str, str]]) -> History
         boots=boots,
         events={unit: tuple(sorted(found, key=lambda e: e.at)) for unit, found in events.items()},
         reaches_to=reach,
-        journal_error=one(answers, "journal_error"),
+        journal_error=words(answers, "journal_error"),
     )
 
 
-def _rows(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+def _rows(lines: Iterable[str]) -> Iterator[tuple[datetime, dict[str, Any]]]:
+    """Each entry that can be read, with its time."""
     for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # a line that was cut: journald's own hints, a field of many kilobytes
-        if isinstance(row, dict) and "__REALTIME_TIMESTAMP" in row:
-            yield row
+        if isinstance(row, dict) and (at := _moment(row.get("__REALTIME_TIMESTAMP"))):
+            yield at, row
 
 
-def _moment(row: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(int(row["__REALTIME_TIMESTAMP"]) / 1e6, UTC)
+def _moment(microseconds: object) -> datetime | None:
+    number = whole_number(microseconds) if isinstance(microseconds, str) else None
+    return None if number is None else moment_after_epoch(number)
 
 
-def _event(row: Mapping[str, Any]) -> Event | None:
-    message_id, at = row.get("MESSAGE_ID"), _moment(row)
-    if "UNIT" not in row:
+def _event(at: datetime, row: Mapping[str, Any]) -> Event | None:
+    # journald gives what is no text as a list of numbers, and a field that stands there twice as
+    # a list of texts.
+    message_id, unit, message = (row.get(key) for key in ("MESSAGE_ID", "UNIT", "MESSAGE"))
+    if not isinstance(unit, str):
         return None
     if message_id == _STARTED:
         is_up = row.get("JOB_RESULT", "done") == "done"
         return Event(at, is_up, "started" if is_up else "failed to start")
-    if message_id in _DOWN:
-        return Event(at, False, _DOWN[str(message_id)])
-    if _DOWN_TEXT.search(str(row.get("MESSAGE", ""))):
+    if isinstance(message_id, str) and message_id in _DOWN:
+        return Event(at, False, _DOWN[message_id])
+    if isinstance(message, str) and _DOWN_TEXT.search(message):
         return Event(at, False, "failed")
     return None
 
 
-def _boots(lines: Iterable[str], farewells: Sequence[datetime]) -> Iterable[Boot]:
+def _boots(lines: Iterable[str], farewells: Sequence[datetime]) -> Iterator[Boot]:
+    """``farewells``: in order, so that each boot looks at its nearest ones only."""
     for line in lines:
         match = _BOOT.search(line)
-        if match is not None:
-            first, last = (
-                datetime.fromisoformat(f"{match[key]}+00:00") for key in ("first", "last")
-            )
-            shut_down = any(abs(last - farewell) < _GRACE for farewell in farewells)
-            yield Boot(match["id"], first, last, shut_down)
+        if match is None:
+            continue
+        first, last = (parse_iso(f"{match[key]}+00:00") for key in ("first", "last"))
+        if first is not None and last is not None:
+            yield Boot(match["id"], first, last, _said_farewell(last, farewells))
+
+
+def _said_farewell(last: datetime, farewells: Sequence[datetime]) -> bool:
+    nearest = bisect_left(farewells, last)
+    around = farewells[max(nearest - 1, 0) : nearest + 1]
+    return any(abs(last - farewell) < _GRACE for farewell in around)
 
 
 def _unit(own: Answers, name: str, unit: str) -> UnitNow:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+
+from openstack_maintenance.domain.foreign_text import brief, brief_list, moment_after_epoch
 
 _PACKAGE = re.compile(r"^\s*\*\s+(?P<star>\S+)|^\s+(?P<arrow>\S+) -> ")
 _REQUIRED = "Reboot is required"
 _NOT_REQUIRED = ("Reboot should not be necessary", "Reboot is probably not necessary")
-_KERNEL = re.compile(r"(?P<changed>\d+) .*/vmlinu[xz]-(?P<release>\d.*)")
+# Short enough that all numbers of a release can be read.
+_KERNEL = re.compile(r"(?P<changed>[0-9]{1,12}) /boot/vmlinu[xz]-(?P<release>[0-9].{0,200})")
 _NAMED = 5
+_LONGEST_RELEASE = 200
 
 
 def debian_marker(exists: bool, packages: Iterable[str]) -> str | None:
@@ -45,7 +49,7 @@ def needs_restarting(status: str, lines: Sequence[str]) -> tuple[str | None, str
     if status == "124":
         return None, "needs-restarting did not end in time"
     said = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-    return None, f"needs-restarting ended with status {status} and said: {said}"
+    return None, f"needs-restarting ended with status {status[:20]} and said: {brief(said)}"
 
 
 def newer_kernel(running: str, files: Iterable[str], booted: datetime | None) -> str | None:
@@ -57,17 +61,23 @@ def newer_kernel(running: str, files: Iterable[str], booted: datetime | None) ->
     """
     if booted is None or not running:
         return None
+    running = running[:_LONGEST_RELEASE]
     newer = [
         match["release"]
         for match in map(_KERNEL.fullmatch, files)
         if match
-        and datetime.fromtimestamp(int(match["changed"]), UTC) > booted
+        and _came_after(match["changed"], booted)
         and _flavour(match["release"]) == _flavour(running)
         and _version(match["release"]) > _version(running)
     ]
     if not newer:
         return None
     return f"kernel {max(newer, key=_version)} is installed, {running} runs"
+
+
+def _came_after(seconds: str, booted: datetime) -> bool:
+    came = moment_after_epoch(int(seconds) * 1_000_000)
+    return came is not None and came > booted
 
 
 def _flavour(release: str) -> list[str]:
@@ -77,7 +87,7 @@ def _flavour(release: str) -> list[str]:
 def _version(release: str) -> list[list[int]]:
     """The numbers before, between and after the words: 4.18.0-553.el8 is older than -553.5.el8."""
     return [
-        [int(number) for number in re.findall(r"\d+", part)]
+        [int(number) for number in re.findall(r"[0-9]+", part)]
         for part in re.split(r"[a-z]+", release.lower())
     ]
 
@@ -87,4 +97,4 @@ def _because(packages: Iterable[str]) -> str:
     if not names:
         return ""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f" (because of {', '.join(names[:_NAMED])}{more})"
+    return f" (because of {', '.join(brief_list(names[:_NAMED]))}{more})"

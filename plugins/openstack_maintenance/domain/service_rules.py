@@ -10,6 +10,7 @@ from typing import Any
 from openstack_maintenance.domain.controller import Controller, SeenService
 from openstack_maintenance.domain.deployment import Deployment, Service
 from openstack_maintenance.domain.finding import Finding
+from openstack_maintenance.domain.foreign_text import parse_iso
 from openstack_maintenance.domain.host import UnitState
 
 # Without an earlier check to compare with, a restart this young counts as flapping.
@@ -168,10 +169,15 @@ def plain_last_check(last: LastCheck) -> dict[str, Any]:
     return {"boot_id": last.boot_id, "clock": clock, "restarts": dict(last.restarts)}
 
 
-def read_last_check(stored: Mapping[str, Any]) -> LastCheck:
-    """The last check of one controller from plain JSON."""
+def read_last_check(stored: object) -> LastCheck:
+    """The last check of one controller from plain JSON; one that is no check compares nothing."""
+    found = stored if isinstance(stored, Mapping) else {}
+    boot_id, clock, restarts = (found.get(key) for key in ("boot_id", "clock", "restarts"))
+    moment = parse_iso(clock) if isinstance(clock, str) else None
+    if not isinstance(boot_id, str) or not isinstance(restarts, Mapping):
+        return LastCheck()
     return LastCheck(
-        boot_id=stored["boot_id"],
-        clock=datetime.fromisoformat(stored["clock"]),
-        restarts=dict(stored["restarts"]),
+        boot_id=boot_id,
+        clock=moment if moment and moment.tzinfo else None,
+        restarts={name: count for name, count in restarts.items() if type(count) is int},
     )

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.controller_plan import still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed, HostError
+from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.domain.heartbeats import Heartbeats
 from openstack_maintenance.domain.service_rules import LastCheck, last_check_of, plain_last_check
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_steps import RebootedTrigger
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.deployment import Deployment, Service
 
 _JOURNAL_LINES = 5
+_LONGEST = 5_000
 
 
 class ControllerRebootedTrigger(RebootedTrigger):
@@ -43,6 +46,11 @@ class ServicesBackTrigger(HostWaitTrigger):
     One that systemd has given up on is not waited for. ``known``: services (names of the
     catalog), since.
     """
+
+    needs = (
+        ("services", stored.list_of(stored.text)),
+        ("since", stored.moment),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,7 +73,7 @@ class ServicesBackTrigger(HostWaitTrigger):
     async def too_late(self, found: str) -> CheckFailed:
         return CheckFailed(
             f"controller {self.host}",
-            f"not back after the restart: {await self._told(found)}",
+            f"not back after the restart: {brief(await self._told(found), _LONGEST)}",
             "Mend it there, then clear restart_services with Downstream: what is back already is "
             "not restarted again.",
         )
@@ -75,7 +83,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         try:
             seen, services = await self._read()
         except HostError as error:
-            return f"{found}; {error.found}"
+            return f"{found}; {brief(error.found)}"
         missing = still_to_restart(services, seen, datetime.fromisoformat(self.known["since"]))
         states = {each.name: each for each in seen.services}
         return "; ".join(
@@ -85,7 +93,7 @@ class ServicesBackTrigger(HostWaitTrigger):
     async def _service(self, service: Service, seen: Any) -> str:
         lines = seen.journal or await self._journal_of(service)
         state = f"{seen.state.active_state} ({seen.state.sub_state})"
-        told = " | ".join(lines[-_JOURNAL_LINES:]) or "(empty)"
+        told = " | ".join(brief(line, 300) for line in lines[-_JOURNAL_LINES:]) or "(empty)"
         return f"{service.name} is {state}, its journal ends: {told}"
 
     async def _journal_of(self, service: Service) -> tuple[str, ...]:
@@ -125,6 +133,7 @@ class ChecksPassTrigger(HostWaitTrigger):
     """
 
     every_seconds = 10.0
+    needs = (("controllers", stored.list_of(stored.place)),)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -141,7 +150,7 @@ class ChecksPassTrigger(HostWaitTrigger):
         last, self._last = self._last, {h: last_check_of(c) for h, c in checked.seen.items()}
         if checked.faults:
             self._last = None
-            return "; ".join(checked.faults)
+            return brief("; ".join(checked.faults), _LONGEST)
         if last is None:
             return "all checks pass; looking once more"
         return {
@@ -178,6 +187,8 @@ class NovaWaitTrigger(HostWaitTrigger):
 class ServingTrigger(NovaWaitTrigger):
     """The APIs serve: a server list, and a scheduler's answer. ``known``: probe (its name)."""
 
+    needs = (("probe", stored.text),)
+
     async def look(self) -> dict[str, Any] | str:
         nova = await self.nova()
         servers = await asyncio.to_thread(nova.instances)
@@ -201,16 +212,24 @@ class HeartbeatsTrigger(NovaWaitTrigger):
     ``known``: services, a list of [binary, host].
     """
 
+    needs = (("services", stored.list_of(stored.pair)),)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._beats = Heartbeats(tuple(each) for each in self.known["services"])
+        self._seen: Heartbeats | None = None
+
+    @property
+    def _beats(self) -> Heartbeats:
+        if self._seen is None:
+            self._seen = Heartbeats(tuple(each) for each in self.known["services"])
+        return self._seen
 
     async def look(self) -> dict[str, Any] | str:
         nova = await self.nova()
         self._beats.note(await asyncio.to_thread(nova.services))
         missing = self._beats.missing()
         if missing:
-            return f"waiting for the heartbeats of {', '.join(missing)}"
+            return f"waiting for the heartbeats of {', '.join(brief_list(missing))}"
         return {"heartbeats": self._beats.plain()}
 
     async def too_late(self, found: str) -> CheckFailed:

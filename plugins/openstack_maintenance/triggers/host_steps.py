@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from openstack_maintenance.domain.amqp_log import amqp_lines
-from openstack_maintenance.domain.bus_evidence import judge_bus
+from openstack_maintenance.domain.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.host import AmqpEvidence, ScriptState
+from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 
 
@@ -39,6 +41,8 @@ class NovaComputeGoneTrigger(HostWaitTrigger):
 
 class ScriptTrigger(HostWaitTrigger):
     """The maintenance script has ended well. ``known``: unit, script."""
+
+    needs = (("unit", stored.text), ("script", stored.text))
 
     async def look(self) -> dict[str, Any] | str:
         async with self.on_host() as host:
@@ -79,6 +83,7 @@ class RebootedTrigger(HostWaitTrigger):
     """The host is back with another boot_id. ``known``: boot_id_before, ordered_at."""
 
     every_seconds = 2.0
+    needs = (("boot_id_before", stored.text),)
 
     async def look(self) -> dict[str, Any] | str:
         before = self.known["boot_id_before"]
@@ -86,6 +91,8 @@ class RebootedTrigger(HostWaitTrigger):
             if await host.boot_id() == before:
                 return "still in the boot from before the reboot"
             facts = await host.read_facts()
+        if facts.boot_id == before:
+            return "it says one boot_id, then another: it is asked again"
         return {
             "boot_id_before": before,
             "boot_id_after": facts.boot_id,
@@ -109,6 +116,7 @@ class NovaComputeUpTrigger(HostWaitTrigger):
     """
 
     every_seconds = 5.0  # Nova writes a heartbeat every 10 s (report_interval)
+    needs = (("start_after_seconds", stored.seconds),)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -145,7 +153,8 @@ class NovaComputeUpTrigger(HostWaitTrigger):
             return False
         now = datetime.now(UTC)
         self._idle_since = self._idle_since or now
-        patience = timedelta(seconds=self.known.get("start_after_seconds", 30))
+        asked = self.known.get("start_after_seconds")
+        patience = timedelta(seconds=30 if asked is None else asked)
         return now - self._idle_since >= patience
 
     async def too_late(self, found: str) -> CheckFailed:
@@ -159,18 +168,30 @@ class NovaComputeUpTrigger(HostWaitTrigger):
 class AmqpTrigger(HostWaitTrigger):
     """nova-compute is on the message bus. ``known``: since, evidence, heartbeats."""
 
+    needs = (
+        ("since", stored.moment),
+        ("evidence", stored.word_of("any", "log_line")),
+        ("heartbeats", stored.list_of(stored.moment)),
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last_line = ""
         self._beats: list[datetime] = []
 
     async def look(self) -> dict[str, Any] | str:
-        from openstack_maintenance.adapters.host import local_zone
-
         async with self.on_host() as host:
             evidence = await host.amqp_evidence()
         await self._note_heartbeat(evidence)
-        verdict = judge_bus(
+        verdict = await asyncio.to_thread(self._judge, evidence)
+        if not verdict.is_connected:
+            return verdict.reason
+        return {**asdict(verdict), "sockets": list(verdict.sockets)}
+
+    def _judge(self, evidence: AmqpEvidence) -> BusVerdict:
+        from openstack_maintenance.adapters.host import local_zone
+
+        return judge_bus(
             evidence,
             since=datetime.fromisoformat(self.known["since"]),
             zone=local_zone(evidence.zone_name, evidence.clock),
@@ -178,13 +199,10 @@ class AmqpTrigger(HostWaitTrigger):
             heartbeats=tuple(map(datetime.fromisoformat, self.known["heartbeats"])),
             heartbeats_since_last_line=self._beats,
         )
-        if not verdict.is_connected:
-            return verdict.reason
-        return {**asdict(verdict), "sockets": list(verdict.sockets)}
 
     async def _note_heartbeat(self, evidence: AmqpEvidence) -> None:
         """Count heartbeats anew whenever the log got another line about the broker."""
-        lines = amqp_lines(evidence.log.lines)
+        lines = await asyncio.to_thread(amqp_lines, evidence.log.lines)
         last = lines[-1].line.text if lines else ""
         if last != self._last_line:
             self._last_line, self._beats = last, []

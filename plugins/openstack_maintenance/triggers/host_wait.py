@@ -6,15 +6,16 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from openstack_maintenance.domain.deployment import NovaCompute
-from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError, MaintenanceError
+from openstack_maintenance.domain.errors import CheckFailed, HostError, MaintenanceError
+from openstack_maintenance.domain.foreign_text import brief
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
-from openstack_maintenance.triggers.move import error_payload
+from openstack_maintenance.triggers import stored
+from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
@@ -28,23 +29,26 @@ _SHORTEST_SECONDS = 2.0
 class HostWaitTrigger(BaseTrigger):
     """Looks every few seconds until the thing is true, or the deadline has passed.
 
-    All arguments are plain JSON and a wire format: newer releases understand older ones.
+    All arguments are plain JSON and a wire format: newer releases understand older ones, and what
+    only a newer one knows (``later``, after a downgrade) is left alone.
     ``deadline``: ISO 8601; absolute, so that a restarted triggerer does not wait anew.
     ``nova_compute``: the deployment's nova_compute, as a dict. ``known``: what the step knows
-    already, per subclass.
+    already, per subclass; ``needs`` says how each part of it is read.
     """
 
     every_seconds = 3.0
+    needs: ClassVar[tuple[tuple[str, stored.Reader], ...]] = ()
 
     def __init__(
         self,
-        host: str,
-        address: str,
-        nova_compute: dict[str, Any],
-        deadline: str,
+        host: str = "",
+        address: str = "",
+        nova_compute: dict[str, Any] | None = None,
+        deadline: str = "",
         ssh_conn_id: str = "openstack_ssh",
         cloud_conn_id: str = CLOUD_CONN_ID,
         known: dict[str, Any] | None = None,
+        **later: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
         self.host = host
@@ -77,26 +81,26 @@ class HostWaitTrigger(BaseTrigger):
         yield await self._wait()
 
     async def _wait(self) -> TriggerEvent:
-        deadline = datetime.fromisoformat(self.deadline)
-        last = ""
-        while True:
-            try:
-                found = await self.look()
-                if isinstance(found, dict):
-                    return TriggerEvent({"result": found})
-            except (CloudError, HostError) as error:
-                found = str(error)  # it may pass: the deadline decides
-            except MaintenanceError as error:
-                self.log.error("%s", error)
-                return TriggerEvent({"error": error_payload(error)})
-            if found != last:
-                self.log.info("%s", found)
-                last = found
-            if datetime.now(UTC) >= deadline:
-                late = await self.too_late(found)
-                self.log.error("%s", late)
-                return TriggerEvent({"error": error_payload(late)})
-            await asyncio.sleep(self.every_seconds)
+        try:
+            deadline = self._read_arguments()
+            waiting = Waiting(f"host {brief(self.host, 100)}", self.look, self.too_late, self.log)
+            return TriggerEvent({"result": await waiting.until(deadline, self.every_seconds)})
+        except MaintenanceError as error:
+            self.log.error("%s", brief(error, LONGEST_LINE))
+            return error_event(error)
+
+    def _read_arguments(self) -> datetime:
+        """The deadline, once all that was stored is seen to be usable. Raises: CheckFailed."""
+        try:
+            for name in ("host", "address", "ssh_conn_id", "cloud_conn_id"):
+                stored.text(getattr(self, name), name)
+            stored.nova_compute(self.nova_compute)
+            known = stored.fields(self.known, "known")
+            for name, read in self.needs:
+                read(known.get(name), name)
+            return stored.moment(self.deadline, "deadline")
+        except ValueError as error:
+            raise stored.unreadable(f"host {brief(self.host, 100)}", error) from error
 
     @abstractmethod
     async def look(self) -> dict[str, Any] | str:
@@ -115,9 +119,9 @@ class HostWaitTrigger(BaseTrigger):
         # Brings paramiko and asyncssh: not while a DAG file is parsed.
         from openstack_maintenance.hooks.host import HostHook
 
-        parts = {key: _tuples(value) for key, value in self.nova_compute.items()}
+        compute = stored.nova_compute(self.nova_compute)
         hook = HostHook(self.ssh_conn_id, address=self.address, name=self.host)
-        async with hook.connect(NovaCompute(**parts)) as host:
+        async with hook.connect(compute) as host:
             yield host
 
     async def service(self) -> ComputeService:
@@ -132,9 +136,5 @@ class HostWaitTrigger(BaseTrigger):
             async with self.on_host() as host:
                 lines = await host.journal_tail()
         except HostError as error:
-            return f"its journal could not be read ({error.found})"
+            return f"its journal could not be read ({brief(error.found)})"
         return "its journal ends: " + " | ".join(lines) if lines else "its journal is empty"
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

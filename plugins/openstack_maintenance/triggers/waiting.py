@@ -1,0 +1,91 @@
+"""The patience that the waits share: look until it is there, and end with one sentence if not."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.triggers.base import TriggerEvent
+
+from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError, MaintenanceError
+from openstack_maintenance.domain.foreign_text import brief
+from openstack_maintenance.triggers.move import error_payload
+
+Look = Callable[[], Awaitable[dict[str, Any] | str]]
+TooLate = Callable[[str], Awaitable[MaintenanceError]]
+
+_LONGEST = 2_000
+_LONGEST_PART = 6_000
+LONGEST_LINE = 8_000  # in a log
+
+
+def error_event(error: MaintenanceError) -> TriggerEvent:
+    """What resumes the task with an error: plain JSON that every database and log takes."""
+    said = {key: brief(text, _LONGEST_PART) for key, text in error_payload(error).items()}
+    return TriggerEvent({"error": said})
+
+
+class Waiting:
+    """One wait. ``look`` gives what was waited for (plain JSON), or words for what is missing;
+    ``too_late`` gives the sentence for the end of the patience. ``log``: the trigger's.
+
+    What goes wrong while looking may pass: the deadline decides. Only a MaintenanceError of another
+    kind than Cloud- and HostError ends the wait at once.
+    """
+
+    def __init__(self, subject: str, look: Look, too_late: TooLate, log: Any) -> None:
+        self._subject = subject
+        self._look = look
+        self._too_late = too_late
+        self._log = log
+        self._surprises: set[str] = set()
+
+    async def until(self, deadline: datetime, every_seconds: float) -> dict[str, Any]:
+        """Look every few seconds, and give what was found. Raises: MaintenanceError."""
+        last = ""
+        while True:
+            found = await self._once()
+            if isinstance(found, dict):
+                return found
+            if found != last:
+                self._log.info("%s", found)
+                last = found
+            if datetime.now(UTC) >= deadline:
+                raise await self._late(found)
+            await asyncio.sleep(every_seconds)
+
+    async def _once(self) -> dict[str, Any] | str:
+        try:
+            found = await self._look()
+        except (CloudError, HostError) as error:
+            found = str(error)
+        except MaintenanceError:
+            raise
+        except Exception as error:  # nobody foresaw it: told, and looked again like at a silence
+            found = f"still waiting, last error: {self._surprised(error)}"
+        return found if isinstance(found, dict) else brief(found, _LONGEST)
+
+    async def _late(self, found: str) -> MaintenanceError:
+        try:
+            return await self._too_late(found)
+        except MaintenanceError as error:
+            return error
+        except Exception as error:  # the last words must come, whatever they are made of
+            return CheckFailed(
+                self._subject,
+                f"the time is over, and this was found last: {found}. What more there is to say of "
+                f"it cannot be read: {self._surprised(error)}",
+                "Look at it by hand, then clear this task with Downstream: it waits anew.",
+            )
+
+    def _surprised(self, error: Exception) -> str:
+        """Words for an error that was not foreseen; its traceback goes into the log once."""
+        kind = type(error).__name__
+        if kind not in self._surprises:
+            self._surprises.add(kind)
+            told = "".join(traceback.format_exception(error))
+            self._log.info("this was not foreseen: %s", brief(told, LONGEST_LINE))
+        return f"{kind}: {brief(error, 300)}"
