@@ -110,7 +110,9 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), ODD, ids=lambda each: repr(each)[:40])
+@pytest.mark.parametrize(
+    ("path", "value"), ODD, ids=lambda each: "missing" if each is MISSING else repr(each)[:40]
+)
 async def test_a_stored_move_that_cannot_be_read_ends_its_task_with_a_sentence(
     path: str, value: Any
 ) -> None:

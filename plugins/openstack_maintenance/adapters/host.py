@@ -1,7 +1,8 @@
 """One compute host over SSH: read facts, or perform exactly one action.
 
 The login needs these commands without a password, and no others (UNIT is nova-compute's):
-``systemctl stop|start --no-block -- UNIT``, ``systemctl reset-failed -- UNIT``, ``systemctl reboot``,
+``systemctl stop|start --no-block -- UNIT``, ``systemctl reset-failed -- UNIT``,
+``systemctl reboot``,
 ``ss -tnp``, ``tail -c 16777216 -- LOG`` where it cannot read the log itself, ``journalctl
 --no-pager -o ...`` unless it is in the group systemd-journal; for scripts ``install -D -m 0700
 -o root -g root -- /dev/stdin /var/lib/openstack-maintenance/...``, ``systemd-run --unit=...`` and
