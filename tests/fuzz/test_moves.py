@@ -213,14 +213,22 @@ async def both(nova: HostileNova, on_blocked_stop: bool) -> tuple[Any, Any]:
 
     order = {**STORED["order"], "since": (nova.now() - timedelta(seconds=5)).isoformat()}
     order["may_stop"] = on_blocked_stop
-    patience = {**STORED["patience"], "api_seconds": 0.003, "turn_seconds": 0.01}
-    given = {**STORED, "patience": patience, "window": None, "is_suggestion": False}
-    given |= {"block_migration": "auto", "destination": None, "owner": None}
-    given["limits"] = {"per_host": 4, "total": 4, "nova_limit": None}
+    given = {**STORED, "window": None, "limits": {"per_host": 4, "total": 4}}
+    # The machine may be slow: only the hostile one has no time.
+    patience = {"hostile": {"api_seconds": 0.003, "turn_seconds": 0.01}, "good": {}}
     watch = DrainWatch(opened)
     moves = [
-        watch.enter(read_request({**given, "order": {**order, "instance_id": each, "name": each}}))
-        for each in ("hostile", "good")
+        watch.enter(
+            read_request(
+                {
+                    **given,
+                    "is_suggestion": False,
+                    "order": {**order, "instance_id": name, "name": name},
+                    "patience": {**STORED["patience"], **brief},
+                }
+            )
+        )
+        for name, brief in patience.items()
     ]
     ended = await asyncio.wait_for(
         asyncio.gather(*(each.done for each in moves), return_exceptions=True), 20

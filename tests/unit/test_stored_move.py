@@ -18,7 +18,7 @@ from openstack_maintenance.triggers.move import Move, error_payload
 from openstack_maintenance.triggers.stored_move import read_request
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/triggers/migrate_instance.json"
-MISSING = object()
+MISSING = "<missing>"
 
 
 def stored() -> dict[str, Any]:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _FRESH = timedelta(seconds=60)
 # While Nova is busy with an instance it is read again this often.
 _BUSY = timedelta(seconds=3)
+# Characters of a message: an instance's states and its fault are what the cloud says they are.
+_LONGEST = 1000
 # Tasks that defer together arrive within moments: they are taken in one beat.
 _ARRIVAL_SECONDS = 0.3
 
@@ -301,7 +303,7 @@ class DrainWatch:
         if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
             raise MigrationFailed(
                 move.subject,
-                f"nothing happened within the policy's turn_patience: {why}",
+                f"nothing happened within the policy's turn_patience: {cleaned(why)}",
                 "See openstack server migration list and openstack server event list, "
                 "then clear this task.",
             )
@@ -370,7 +372,7 @@ class DrainWatch:
             except CloudError as error:
                 why = f"the reason could not be read: {error.found}"
             found = f"{found}: {why}" if why else found
-        return MigrationFailed(move.subject, found, decision.remedy)
+        return MigrationFailed(move.subject, cleaned(found, longest=_LONGEST), decision.remedy)
 
     def _waiting(self) -> Sequence[Move]:
         """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
