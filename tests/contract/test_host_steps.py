@@ -17,7 +17,7 @@ from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Hypervisor, Instance
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host import HostFacts, UnitState
-from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.mark import Mark, find_mark
 from openstack_maintenance.operators import drain, host_steps
 from openstack_maintenance.operators.base import StepFailed
 from openstack_maintenance.operators.check_host import CheckHostOperator
@@ -231,6 +231,10 @@ def test_the_reason_is_written_into_nova_where_the_run_may_have_the_host(state: 
     nova = Nova()
     notes = failed(nova, {"disable_service": state, "check_host": "failed"})
     assert len(nova.reasons) == len(notes) == 1
+    mark = find_mark(nova.reasons[0])
+    assert mark is not None
+    assert mark.has_failed
+    assert mark.text.startswith("failed at ")
 
 
 def test_that_the_reason_could_not_be_written_is_a_note() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,13 +18,14 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.due import Candidate
-from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, Mark, find_mark
 from openstack_maintenance.domain.roll_plan import PlannedHost
 from openstack_maintenance.operators import maintain_host
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
 from openstack_maintenance.operators.maintain_host import MaintainHostOperator
 from openstack_maintenance.operators.night_turn import Turn, write_turn
 from openstack_maintenance.operators.nightly_base import CHILD_DAG, NIGHT_DAG
+from openstack_maintenance.operators.open_hosts import close_only
 from openstack_maintenance.operators.service import DisableServiceOperator
 
 NIGHT = "backfill__2026-03-01"
@@ -99,12 +101,12 @@ def host_is_in_another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MaintenanceOperator, "on_host", on_host)
 
 
-def disable(nova: Nova) -> Any:
+def disable(nova: Nova, reason: str = "night") -> Any:
     step = DisableServiceOperator(task_id="disable_service")
     step.__dict__["nova"] = nova
     context: Any = {
         "ti": TaskInstance(CHILD_DAG),
-        "params": {"host": "c02", "reason": "night"},
+        "params": {"host": "c02", "reason": reason},
         "run_id": CHILD_RUN,
     }
     return step.execute(context)
@@ -129,6 +131,38 @@ def test_a_host_in_the_boot_that_was_found_due_is_taken_and_so_is_one_by_hand(
         write_turn(read_policy(), CHILD_DAG, CHILD_RUN, turn)
     assert disable(nova)["took_over"] is None
     assert CHILD_RUN in str(nova.service.disabled_reason)
+
+
+@pytest.mark.parametrize("reason", [CLOSED, f"{FAILED_AT} reboot: no", "[closed] x", "[failed] x"])
+def test_a_host_is_out_and_at_work_whatever_the_runs_reason_reads_like(reason: str) -> None:
+    nova = Nova()
+    disable(nova, reason)
+    assert nova.service.out_by is not None
+    assert not nova.service.is_closed
+    assert not nova.service.out_by.has_failed
+    disabled = nova.service
+    assert close_only_did(nova) == []  # and no night opens it
+    assert nova.service == disabled
+
+
+def close_only_did(nova: Nova, run_id: str = NIGHT) -> list[str]:
+    """What a night does to the host, while another one's turn has come."""
+    did: list[str] = []
+    spied: Any = SimpleNamespace(
+        services=nova.services,
+        enable=lambda service: did.append("enable"),
+        disable=lambda service, reason: did.append(reason),
+    )
+    close_only(spied, ["c02"], "c01", NIGHT_DAG, run_id)
+    return did
+
+
+def test_a_night_closes_under_a_mark_that_says_so_and_not_where_none_can_be_read_back() -> None:
+    (written,) = close_only_did(Nova())
+    mark = find_mark(written)
+    assert mark is not None
+    assert mark.is_closed
+    assert close_only_did(Nova(), "r" * 250) == []
 
 
 TURNS = ["null", "1", "[1]", '{"boot_id": 5}', '{"destinations": []}', '{"destinations": {"i": 1}}']

@@ -286,7 +286,7 @@ def _policy_error(
     if len(faults) > _NAMED:
         found += "; and more"
     return PolicyError(
-        f"{what} {path}:{first}", found, f"Fix {path.name} and run again; nothing was changed."
+        f"{what} {path}:{first}", found, f"Mend {path.name} and run again; nothing was changed."
     )
 
 

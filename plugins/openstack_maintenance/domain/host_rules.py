@@ -214,8 +214,7 @@ def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
     elif name == request.host:
         found = "is the host that is to be emptied"
     elif not service.is_enabled:
-        said = service.disabled_reason
-        found = f"is disabled ({quoted(said, LONGEST_REASON) if said else 'no reason given'})"
+        found = f"is disabled ({service.disabled_reason or 'no reason given'})"
     elif not service.is_up:
         found = "its nova-compute is down"
     else:

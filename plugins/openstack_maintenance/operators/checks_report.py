@@ -33,8 +33,10 @@ class ChecksReportOperator(ReportingOperator, CheckOperator):
             now=utc_now(),
             night=self._night_if_known(),
         )
-        self.log.info("\n%s", in_runbook_form(record))
-        return self.stored(record, lambda: self._write(record))
+        try:
+            return self.stored(record, lambda: self._write(record))
+        finally:  # the record first; what is printed for people comes after it
+            self.log.info("\n%s", in_runbook_form(record))
 
     def _write(self, record: dict[str, Any]) -> str:
         where = self.kept(record, _PAGE)

@@ -39,7 +39,7 @@ class ReportingOperator(MaintenanceOperator):
     def with_earlier(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record of a rerun that found its work done: what the run did then is kept.
 
-        Raises: PolicyError.
+        Raises: RecordUnreadable; PolicyError.
         """
         if record["outcome"] != "already_done":
             return record
