@@ -43,22 +43,8 @@ def _read(policy: Policy) -> dict[str, LastCheck]:
     except NotJson as error:
         _log.warning("%s counts as none: %s", path, error)
         return {}
-    found = {host: _last_check(each) for host, each in (stored or {}).items()}
-    return {host: last for host, last in found.items() if last is not None}
-
-
-def _last_check(stored: Any) -> LastCheck | None:
-    try:
-        last = read_last_check(stored)
-        is_whole = (
-            isinstance(last.boot_id, str)
-            and last.clock is not None
-            and last.clock.tzinfo is not None
-            and all(type(count) is int for count in last.restarts.values())
-        )
-    except (KeyError, TypeError, ValueError):  # of another shape
-        return None
-    return last if is_whole else None
+    found = {host: read_last_check(each) for host, each in (stored or {}).items()}
+    return {host: last for host, last in found.items() if last.clock is not None}
 
 
 def _path(policy: Policy) -> ObjectStoragePath:
