@@ -26,7 +26,7 @@ def test_a_host_is_emptied_rebooted_proven_healthy_and_given_back(stage: Stage) 
 
     evidence = record["evidence"]
     assert evidence["disabled"]["disabled_reason"] == (
-        f"[airflow compute_host_maintenance {run.run_id}] new kernel"
+        f"[airflow compute_host_maintenance {run.run_id}][out] new kernel"
     )
     assert evidence["empty"]["instances"] == 0
     assert evidence["stopped"]["boot_id"] == before.boots["c01"]

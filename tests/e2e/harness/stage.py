@@ -183,7 +183,7 @@ class Stage:
         """A host that failed is disabled, and Nova's reason names the run, the step and why."""
         service = self.cloud.service(host)
         assert service["status"] == "disabled"
-        mark = f"[airflow {run.dag_id} {run.run_id}] failed at {task_id}: "
+        mark = f"[airflow {run.dag_id} {run.run_id}][failed] failed at {task_id}: "
         problem = str(self.record(run)["problem"])
         assert service["disabled_reason"] == f"{mark}{problem}"[:255]
 
