@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, chain
 
-from openstack_maintenance.operators import check_host as check
-from openstack_maintenance.operators import drain, host_steps, service
+from openstack_maintenance.operators.host import check_host as check
+from openstack_maintenance.operators.host import drain, service
+from openstack_maintenance.operators.host import steps as host_steps
+from openstack_maintenance.operators.host.report import ReportOperator
 from openstack_maintenance.operators.params import compute_host_params
-from openstack_maintenance.operators.report import ReportOperator
 
 # What was not asked for (a script, a reboot), or not needed (no instance), is skipped; what
 # comes after goes on. When nothing at all is to be changed (dry run), everything is skipped.

@@ -16,9 +16,10 @@ from datetime import datetime
 
 from airflow.sdk import DAG
 
-from openstack_maintenance.operators import checks, cloud_checks
-from openstack_maintenance.operators.checks_report import ChecksReportOperator
-from openstack_maintenance.operators.nightly import nightly
+from openstack_maintenance.operators.checks import of_cloud as cloud_checks
+from openstack_maintenance.operators.checks import of_controllers as checks
+from openstack_maintenance.operators.checks.report import ChecksReportOperator
+from openstack_maintenance.operators.schedule import nightly
 
 with DAG(
     dag_id="controller_checks",

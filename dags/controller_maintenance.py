@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, chain
 
-from openstack_maintenance.operators.check_controllers import CheckControllersOperator
-from openstack_maintenance.operators.controller_params import controller_params
-from openstack_maintenance.operators.controllers_report import ControllersReportOperator
-from openstack_maintenance.operators.maintain_controller import maintain_controller
+from openstack_maintenance.operators.controllers.check_controllers import CheckControllersOperator
+from openstack_maintenance.operators.controllers.maintain_controller import maintain_controller
+from openstack_maintenance.operators.controllers.params import controller_params
+from openstack_maintenance.operators.controllers.report import ControllersReportOperator
 
 with DAG(
     dag_id="controller_maintenance",

@@ -14,14 +14,14 @@ from datetime import datetime
 
 from airflow.sdk import DAG, chain
 
-from openstack_maintenance.operators import maintain_host as maintain
-from openstack_maintenance.operators.approve_roll import ApproveRollOperator
-from openstack_maintenance.operators.nightly import at_window_start, hosts_at_a_time
-from openstack_maintenance.operators.open_hosts import OpenHostsOperator
+from openstack_maintenance.operators.nights import maintain_host as maintain
+from openstack_maintenance.operators.nights.approve import ApproveRollOperator
+from openstack_maintenance.operators.nights.open_hosts import OpenHostsOperator
+from openstack_maintenance.operators.nights.plan import PlanRollOperator
+from openstack_maintenance.operators.nights.report import RollReportOperator
+from openstack_maintenance.operators.nights.select_hosts import SelectHostsOperator
 from openstack_maintenance.operators.params import nightly_params
-from openstack_maintenance.operators.plan_roll import PlanRollOperator
-from openstack_maintenance.operators.roll_report import RollReportOperator
-from openstack_maintenance.operators.select_hosts import SelectHostsOperator
+from openstack_maintenance.operators.schedule import at_window_start, hosts_at_a_time
 
 with DAG(
     dag_id="nightly_compute_maintenance",

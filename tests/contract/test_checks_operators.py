@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from openstack_maintenance.domain.service_rules import LastCheck
-from openstack_maintenance.operators import check_base, checks, cloud_checks, last_check
+from openstack_maintenance.domain.checks.service_rules import LastCheck
 from openstack_maintenance.operators.base import StepFailed
+from openstack_maintenance.operators.checks import base as check_base
+from openstack_maintenance.operators.checks import of_cloud as cloud_checks
+from openstack_maintenance.operators.checks import of_controllers as checks
+from openstack_maintenance.records import last_check
 
 GOOD = "deployment: lab\ncontrollers: [{host: ctl01, address: 10.0.0.8}, {host: ctl02}]\n"
 

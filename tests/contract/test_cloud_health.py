@@ -15,7 +15,7 @@ import pytest
 
 from openstack_maintenance.adapters import cloud_health
 from openstack_maintenance.adapters.cloud_health import CloudHealth, request_url, versioned
-from openstack_maintenance.domain.cloud_rules import Endpoint, ServiceRow, judge_endpoints
+from openstack_maintenance.domain.checks.cloud_rules import Endpoint, ServiceRow, judge_endpoints
 from openstack_maintenance.domain.errors import CloudError
 
 TOKEN = Path(__file__).resolve().parents[1] / "fixtures/nova/token.json"

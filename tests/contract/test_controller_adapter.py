@@ -20,10 +20,10 @@ from openstack_maintenance.adapters.controller import (
 )
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.shell import Answer, HostUnreachable, Shell
-from openstack_maintenance.domain.controller import Broker, Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import Broker, Controller, SeenService
+from openstack_maintenance.domain.checks.past_night import judge_night
 from openstack_maintenance.domain.deployment import Deployment, NovaCompute, Service, ServiceGroup
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.past_night import judge_night
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/controller"
 DEPLOYMENTS = Path(__file__).parents[2] / "include/deployments"

@@ -14,24 +14,24 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.all_checks import Checked
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
-from openstack_maintenance.domain.controller import (
+from openstack_maintenance.domain.checks.checked import Checked
+from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
     Clock,
     Controller,
     Database,
     SeenService,
 )
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.host import RebootAnswer, UnitState
+from openstack_maintenance.domain.host.facts import RebootAnswer, UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.operators import controller_steps as steps
 from openstack_maintenance.operators.base import StepFailed
-from openstack_maintenance.operators.check_controllers import CheckControllersOperator
-from openstack_maintenance.operators.controller_base import GROUP, ControllersOperator
+from openstack_maintenance.operators.controllers import steps
+from openstack_maintenance.operators.controllers.base import GROUP, ControllersOperator
+from openstack_maintenance.operators.controllers.check_controllers import CheckControllersOperator
 
 LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)

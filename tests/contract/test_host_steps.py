@@ -16,14 +16,15 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Hypervisor, Instance
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.host import HostFacts, UnitState
+from openstack_maintenance.domain.host.facts import HostFacts, UnitState
 from openstack_maintenance.domain.mark import Mark, find_mark
-from openstack_maintenance.operators import drain, host_steps
 from openstack_maintenance.operators.base import StepFailed
-from openstack_maintenance.operators.check_host import CheckHostOperator
-from openstack_maintenance.operators.report import ReportOperator
-from openstack_maintenance.operators.run_record import find_record, record_path
-from openstack_maintenance.operators.service import EnableServiceOperator
+from openstack_maintenance.operators.host import drain
+from openstack_maintenance.operators.host import steps as host_steps
+from openstack_maintenance.operators.host.check_host import CheckHostOperator
+from openstack_maintenance.operators.host.report import ReportOperator
+from openstack_maintenance.operators.host.service import EnableServiceOperator
+from openstack_maintenance.records.store import find_record, record_path
 
 DAG, RUN = "compute_host_maintenance", "r1"
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)

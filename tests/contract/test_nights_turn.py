@@ -17,16 +17,16 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.due import Candidate
 from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, Mark, find_mark
-from openstack_maintenance.domain.roll_plan import PlannedHost
-from openstack_maintenance.operators import maintain_host
+from openstack_maintenance.domain.nights.due import Candidate
+from openstack_maintenance.domain.nights.plan import PlannedHost
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
-from openstack_maintenance.operators.maintain_host import MaintainHostOperator
-from openstack_maintenance.operators.night_turn import Turn, write_turn
-from openstack_maintenance.operators.nightly_base import CHILD_DAG, NIGHT_DAG
-from openstack_maintenance.operators.open_hosts import close_only
-from openstack_maintenance.operators.service import DisableServiceOperator
+from openstack_maintenance.operators.host.service import DisableServiceOperator
+from openstack_maintenance.operators.nights import maintain_host
+from openstack_maintenance.operators.nights.base import CHILD_DAG, NIGHT_DAG
+from openstack_maintenance.operators.nights.maintain_host import MaintainHostOperator
+from openstack_maintenance.operators.nights.open_hosts import close_only
+from openstack_maintenance.records.turn import Turn, write_turn
 
 NIGHT = "backfill__2026-03-01"
 CHILD_RUN = f"nightly__c02__{NIGHT}"

@@ -19,13 +19,13 @@ import pytest
 
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
 from openstack_maintenance.adapters.nova import Nova
-from openstack_maintenance.domain import rights
-from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.cloud import PAUSED, RUNNING, SHUTDOWN, Migration
+from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.fleet import Size
-from openstack_maintenance.domain.fleet_facts import compose_fleet
-from openstack_maintenance.domain.rights import Right
+from openstack_maintenance.domain.host import rights
+from openstack_maintenance.domain.host.rights import Right
+from openstack_maintenance.domain.nights.fleet import Size
+from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.hooks.fleet import read_cloud
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/nova"

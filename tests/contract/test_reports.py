@@ -15,13 +15,13 @@ from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.operators import reporting
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
-from openstack_maintenance.operators.check_controllers import CheckControllersOperator
-from openstack_maintenance.operators.check_host import CheckHostOperator
-from openstack_maintenance.operators.checks_report import ChecksReportOperator
-from openstack_maintenance.operators.controllers_report import ControllersReportOperator
-from openstack_maintenance.operators.report import ReportOperator
-from openstack_maintenance.operators.roll_report import RollReportOperator
-from openstack_maintenance.operators.run_record import find_record
+from openstack_maintenance.operators.checks.report import ChecksReportOperator
+from openstack_maintenance.operators.controllers.check_controllers import CheckControllersOperator
+from openstack_maintenance.operators.controllers.report import ControllersReportOperator
+from openstack_maintenance.operators.host.check_host import CheckHostOperator
+from openstack_maintenance.operators.host.report import ReportOperator
+from openstack_maintenance.operators.nights.report import RollReportOperator
+from openstack_maintenance.records.store import find_record
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 RUN = "r1"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
-from openstack_maintenance.domain.cluster_rules import judge_cluster
+from openstack_maintenance.domain.checks.cluster_rules import judge_cluster
 
 Parse = Callable[[Path, str, str], dict[str, Any]]
 

@@ -14,9 +14,9 @@ from openstack_lab import Lab
 from openstack_maintenance.adapters.controller import read_controller
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.shell import Shell, connect_shell
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.service_rules import LastCheck, judge_services
 from openstack_maintenance.domain.deployment import Deployment
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.service_rules import LastCheck, judge_services
 
 HOST = "c04"
 # Above /etc, where the lab's own units of the same names are, and gone with the next boot.

@@ -22,8 +22,8 @@ import requests
 
 from openstack_maintenance.adapters.cloud_health import CloudHealth
 from openstack_maintenance.adapters.nova import Nova
-from openstack_maintenance.domain import rights
-from openstack_maintenance.domain.capacity import Need
+from openstack_maintenance.domain.drain.capacity import Need
+from openstack_maintenance.domain.host import rights
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/nova"
 URL = "http://cloud.invalid"

@@ -31,10 +31,10 @@ from odd_json import ODD_TEXTS, bodies, changed
 from openstack_maintenance.adapters import scheduler_probe
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
 from openstack_maintenance.adapters.secrets_in_text import cleaned
-from openstack_maintenance.domain.capacity import check_room, need_of
 from openstack_maintenance.domain.cloud import Instance, incoming
+from openstack_maintenance.domain.drain.capacity import check_room, need_of
+from openstack_maintenance.domain.drain.movability import plan_drain, still_in_the_way
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.movability import plan_drain, still_in_the_way
 from openstack_maintenance.hooks.cloud import connect_options
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -21,11 +21,11 @@ from openstack_maintenance.adapters.controller import (
     restart_service,
 )
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.cluster_rules import judge_cluster
-from openstack_maintenance.domain.controller import Controller, parse_broker
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.past_night import History, judge_night
-from openstack_maintenance.domain.service_rules import (
+from openstack_maintenance.domain.checks.cluster_rules import judge_cluster
+from openstack_maintenance.domain.checks.controller_facts import Controller, parse_broker
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.past_night import History, judge_night
+from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
     judge_services,
     last_check_of,
@@ -224,7 +224,7 @@ ERLANG = ["{running_nodes,[", "{nodes,", "a@", "{a,[", "{partitions,[", "]}"]
 def test_a_long_answer_of_an_old_broker_is_read_in_a_time_that_grows_with_its_length(
     piece: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openstack_maintenance.domain.controller._LONGEST_TEXT", 10**9)
+    monkeypatch.setattr("openstack_maintenance.domain.checks.controller_facts._LONGEST_TEXT", 10**9)
     begin = "[{nodes,[{disc,[a@b]}]},{running_nodes,[a@b]},{partitions,[]},{alarms,["
 
     def read(text: str) -> None:

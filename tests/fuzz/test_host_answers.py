@@ -23,7 +23,7 @@ from hostile_answers import (
 from judged import assert_grows_linearly, judged
 from openstack_maintenance.adapters.host import Host, local_zone
 from openstack_maintenance.domain.deployment import NovaCompute
-from openstack_maintenance.domain.host import (
+from openstack_maintenance.domain.host.facts import (
     BrokerSocket,
     GuestProcess,
     find_wrong_host,

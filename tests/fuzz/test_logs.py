@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from hostile_answers import FALSE_BREAKS, FIXTURES, odd_texts
 from judged import assert_grows_linearly, judged
-from openstack_maintenance.domain.amqp_log import (
+from openstack_maintenance.domain.host.amqp_log import (
     LogFile,
     amqp_lines,
     find_compute_start,
     judge_amqp,
     parse_line,
 )
-from openstack_maintenance.domain.bus_evidence import judge_bus
-from openstack_maintenance.domain.host import AmqpEvidence, BrokerSocket, UnitState
-from openstack_maintenance.domain.reboot_reasons import (
+from openstack_maintenance.domain.host.bus_evidence import judge_bus
+from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket, UnitState
+from openstack_maintenance.domain.host.reboot_reasons import (
     debian_marker,
     needs_restarting,
     newer_kernel,

@@ -20,13 +20,14 @@ from judged import judged
 from odd_json import ODD_TEXTS, changed, odd_values
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
 from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Instance, Migration
+from openstack_maintenance.domain.drain.move_step import Memory, next_step
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
-from openstack_maintenance.domain.move_step import Memory, next_step
 from openstack_maintenance.hooks.cloud import CloudHook
-from openstack_maintenance.triggers import drain_watch, migrate_instance
-from openstack_maintenance.triggers.drain_watch import DrainWatch
+from openstack_maintenance.triggers import migrate_instance
+from openstack_maintenance.triggers.drain import watch as drain_watch
+from openstack_maintenance.triggers.drain.stored_move import read_request
+from openstack_maintenance.triggers.drain.watch import DrainWatch
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
-from openstack_maintenance.triggers.stored_move import read_request
 
 STORED = json.loads(
     (Path(__file__).resolve().parents[1] / "fixtures/triggers/migrate_instance.json").read_text()

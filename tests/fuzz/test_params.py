@@ -15,17 +15,17 @@ from hostile import chars, json_values, texts
 from judged import judged
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.controller_request import (
+from openstack_maintenance.domain.controllers.request import (
     check_controller_params,
     in_order,
     named_services,
     read_controller_request,
 )
 from openstack_maintenance.domain.errors import Blocked
+from openstack_maintenance.domain.host.request import HOST_NAME, check_params, read_request
 from openstack_maintenance.domain.mark import HOST_DAG, Mark, find_mark
+from openstack_maintenance.domain.nights.request import check_roll_params, read_roll_request
 from openstack_maintenance.domain.plain_text import is_one_line
-from openstack_maintenance.domain.request import HOST_NAME, check_params, read_request
-from openstack_maintenance.domain.roll_request import check_roll_params, read_roll_request
 
 LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
 INVENTORY = ["ctl01", "ctl02"]

@@ -17,24 +17,23 @@ from hypothesis import strategies as st
 
 from hostile import TIMES, chars, json_values, mutated, texts
 from judged import assert_grows_linearly, judged
-from openstack_maintenance.domain.checks_record import build_checks_record
-from openstack_maintenance.domain.controller_record import build_controller_record
+from openstack_maintenance.domain.checks.record import build_checks_record
+from openstack_maintenance.domain.controllers.instance_changes import compare_instances
+from openstack_maintenance.domain.controllers.record import build_controller_record
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.instance_changes import compare_instances
+from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.moment import read_moment
-from openstack_maintenance.domain.pace import learnt_pace
+from openstack_maintenance.domain.nights.pace import learnt_pace
+from openstack_maintenance.domain.nights.plan import Pace
+from openstack_maintenance.domain.nights.record import build_roll_record
 from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.policy import Policy
-from openstack_maintenance.domain.record import build_record
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.domain.roll_plan import Pace
-from openstack_maintenance.domain.roll_record import build_roll_record
-from openstack_maintenance.operators import last_check, last_maintenance, night_turn, run_record
-from openstack_maintenance.operators.checks_report import _PAGE as CHECKS_PAGE
-from openstack_maintenance.operators.controller_steps import is_note
-from openstack_maintenance.operators.controllers_report import _PAGE as CONTROLLERS_PAGE
-from openstack_maintenance.operators.record_page import HOST_PAGE, page_of, shown
-from openstack_maintenance.operators.roll_report import _PAGE as ROLL_PAGE
+from openstack_maintenance.operators.controllers.steps import is_note
+from openstack_maintenance.records import last_check, last_maintenance
+from openstack_maintenance.records import store as run_record
+from openstack_maintenance.records import turn as night_turn
+from openstack_maintenance.records.page import page_of, shown
 
 NOW = datetime(2026, 3, 10, 1, 40, tzinfo=UTC)
 AT = TIMES[3]
@@ -93,13 +92,13 @@ CONTROLLERS = [
     {"host": "ctl01", "evidence": {"reboot": {"at": AT}}, "before": PICTURE, "after": None}
 ]
 NIGHTS_SPAN = (NOW, NOW)
-RECORDS: dict[Path, dict[str, Any]] = {
-    HOST_PAGE: {**build_record(RUN_FACTS, TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
-    ROLL_PAGE: build_roll_record(RUN_FACTS, TASKS, NIGHT, ERRORS, NOW),
-    CHECKS_PAGE: build_checks_record(RUN_FACTS, TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN),
-    CONTROLLERS_PAGE: build_controller_record(RUN_FACTS, TASKS, PLAN, CONTROLLERS, ERRORS, NOW),
+RECORDS: dict[str, dict[str, Any]] = {
+    "host": {**build_record(RUN_FACTS, TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
+    "night": build_roll_record(RUN_FACTS, TASKS, NIGHT, ERRORS, NOW),
+    "checks": build_checks_record(RUN_FACTS, TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN),
+    "controllers": build_controller_record(RUN_FACTS, TASKS, PLAN, CONTROLLERS, ERRORS, NOW),
 }
-pages = pytest.mark.parametrize("template", RECORDS, ids=lambda path: path.name.partition(".")[0])
+pages = pytest.mark.parametrize("page", RECORDS)
 MARKUP = (
     "<x-evil>",
     "'\"><x-evil>",
@@ -139,13 +138,13 @@ def assert_is_page(page: str | None) -> None:
 
 @pages
 @given(data=st.data())
-def test_a_page_of_hostile_values(template: Path, data: st.DataObject) -> None:
-    hostile = st.one_of(mutated(RECORDS[template]), json_values)
-    assert_is_page(judged(page_of, data.draw(hostile), template))
+def test_a_page_of_hostile_values(page: str, data: st.DataObject) -> None:
+    hostile = st.one_of(mutated(RECORDS[page]), json_values)
+    assert_is_page(judged(page_of, data.draw(hostile), page))
 
 
-@given(data=st.data(), template=st.sampled_from(list(RECORDS)))
-def test_no_text_of_a_record_is_markup(template: Path, data: st.DataObject) -> None:
+@given(data=st.data(), page=st.sampled_from(list(RECORDS)))
+def test_no_text_of_a_record_is_markup(page: str, data: st.DataObject) -> None:
     evil = st.one_of(st.sampled_from(MARKUP), texts)
 
     def with_texts(value: Any) -> Any:
@@ -155,7 +154,7 @@ def test_no_text_of_a_record_is_markup(template: Path, data: st.DataObject) -> N
             return [with_texts(each) for each in value]
         return data.draw(evil) if isinstance(value, str) and data.draw(st.booleans()) else value
 
-    assert_is_page(judged(page_of, with_texts(RECORDS[template]), template))
+    assert_is_page(judged(page_of, with_texts(RECORDS[page]), page))
 
 
 @given(value=json_values)

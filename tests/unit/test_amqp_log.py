@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from openstack_maintenance.domain.amqp_log import (
+from openstack_maintenance.domain.host.amqp_log import (
     LogFile,
     amqp_lines,
     find_compute_start,

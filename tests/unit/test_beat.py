@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.beat import Pace, next_beat
+from openstack_maintenance.domain.drain.beat import Pace, next_beat
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 

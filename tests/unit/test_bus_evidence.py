@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from openstack_maintenance.domain.amqp_log import LogFile
-from openstack_maintenance.domain.bus_evidence import judge_bus
-from openstack_maintenance.domain.host import AmqpEvidence, BrokerSocket, UnitState
+from openstack_maintenance.domain.host.amqp_log import LogFile
+from openstack_maintenance.domain.host.bus_evidence import judge_bus
+from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket, UnitState
 
 REBOOTED = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 NOW = REBOOTED + timedelta(minutes=10)

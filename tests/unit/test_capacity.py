@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_maintenance.domain.capacity import Need, check_room, need_of
 from openstack_maintenance.domain.cloud import RUNNING, Instance
+from openstack_maintenance.domain.drain.capacity import Need, check_room, need_of
 
 SMALL = Need(1, 512, 1)
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.checks_record import (
+from openstack_maintenance.domain.checks.record import (
     build_checks_record,
     in_runbook_form,
     problem_of,
 )
-from openstack_maintenance.operators.checks_report import _PAGE
-from openstack_maintenance.operators.record_page import page_of
+from openstack_maintenance.records.page import page_of
 
 NOW = datetime(2026, 11, 22, 1, 1, tzinfo=UTC)
 RUN = {
@@ -128,11 +127,11 @@ def test_a_red_night_prints_the_others_too_and_the_journal_of_what_is_bad() -> N
 
 
 def test_the_page_escapes_what_the_journal_says() -> None:
-    page = page_of(red(), _PAGE)
+    page = page_of(red())
     assert "01:00 exited &lt;1&gt;" in page
     assert "nobody answers in time" in page
     assert 'class="outcome failed"' in page
-    assert "passed" in page_of(green(), _PAGE)
+    assert "passed" in page_of(green())
     assert "2026-11-22 01:01:00 UTC</p>" in page
 
 
@@ -150,7 +149,7 @@ def test_a_past_night_is_unknown_where_something_is() -> None:
         in printed
     )
     told = "About the night 2026-11-20 01:00:00 UTC to 2026-11-20 02:00:00 UTC: only"
-    assert told in page_of(found, _PAGE)
+    assert told in page_of(found)
     seen["findings"].append(line("nova-cert", "unknown", "unknown (why)"))
     assert record(tasks, {"check_controller": [seen]}, night=night)["outcome"] == "unknown"
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openstack_maintenance.domain.closing import hosts_to_close, without
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.due import Candidate, judge_due
-from openstack_maintenance.domain.fleet import Fleet, FleetHost, FleetInstance, Size
-from openstack_maintenance.domain.host_rules import hosts_out_blocker, owner_blocker
+from openstack_maintenance.domain.host.rules import hosts_out_blocker, owner_blocker
 from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, Mark
+from openstack_maintenance.domain.nights.closing import hosts_to_close, without
+from openstack_maintenance.domain.nights.due import Candidate, judge_due
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
 from openstack_maintenance.domain.policy import Due, Policy
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)

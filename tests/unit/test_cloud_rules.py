@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.cloud_rules import (
+from openstack_maintenance.domain.checks.cloud_rules import (
     Answered,
     Endpoint,
     ServiceRow,

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from openstack_maintenance.domain.cluster_rules import (
+from openstack_maintenance.domain.checks.cluster_rules import (
     judge_broker,
     judge_cache,
     judge_clocks,
     judge_database,
 )
-from openstack_maintenance.domain.controller import Broker, Cache, Clock, Database
-from openstack_maintenance.domain.finding import Finding, worst
+from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, Clock, Database
+from openstack_maintenance.domain.checks.finding import Finding, worst
 
 NODES = ("rabbit@a", "rabbit@b", "rabbit@c")
 WHOLE = Broker(NODES, NODES)

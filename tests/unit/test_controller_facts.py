@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain import controller as facts_of
-from openstack_maintenance.domain.controller import Broker, Cache, Database
-from openstack_maintenance.domain.host import Answers, parse_answers
+from openstack_maintenance.domain.checks import controller_facts as facts_of
+from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, Database
+from openstack_maintenance.domain.host.facts import Answers, parse_answers
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/controller"
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.all_checks import Checked
-from openstack_maintenance.domain.controller import (
+from openstack_maintenance.domain.checks.checked import Checked
+from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
     Clock,
     Controller,
     Database,
     SeenService,
 )
-from openstack_maintenance.domain.controller_plan import (
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.controllers.plan import (
     health_blockers,
     is_called,
     masked_blockers,
@@ -28,8 +29,7 @@ from openstack_maintenance.domain.controller_plan import (
     used_services,
 )
 from openstack_maintenance.domain.deployment import Service
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.host import UnitState
+from openstack_maintenance.domain.host.facts import UnitState
 
 FOLDER = Path(__file__).parents[2] / "include/deployments"
 LAB = load_deployment("lab", FOLDER)

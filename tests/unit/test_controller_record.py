@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.controller_record import build_controller_record, problem_of
-from openstack_maintenance.operators.record_page import page_of
+from openstack_maintenance.domain.controllers.record import build_controller_record, problem_of
+from openstack_maintenance.records.page import page_of
 
 NOW = datetime(2026, 3, 10, 1, 30, tzinfo=UTC)
-PAGE = (
-    Path(__file__).parents[2] / "plugins/openstack_maintenance/operators/controllers_page.html.j2"
-)
 RUN = {
     "dag_id": "controller_maintenance",
     "run_id": "r1",
@@ -99,10 +95,10 @@ def test_without_a_failure_there_is_no_problem(states: list[str], is_problem: bo
 
 
 def test_the_page_tells_all_and_escapes_what_people_wrote() -> None:
-    page = page_of(record(PLAN, PROVEN, task("check_controllers")), PAGE)
+    page = page_of(record(PLAN, PROVEN, task("check_controllers")))
     assert "Controller maintenance <span" in page
     assert "restart mariadb; then nova-api" in page
     assert "2026-03-10 01:02:03 UTC: 1" in page
     assert "&lt;b&gt;kernel&lt;/b&gt;" in page
     assert "Not brought to their end" not in page
-    assert "Not brought to their end: ctl01" in page_of(record(PLAN, PROVEN[:1]), PAGE)
+    assert "Not brought to their end: ctl01" in page_of(record(PLAN, PROVEN[:1]))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.controller_request import (
+from openstack_maintenance.domain.controllers.request import (
     check_controller_params,
     in_order,
     named_services,

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.all_checks import Checked
+from openstack_maintenance.domain.checks.checked import Checked
+from openstack_maintenance.domain.checks.controller_facts import Clock, Controller, SeenService
+from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.controller import Clock, Controller, SeenService
 from openstack_maintenance.domain.errors import CloudError, HostError
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.host import UnitState
+from openstack_maintenance.domain.host.facts import UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.triggers import host_wait

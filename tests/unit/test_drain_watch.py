@@ -20,13 +20,14 @@ from openstack_maintenance.domain.cloud import (
     Instance,
     Migration,
 )
+from openstack_maintenance.domain.drain.move_step import Order, Step
+from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import CloudError, ConnectionMissing, MigrationFailed
 from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.domain.move_step import Order, Step
-from openstack_maintenance.domain.slots import Limits
-from openstack_maintenance.triggers import drain_watch, source_health
-from openstack_maintenance.triggers.drain_watch import DrainWatch
-from openstack_maintenance.triggers.move import Move, MoveRequest, in_short
+from openstack_maintenance.triggers.drain import source_health
+from openstack_maintenance.triggers.drain import watch as drain_watch
+from openstack_maintenance.triggers.drain.move import Move, MoveRequest, in_short
+from openstack_maintenance.triggers.drain.watch import DrainWatch
 
 SOURCE, DESTINATION = "c01", "c02"
 SILENCE = CloudError("compute API", "the cloud lab answered 503: busy", "Wait.")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.due import Candidate, judge_due
 from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.policy import Due
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)

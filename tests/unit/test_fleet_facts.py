@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import ComputeService, Instance
-from openstack_maintenance.domain.due import Verdict
-from openstack_maintenance.domain.fleet import FleetHost, FleetInstance, Size
-from openstack_maintenance.domain.fleet_facts import CloudFacts, compose_fleet
+from openstack_maintenance.domain.nights.due import Verdict
+from openstack_maintenance.domain.nights.fleet import FleetHost, FleetInstance, Size
+from openstack_maintenance.domain.nights.fleet_facts import CloudFacts, compose_fleet
 
 CAPACITY = Size(16, 32768, 100)
 SERVICE = ComputeService(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import Migration
-from openstack_maintenance.domain.group_peace import restless_because
+from openstack_maintenance.domain.drain.group_peace import restless_because
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
 GROUPS = {"a": "g", "b": "g", "c": "other"}

@@ -10,7 +10,7 @@ import pytest
 
 from openstack_maintenance.adapters.host import local_zone, service_unit
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host import (
+from openstack_maintenance.domain.host.facts import (
     LONGEST_LINE,
     MOST_LINES,
     BrokerSocket,

@@ -16,7 +16,9 @@ from openstack_maintenance.domain.cloud import (
     Instance,
     Migration,
 )
-from openstack_maintenance.domain.host_rules import (
+from openstack_maintenance.domain.drain.movability import plan_drain
+from openstack_maintenance.domain.host.request import Request
+from openstack_maintenance.domain.host.rules import (
     CloudFacts,
     check_host_rules,
     check_known,
@@ -25,9 +27,7 @@ from openstack_maintenance.domain.host_rules import (
     rebooted_blocker,
 )
 from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
-from openstack_maintenance.domain.movability import plan_drain
 from openstack_maintenance.domain.policy import Controller, Policy
-from openstack_maintenance.domain.request import Request
 
 DAG = "compute_host_maintenance"
 MARK = Mark(DAG, "this_run", "kernel")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import ComputeService, Instance
-from openstack_maintenance.domain.heartbeats import Heartbeats
-from openstack_maintenance.domain.instance_changes import compare_instances, picture_of
+from openstack_maintenance.domain.controllers.heartbeats import Heartbeats
+from openstack_maintenance.domain.controllers.instance_changes import compare_instances, picture_of
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 CALM: dict[str, Any] = {

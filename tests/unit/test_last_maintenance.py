@@ -8,7 +8,7 @@ import pytest
 
 from openstack_maintenance.domain.errors import PolicyError
 from openstack_maintenance.domain.policy import Policy
-from openstack_maintenance.operators.last_maintenance import (
+from openstack_maintenance.records.last_maintenance import (
     find_last_maintenances,
     left_last_night,
     write_last_maintenance,

@@ -9,7 +9,10 @@ import pytest
 from airflow.models.taskinstance import TaskInstance
 from jinja2 import Environment, StrictUndefined
 
-from openstack_maintenance.operators import checks, controller_base, drain, maintain_host
+from openstack_maintenance.operators.checks import of_controllers as checks
+from openstack_maintenance.operators.controllers import base as controller_base
+from openstack_maintenance.operators.host import drain
+from openstack_maintenance.operators.nights import maintain_host
 
 NAMED = {
     "drain": (drain.NAMED, "instance", "name"),

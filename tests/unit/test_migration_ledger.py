@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import Migration
-from openstack_maintenance.triggers.migration_ledger import MigrationLedger
+from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 
 BEGAN = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 

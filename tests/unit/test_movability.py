@@ -17,7 +17,7 @@ from openstack_maintenance.domain.cloud import (
     SUSPENDED,
     Instance,
 )
-from openstack_maintenance.domain.movability import movability, plan_drain, still_in_the_way
+from openstack_maintenance.domain.drain.movability import movability, plan_drain, still_in_the_way
 
 BASE = Instance(
     id="11111111-1111-4111-8111-111111111111",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.cloud import RUNNING, SHUTDOWN, Instance, Migration
-from openstack_maintenance.domain.move_step import (
+from openstack_maintenance.domain.drain.move_step import (
     Decision,
     Memory,
     Order,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.night import checks_deadline, past_night
+from openstack_maintenance.domain.checks.night import checks_deadline, past_night
 from openstack_maintenance.domain.window import Window
 
 WINDOW = Window()

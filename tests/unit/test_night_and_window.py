@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import TaskDeferred
 from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.window import Window
-from openstack_maintenance.operators.plan_roll import coming_window
-from openstack_maintenance.operators.select_hosts import SelectHostsOperator
+from openstack_maintenance.operators.nights.plan import coming_window
+from openstack_maintenance.operators.nights.select_hosts import SelectHostsOperator
 
 BY_HAND = {"reason": "kernel", "dry_run": False, "ignore_window": False}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.pace import durations_of, learnt_pace
-from openstack_maintenance.domain.roll_plan import Pace
+from openstack_maintenance.domain.nights.pace import durations_of, learnt_pace
+from openstack_maintenance.domain.nights.plan import Pace
 
 ASSUMED = Pace(timedelta(minutes=5), timedelta(seconds=10), timedelta(seconds=5), 2)
 

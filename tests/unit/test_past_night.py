@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.domain.deployment import Service
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.host import UnitState, parse_answers
-from openstack_maintenance.domain.past_night import (
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.past_night import (
     Boot,
     Event,
     History,
@@ -23,6 +21,8 @@ from openstack_maintenance.domain.past_night import (
     judge_then,
     parse_history,
 )
+from openstack_maintenance.domain.deployment import Service
+from openstack_maintenance.domain.host.facts import UnitState, parse_answers
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/controller"
 PROJECT = Path(__file__).parents[2]

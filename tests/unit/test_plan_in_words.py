@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from openstack_maintenance.domain.due import Verdict
-from openstack_maintenance.domain.plan_in_words import plan_in_words, verdicts_in_words
-from openstack_maintenance.domain.roll_bound import Bound
-from openstack_maintenance.domain.roll_plan import LeftOver, PlannedHost, PlannedMove, RollPlan
+from openstack_maintenance.domain.nights.bound import Bound
+from openstack_maintenance.domain.nights.due import Verdict
+from openstack_maintenance.domain.nights.plan import LeftOver, PlannedHost, PlannedMove, RollPlan
+from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
 
 BEGINS = datetime(2026, 11, 22, 0, 0, tzinfo=UTC)
 UNTIL = BEGINS + timedelta(hours=1)

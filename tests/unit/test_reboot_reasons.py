@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openstack_maintenance.domain.host import parse_answers, parse_reboot_reasons
-from openstack_maintenance.domain.reboot_reasons import (
+from openstack_maintenance.domain.host.facts import parse_answers, parse_reboot_reasons
+from openstack_maintenance.domain.host.reboot_reasons import (
     debian_marker,
     needs_restarting,
     newer_kernel,

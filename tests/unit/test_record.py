@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.record import build_record
+from openstack_maintenance.domain.host.record import build_record
 
 NOW = datetime(2026, 3, 10, 1, 40, tzinfo=UTC)
 STEPS = ["check_host", "disable_service", "migrate_instance", "reboot", "enable_service"]

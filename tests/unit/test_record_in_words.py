@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.record_in_words import length_in_words, summary
+from openstack_maintenance.domain.host.record_in_words import length_in_words, summary
 
 EVIDENCE: dict[str, Any] = {
     "script": None,

@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.operators.checks_report import _PAGE as CHECKS_PAGE
-from openstack_maintenance.operators.controllers_report import _PAGE as CONTROLLERS_PAGE
-from openstack_maintenance.operators.record_page import HOST_PAGE, page_of, shown
-from openstack_maintenance.operators.roll_report import _PAGE as ROLL_PAGE
+from openstack_maintenance.records.page import PAGES, page_of, shown
 
 BEAT = "2026-03-10T01:00:01.123456+00:00"
 
@@ -115,7 +112,7 @@ def test_a_controllers_page_shows_nested_findings_as_lists() -> None:
             plan={},
             controllers=[{"host": "ctl01", "evidence": evidence, "before": None, "after": None}],
         ),
-        CONTROLLERS_PAGE,
+        "controllers",
     )
     assert "<tr><th>check_token</th><td><ul><li>token: ok, 1 s</li></ul></td></tr>" in page
     assert "&#39;" not in page
@@ -144,10 +141,10 @@ def test_a_name_that_looks_like_a_time_and_is_none_is_shown_as_it_is(name: str) 
 NOT_A_RECORD: list[Any] = [None, 1, [1], {}, "x", {"host": "<b>"}, record(tasks=5, moves="<b>")]
 
 
-@pytest.mark.parametrize("template", [HOST_PAGE, CHECKS_PAGE, CONTROLLERS_PAGE, ROLL_PAGE])
+@pytest.mark.parametrize("kind", sorted(PAGES.values()))
 @pytest.mark.parametrize("given", NOT_A_RECORD, ids=range(len(NOT_A_RECORD)))
-def test_a_record_of_another_shape_is_shown_as_it_is(given: Any, template: Any) -> None:
-    page = page_of(given, template)
+def test_a_record_of_another_shape_is_shown_as_it_is(given: Any, kind: str) -> None:
+    page = page_of(given, kind)
     assert page.rstrip().endswith("</html>")
     assert "<b>" not in page
 
@@ -163,6 +160,6 @@ def test_no_value_can_be_markup_and_no_value_is_what_cannot_be_written() -> None
 def test_a_night_links_to_the_file_of_each_run() -> None:
     done = [{"host": "c01", "run_id": "nightly__c01__a/b", "outcome": "done"}]
     page = page_of(
-        record(planned=[], due=[], done=done, bound={"migrations": None, "instances": 0}), ROLL_PAGE
+        record(planned=[], due=[], done=done, bound={"migrations": None, "instances": 0}), "night"
     )
     assert f"../compute_host_maintenance/{file_name('nightly__c01__a/b')}.html" in page

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from openstack_maintenance.domain.host.request import Request, check_params, read_request
 from openstack_maintenance.domain.params import did_you_mean
-from openstack_maintenance.domain.request import Request, check_params, read_request
 
 SCRIPTS = ["fstrim.sh", "update-kernel"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_maintenance.domain import rights
 from openstack_maintenance.domain.cloud import RUNNING, Instance
-from openstack_maintenance.domain.movability import DrainPlan, Method, Movement
-from openstack_maintenance.domain.rights import Right, denied_rule, rights_needed
+from openstack_maintenance.domain.drain.movability import DrainPlan, Method, Movement
+from openstack_maintenance.domain.host import rights
+from openstack_maintenance.domain.host.rights import Right, denied_rule, rights_needed
 
 ALWAYS = {rights.UPDATE_SERVICE, rights.LIST_MIGRATIONS}
 MOVES = {*ALWAYS, rights.SHOW, rights.LIST_GROUPS}

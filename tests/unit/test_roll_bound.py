@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from openstack_maintenance.domain.fleet import Fleet, FleetHost, FleetInstance, Size
-from openstack_maintenance.domain.roll_bound import Bound, bound_of
-from openstack_maintenance.domain.roll_plan import Limits, Pace, RollPlan, plan_roll
+from openstack_maintenance.domain.nights.bound import Bound, bound_of
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
+from openstack_maintenance.domain.nights.plan import Limits, Pace, RollPlan, plan_roll
 
 PACE = Pace(
     per_host=timedelta(minutes=5), per_move=timedelta(minutes=1), per_gib=timedelta(0), in_flight=1

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from openstack_maintenance.domain.fleet import Fleet, FleetHost, FleetInstance, Size
-from openstack_maintenance.domain.roll_plan import (
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
+from openstack_maintenance.domain.nights.plan import (
     Limits,
     Pace,
     PlannedHost,
@@ -17,7 +17,7 @@ from openstack_maintenance.domain.roll_plan import (
     plan_roll,
     plan_turn,
 )
-from openstack_maintenance.domain.roll_room import Place
+from openstack_maintenance.domain.nights.room import Place
 from roll_bench.replay import violations_of
 
 GIB = 1024

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.roll_record import build_roll_record
-from openstack_maintenance.operators.record_page import page_of
-from openstack_maintenance.operators.roll_report import _PAGE
+from openstack_maintenance.domain.nights.record import build_roll_record
+from openstack_maintenance.records.page import page_of
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 ERROR = {
@@ -89,7 +88,7 @@ def test_the_problem_is_what_the_hosts_said_and_how_many_said_nothing() -> None:
 
 
 def test_the_page_shows_who_was_done_and_left_and_links_the_runs() -> None:
-    page = page_of(record(skipped=[{"host": "c02", "reason": "<script>"}]), _PAGE)
+    page = page_of(record(skipped=[{"host": "c02", "reason": "<script>"}]))
 
     assert "partly_done" in page
     assert 'href="../compute_host_maintenance/nightly__c01__x.html"' in page
@@ -99,7 +98,7 @@ def test_the_page_shows_who_was_done_and_left_and_links_the_runs() -> None:
 
 def test_a_night_that_made_no_plan_says_so_on_its_page() -> None:
     tasks: dict[str, Any] = {"plan": "failed", "maintain_host": None}
-    page = page_of(record(states=tasks, night={}, planned=[], done=[], skipped=[]), _PAGE)
+    page = page_of(record(states=tasks, night={}, planned=[], done=[], skipped=[]))
 
     assert "<h2>Plan</h2>\n<p>None was made.</p>" in page
     assert "None migrations" not in page

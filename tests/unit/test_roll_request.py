@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.roll_request import (
+from openstack_maintenance.domain.nights.request import (
     RollRequest,
     check_roll_params,
     night_began,

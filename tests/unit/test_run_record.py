@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from openstack_maintenance.domain.checks.service_rules import LastCheck
 from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.domain.service_rules import LastCheck
-from openstack_maintenance.operators.last_check import find_last_check, write_last_checks
-from openstack_maintenance.operators.last_maintenance import find_last_maintenances
-from openstack_maintenance.operators.run_record import (
+from openstack_maintenance.records.last_check import find_last_check, write_last_checks
+from openstack_maintenance.records.last_maintenance import find_last_maintenances
+from openstack_maintenance.records.store import (
     find_note,
     find_record,
     has_done,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from openstack_maintenance.operators.host_steps import RunScriptOperator
+from openstack_maintenance.operators.host.steps import RunScriptOperator
 
 
 def test_a_script_that_ended_while_its_task_waited_is_noted_as_done() -> None:

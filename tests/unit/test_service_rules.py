@@ -7,22 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.controller import Clock, Controller, SeenService
-from openstack_maintenance.domain.deployment import (
-    Deployment,
-    NovaCompute,
-    Service,
-    ServiceGroup,
-)
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.host import UnitState
-from openstack_maintenance.domain.service_rules import (
+from openstack_maintenance.domain.checks.controller_facts import Clock, Controller, SeenService
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
     judge_service,
     judge_services,
     read_last_check,
     restarts_of,
 )
+from openstack_maintenance.domain.deployment import (
+    Deployment,
+    NovaCompute,
+    Service,
+    ServiceGroup,
+)
+from openstack_maintenance.domain.host.facts import UnitState
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
 BOOTED = NOW - timedelta(days=40)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from openstack_maintenance.domain.cloud import Migration
-from openstack_maintenance.domain.slots import Limits, busy_because
+from openstack_maintenance.domain.drain.slots import Limits, busy_because
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ import pytest
 
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.triggers import source_health
-from openstack_maintenance.triggers.source_health import SourceHealth
+from openstack_maintenance.triggers.drain import source_health
+from openstack_maintenance.triggers.drain.source_health import SourceHealth
 
 OWNER = Mark("compute_host_maintenance", "r1", "new kernel")
 

@@ -13,9 +13,9 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from openstack_maintenance.domain.errors import ConnectionMissing, MigrationFailed
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.triggers import migrate_instance
+from openstack_maintenance.triggers.drain.move import Move, error_payload
+from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
-from openstack_maintenance.triggers.move import Move, error_payload
-from openstack_maintenance.triggers.stored_move import read_request
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/triggers/migrate_instance.json"
 MISSING = "<missing>"

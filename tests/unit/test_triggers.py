@@ -17,15 +17,15 @@ import pytest
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from openstack_maintenance.domain.cloud import ComputeService, Migration
+from openstack_maintenance.domain.drain.move_step import Step
+from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import (
     CheckFailed,
     CloudError,
     ConnectionMissing,
     HostError,
 )
-from openstack_maintenance.domain.host import ScriptState, UnitState
-from openstack_maintenance.domain.move_step import Step
-from openstack_maintenance.domain.slots import Limits
+from openstack_maintenance.domain.host.facts import ScriptState, UnitState
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.triggers import host_wait, incoming, migrate_instance
 from openstack_maintenance.triggers.controller_wait import (
@@ -150,7 +150,7 @@ class FakeWatch:
         self.request: Any = None
 
     def enter(self, request: Any) -> Any:
-        from openstack_maintenance.triggers.move import Move
+        from openstack_maintenance.triggers.drain.move import Move
 
         self.request = request
         move = Move(request, asyncio.get_running_loop().create_future())

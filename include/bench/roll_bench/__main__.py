@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from openstack_maintenance.domain.roll_plan import Limits, Pace, plan_roll
+from openstack_maintenance.domain.nights.plan import Limits, Pace, plan_roll
 from roll_bench import baselines
 from roll_bench.fleets import make_fleet
 from roll_bench.replay import violations_of

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from openstack_maintenance.domain.fleet import Fleet, FleetInstance, Size
-from openstack_maintenance.domain.roll_plan import Limits, Pace
-from openstack_maintenance.domain.roll_room import Place, Pool
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetInstance, Size
+from openstack_maintenance.domain.nights.plan import Limits, Pace
+from openstack_maintenance.domain.nights.room import Place, Pool
 
 # So many hosts that cannot take an instance are tried at random before all are looked at.
 _TRIES = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from openstack_maintenance.domain.fleet import Fleet, FleetHost, FleetInstance, Size
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
 
 ZONES = ("az1", "az2", "az3")
 PER_HOST = 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from openstack_maintenance.domain.fleet import Fleet, FleetHost, Size
-from openstack_maintenance.domain.roll_plan import Limits, PlannedHost, RollPlan
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, Size
+from openstack_maintenance.domain.nights.plan import Limits, PlannedHost, RollPlan
 
 
 def violations_of(fleet: Fleet, plan: RollPlan, limits: Limits) -> list[str]:

@@ -13,14 +13,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from openstack_maintenance.adapters.policy_file import policy_path, read_deployment, read_policy
-from openstack_maintenance.domain.due import judge_due
 from openstack_maintenance.domain.errors import HostError, MaintenanceError
-from openstack_maintenance.domain.plan_in_words import plan_in_words, verdicts_in_words
+from openstack_maintenance.domain.nights.due import judge_due
+from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.base import SSH_CONN_ID, utc_now
-from openstack_maintenance.operators.plan_roll import coming_window, plan_night
-from openstack_maintenance.operators.select_hosts import find_candidates
+from openstack_maintenance.operators.nights.plan import coming_window, plan_night
+from openstack_maintenance.operators.nights.select_hosts import find_candidates
 
 
 def main() -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from openstack_maintenance.domain import cloud_rules
-from openstack_maintenance.domain.finding import Finding
+from openstack_maintenance.domain.checks import cloud_rules
+from openstack_maintenance.domain.checks.finding import Finding
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.cloud_health import CloudHealth

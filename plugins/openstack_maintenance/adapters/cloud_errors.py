@@ -11,7 +11,7 @@ from openstack import exceptions as sdk_errors
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.rights import denied_rule, right_remedy
+from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 _OF_IT = "of connection openstack_default"
 _CREDENTIALS = (

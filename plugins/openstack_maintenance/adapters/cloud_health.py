@@ -20,9 +20,9 @@ from openstack_maintenance.adapters.answers import Row, Unreadable, body_of, row
 from openstack_maintenance.adapters.cloud_errors import UNREADABLE, raised
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.secrets_in_text import cleaned
-from openstack_maintenance.domain.cloud_rules import Answered, Endpoint, ServiceRow, Token
+from openstack_maintenance.domain.checks.cloud_rules import Answered, Endpoint, ServiceRow, Token
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.rights import denied_rule, right_remedy
+from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 COMPUTE = ("compute",)
 NETWORK = ("network",)

@@ -22,12 +22,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from openstack_maintenance.adapters.shell import HostUnreachable, Shell, connect_shell
-from openstack_maintenance.domain import host as facts_of
-from openstack_maintenance.domain.amqp_log import LogFile
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list, parse_iso
-from openstack_maintenance.domain.host import (
+from openstack_maintenance.domain.host import facts as facts_of
+from openstack_maintenance.domain.host.amqp_log import LogFile
+from openstack_maintenance.domain.host.facts import (
     AmqpEvidence,
     Answers,
     HostFacts,

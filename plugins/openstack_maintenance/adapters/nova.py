@@ -45,17 +45,17 @@ from openstack_maintenance.adapters.rights import missing_rights
 from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.capacity import Need
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
+from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.fleet import Size
-from openstack_maintenance.domain.rights import (
+from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
     SEE_HOST,
     Needed,
     missing_blocker,
     right_remedy,
 )
+from openstack_maintenance.domain.nights.fleet import Size
 
 Fact = TypeVar("Fact")
 

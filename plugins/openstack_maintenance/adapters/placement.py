@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from openstack.exceptions import raise_from_response
 
 from openstack_maintenance.adapters.answers import Row, body_of, object_in, texts_in
-from openstack_maintenance.domain.capacity import Need
-from openstack_maintenance.domain.fleet import Size
+from openstack_maintenance.domain.drain.capacity import Need
+from openstack_maintenance.domain.nights.fleet import Size
 
 Fact = TypeVar("Fact")
 

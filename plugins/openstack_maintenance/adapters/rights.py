@@ -20,9 +20,9 @@ from openstack_maintenance.adapters.answers import Row, body_of, object_in, rows
 from openstack_maintenance.adapters.cloud_errors import no_secrets
 from openstack_maintenance.adapters.nova_rows import HOST
 from openstack_maintenance.adapters.secrets_in_text import cleaned
-from openstack_maintenance.domain import rights
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.rights import Needed, Right, denied_rule
+from openstack_maintenance.domain.host import rights
+from openstack_maintenance.domain.host.rights import Needed, Right, denied_rule
 
 # A name that no host can have (RFC 2606).
 NOWHERE = "no-such-host.invalid"

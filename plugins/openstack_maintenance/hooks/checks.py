@@ -8,17 +8,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
-from openstack_maintenance.domain import cluster_rules
-from openstack_maintenance.domain.all_checks import Checked
+from openstack_maintenance.domain.checks import cluster_rules
+from openstack_maintenance.domain.checks.checked import Checked
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.service_rules import (
+    LastCheck,
+    judge_services,
+    last_check_of,
+)
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.finding import Finding
-from openstack_maintenance.domain.service_rules import LastCheck, judge_services, last_check_of
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.cloud_checks import CloudCheck
     from openstack_maintenance.adapters.cloud_health import CloudHealth
-    from openstack_maintenance.domain.controller import Controller
+    from openstack_maintenance.domain.checks.controller_facts import Controller
     from openstack_maintenance.domain.deployment import Deployment
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.fleet_facts import CloudFacts
-from openstack_maintenance.domain.requirements import asks_for_traits
+from openstack_maintenance.domain.nights.fleet_facts import CloudFacts
+from openstack_maintenance.domain.nights.requirements import asks_for_traits
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
     from openstack_maintenance.domain.deployment import Deployment
-    from openstack_maintenance.domain.host import HostFacts
+    from openstack_maintenance.domain.host.facts import HostFacts
 
 Fact = TypeVar("Fact")
 

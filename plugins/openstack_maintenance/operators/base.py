@@ -18,10 +18,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.blocker import Blocker, in_words
 from openstack_maintenance.domain.errors import Blocked, CloudError, HostError, MaintenanceError
+from openstack_maintenance.domain.host.request import Request, read_request
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.domain.plain_text import storable
-from openstack_maintenance.domain.request import Request, read_request
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 
 if TYPE_CHECKING:

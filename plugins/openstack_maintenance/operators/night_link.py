@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperatorLink
 from airflow.utils.helpers import build_airflow_dagrun_url
 
-from openstack_maintenance.operators.nightly_base import NIGHT_DAG, night_of
+from openstack_maintenance.operators.nights.base import NIGHT_DAG, night_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from openstack_maintenance.adapters.policy_file import scripts
-from openstack_maintenance.domain.request import HOST_NAME
+from openstack_maintenance.domain.host.request import HOST_NAME
 
 
 def compute_host_params() -> dict[str, Param]:

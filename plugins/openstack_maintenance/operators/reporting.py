@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
 from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
-from openstack_maintenance.operators.record_page import HOST_PAGE, page_of
-from openstack_maintenance.operators.run_record import find_record, write_page, write_record
+from openstack_maintenance.records.page import page_of
+from openstack_maintenance.records.store import find_record, write_page, write_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,14 +46,14 @@ class ReportingOperator(MaintenanceOperator):
         now = {"outcome": "already_done", "problem": record["problem"]}
         return {**record, **earlier, **now}
 
-    def kept(self, record: dict[str, Any], template: Path = HOST_PAGE) -> str:
+    def kept(self, record: dict[str, Any]) -> str:
         """Store the record, then its page: no fault of a page may cost the record or the run.
 
         Returns where. Raises: RecordUnreadable; PolicyError.
         """
         where = write_record(self.policy, record)
         try:
-            write_page(self.policy, record, page_of(record, template))
+            write_page(self.policy, record, page_of(record))
         except Exception:  # whatever it is: the JSON has all, and the run's end must be told
             self.log.exception("record %s is kept, but its page could not be made", where)
         return where

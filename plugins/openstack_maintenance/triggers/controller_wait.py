@@ -8,11 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
-from openstack_maintenance.domain.controller_plan import still_to_restart
+from openstack_maintenance.domain.checks.service_rules import (
+    LastCheck,
+    last_check_of,
+    plain_last_check,
+)
+from openstack_maintenance.domain.controllers.heartbeats import Heartbeats
+from openstack_maintenance.domain.controllers.plan import still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
-from openstack_maintenance.domain.heartbeats import Heartbeats
-from openstack_maintenance.domain.service_rules import LastCheck, last_check_of, plain_last_check
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.triggers import stored
@@ -21,7 +25,7 @@ from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.controller import Controller
+    from openstack_maintenance.domain.checks.controller_facts import Controller
     from openstack_maintenance.domain.deployment import Deployment, Service
 
 _JOURNAL_LINES = 5

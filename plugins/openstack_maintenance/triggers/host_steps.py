@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from openstack_maintenance.domain.amqp_log import amqp_lines
-from openstack_maintenance.domain.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.host import AmqpEvidence, ScriptState
+from openstack_maintenance.domain.host.amqp_log import amqp_lines
+from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
+from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from openstack_maintenance.domain.drain.move_step import Order
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.move_step import Order
 from openstack_maintenance.hooks.cloud import CloudHook
-from openstack_maintenance.triggers.drain_watch import DrainWatch, unexpected
-from openstack_maintenance.triggers.move import MoveRequest, error_payload, in_short
-from openstack_maintenance.triggers.stored_move import read_request
+from openstack_maintenance.triggers.drain.move import MoveRequest, error_payload, in_short
+from openstack_maintenance.triggers.drain.stored_move import read_request
+from openstack_maintenance.triggers.drain.watch import DrainWatch, unexpected
 
 # A trigger that ends sooner can meet its own task still being stored as deferred.
 _SHORTEST_SECONDS = 2.0

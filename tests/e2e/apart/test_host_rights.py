@@ -30,9 +30,9 @@ from openstack_maintenance.adapters.controller import (
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.host import Host, service_unit
 from openstack_maintenance.adapters.shell import Shell, connect_shell
-from openstack_maintenance.domain.controller import Controller
+from openstack_maintenance.domain.checks.controller_facts import Controller
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host import UnitState
+from openstack_maintenance.domain.host.facts import UnitState
 
 LAB = load_deployment("lab", PROJECT / "include/deployments")
 SCRIPT = PROJECT / "include/scripts/collect-facts.sh"

@@ -12,9 +12,9 @@ from harness.maintainer import SERVICES, Maintainer, rules_of, text_of
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_health import CloudHealth
 from openstack_maintenance.adapters.nova import Nova
-from openstack_maintenance.domain.capacity import need_of
-from openstack_maintenance.domain.movability import plan_drain
-from openstack_maintenance.domain.rights import CONTROLLER_RIGHTS, rights_needed
+from openstack_maintenance.domain.drain.capacity import need_of
+from openstack_maintenance.domain.drain.movability import plan_drain
+from openstack_maintenance.domain.host.rights import CONTROLLER_RIGHTS, rights_needed
 
 NOVA = "os_compute_api:"
 # Not asked for beforehand: without a host Nova takes each question for an order ...

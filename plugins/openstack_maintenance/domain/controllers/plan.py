@@ -1,0 +1,232 @@
+"""What a maintenance does to one controller, and what forbids it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from openstack_maintenance.domain.blocker import Blocker
+from openstack_maintenance.domain.checks.checked import Checked
+from openstack_maintenance.domain.checks.cluster_rules import is_galera
+from openstack_maintenance.domain.checks.controller_facts import Controller, SeenService
+from openstack_maintenance.domain.checks.service_rules import is_in_use
+from openstack_maintenance.domain.deployment import RESTART_ORDER, Deployment, Service
+
+# Without the last of these nobody can use the cloud's APIs, or no request gets through.
+_NEEDED_ROLES = ("database", "broker", "api")
+
+
+def is_used(seen: SeenService) -> bool:
+    """Whether somebody means the service to run on its controller."""
+    state = seen.state
+    if state.kind == "absent" or state.starts_at_boot.startswith("masked"):
+        return False
+    return state.active_state not in ("inactive",) or is_in_use(state)
+
+
+def runs(controller: Controller, name: str) -> bool:
+    """Whether the service of this name is active on a controller."""
+    return any(
+        each.name == name and each.state.active_state in ("active", "reloading")
+        for each in controller.services
+    )
+
+
+def used_services(
+    wanted: Sequence[Service], deployment: Deployment, controller: Controller
+) -> list[Service]:
+    """What is restarted on a controller: of ``wanted``, or of the catalog, what is in use there.
+
+    Of what was asked for, a service that is required and switched off there is started.
+    """
+    seen = {each.name: each for each in controller.services}
+    asked = {service.name for service in wanted}
+    return [
+        service
+        for service in (wanted or deployment)
+        if service.stage != "never"
+        and (
+            is_used(seen[service.name])
+            or (service.name in asked and service.required and _may_start(seen[service.name]))
+        )
+    ]
+
+
+def _may_start(seen: SeenService) -> bool:
+    return seen.state.kind != "absent" and not seen.state.starts_at_boot.startswith("masked")
+
+
+def stages(services: Iterable[Service]) -> list[list[Service]]:
+    """The services in the order of their restarts, each stage at one time."""
+    left = list(services)
+    found = [[each for each in left if each.stage == stage] for stage in RESTART_ORDER]
+    return [stage for stage in found if stage]
+
+
+def still_to_restart(
+    services: Iterable[Service], controller: Controller, since: datetime
+) -> list[Service]:
+    """The services that are not active, or have been so since before ``since``.
+
+    ``since``: by the controller's own clock. systemd tells times to the second, rounded down: a
+    restart is never taken for one that came before.
+    """
+    seen = {each.name: each.state for each in controller.services}
+    return [
+        service
+        for service in services
+        if not (
+            seen[service.name].active_state == "active"
+            and (entered := seen[service.name].active_enter) is not None
+            and entered > since
+        )
+    ]
+
+
+def masked_blockers(host: str, wanted: Sequence[Service], controller: Controller) -> list[Blocker]:
+    """What was asked for by name and cannot be restarted there."""
+    seen = {each.name: each.state for each in controller.services}
+    return [
+        Blocker(
+            f"service {service.name} on {host}",
+            "is masked: somebody forbade it to start",
+            f"Ask who; systemctl unmask {seen[service.name].name}, or leave it out.",
+        )
+        for service in wanted
+        if seen[service.name].starts_at_boot.startswith("masked")
+    ]
+
+
+def redundancy_blocker(
+    host: str, touched: Sequence[Service], seen: Mapping[str, Controller], is_reboot: bool
+) -> Blocker | None:
+    """What would be gone from the cloud while the controller's services are down; None: nothing.
+
+    ``seen``: all controllers that could be read; one that could not is no redundancy.
+    """
+    lost = _unlisted_database(host, touched, seen) if is_reboot else []
+    for service in touched:
+        if service.role not in _NEEDED_ROLES or not runs(seen[host], service.name):
+            continue
+        others = [each for name, each in seen.items() if name != host and runs(each, service.name)]
+        if not others:
+            lost.append(f"{service.name} (the last {_role(service)})")
+        elif service.role == "broker":
+            lost += _broker_quorum(service, seen[host])
+        elif service.role == "database":
+            lost += _database_quorum(service, seen[host])
+    if not lost:
+        return None
+    return Blocker(
+        f"controller {host}",
+        f"maintaining it takes from the cloud: {', '.join(lost)}",
+        "Bring up another one first, or accept the outage with allow_outage=true.",
+    )
+
+
+def _unlisted_database(
+    host: str, touched: Sequence[Service], seen: Mapping[str, Controller]
+) -> list[str]:
+    """A database that the catalog does not list (the runbook's list has none) goes down as well."""
+    answering = [name for name, each in seen.items() if each.database and each.database.answers]
+    if host not in answering or any(service.role == "database" for service in touched):
+        return []
+    database = Service("the database on it", unit="mariadb", role="database")
+    if answering == [host]:
+        return [f"{database.name} (the last database)"]
+    return _database_quorum(database, seen[host])
+
+
+def _role(service: Service) -> str:
+    return "API of its kind" if service.role == "api" else str(service.role)
+
+
+def _broker_quorum(service: Service, controller: Controller) -> list[str]:
+    broker = controller.broker
+    if broker is None or broker.error:
+        return [f"{service.name} (its cluster could not be asked)"]
+    members, left = len(broker.members), len(broker.running) - 1
+    # Brokers that are no cluster stand in for each other: the other one that runs will do.
+    if members > 1 and left * 2 <= members:
+        return [f"{service.name} (only {left} of {members} cluster members would be left)"]
+    return []
+
+
+def _database_quorum(service: Service, controller: Controller) -> list[str]:
+    database = controller.database
+    if database is None or not database.answers:
+        return [f"{service.name} (it could not be asked)"]
+    if not is_galera(database):
+        return [f"{service.name} (not a cluster: the others do not have its data)"]
+    size = database.galera.get("wsrep_cluster_size", "")
+    if not size.isdigit() or (int(size) - 1) * 2 <= int(size):
+        return [f"{service.name} (no majority of its {size or '?'} cluster nodes would be left)"]
+    return []
+
+
+def others_blockers(host: str, checked: Checked) -> list[Blocker]:
+    """The other controllers that are not well, so that this one cannot be spared."""
+    return [
+        Blocker(
+            f"controller {other}",
+            f"is not well, so {host} cannot be spared: {faults}",
+            "Mend it first; one that is gone for good belongs out of the policy.",
+        )
+        for other in checked.services
+        if other != host and (faults := checked.service_faults(other))
+    ]
+
+
+def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list[Blocker]:
+    """What is not well, and so forbids to begin with ``host``.
+
+    ``asked``: the services to be restarted there: they may be down, and so may be what the cloud
+    says of itself for that reason.
+    """
+    blockers = others_blockers(host, checked)
+    if own := checked.service_faults(host, but=asked):
+        blockers.append(
+            Blocker(
+                f"controller {host}",
+                f"is not well before its maintenance: {own}",
+                "Mend it first, or name these in services with action=restart.",
+            )
+        )
+    is_explained = checked.service_faults(host) != checked.service_faults(host, but=asked)
+    if checked.cloud_faults and not is_explained:
+        blockers.append(
+            Blocker(
+                "the cloud",
+                f"is not well before the maintenance: {checked.cloud_faults}",
+                "Mend it first: include/runbooks/controller_checks.md.",
+            )
+        )
+    return blockers
+
+
+def one_machine_blockers(seen: Mapping[str, Controller]) -> list[Blocker]:
+    """Two names of the inventory that lead to one and the same machine."""
+    by_boot: dict[str, list[str]] = {}
+    for host, controller in seen.items():
+        by_boot.setdefault(controller.boot_id, []).append(host)
+    return [
+        Blocker(
+            f"controllers {', '.join(hosts)}",
+            "are one and the same machine (one boot_id)",
+            "Mend their addresses in the policy.",
+        )
+        for hosts in by_boot.values()
+        if len(hosts) > 1
+    ]
+
+
+def is_called(name: str, names: Iterable[str]) -> bool:
+    """Whether a Nova host's name is one of a controller's, as far as both have a domain."""
+    ours = {each.lower().rstrip(".") for each in names}
+    theirs = name.lower().rstrip(".")
+    if theirs in ours:
+        return True
+    short = theirs.partition(".")[0]
+    return any(
+        each.partition(".")[0] == short and not ("." in each and "." in theirs) for each in ours
+    )

@@ -1,0 +1,251 @@
+"""Rules that forbid taking a compute host out: each reads facts and names its blockers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openstack_maintenance.domain.blocker import Blocker
+from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
+from openstack_maintenance.domain.drain.movability import DrainPlan
+from openstack_maintenance.domain.host.request import Request
+from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.params import did_you_mean
+from openstack_maintenance.domain.plain_text import quoted
+from openstack_maintenance.domain.policy import Policy
+
+COMPUTE = "nova-compute"
+# Binaries that only a control-plane node runs.
+_CONTROL_PLANE = frozenset({"nova-scheduler", "nova-conductor", "nova-consoleauth", "nova-cert"})
+
+
+@dataclass(frozen=True)
+class CloudFacts:
+    """What was read from Nova for one host. ``instances`` are those on the host."""
+
+    services: Sequence[ComputeService]
+    hypervisor: Hypervisor | None
+    instances: Sequence[Instance]
+
+    def compute(self, host: str) -> ComputeService | None:
+        """The nova-compute service of a host."""
+        found = (each for each in self.services if each.host == host and each.binary == COMPUTE)
+        return next(found, None)
+
+    @property
+    def compute_hosts(self) -> list[str]:
+        """All hosts that have a nova-compute."""
+        return sorted(each.host for each in self.services if each.binary == COMPUTE)
+
+
+def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker | None:
+    """The host must be one of Nova's compute hosts, by its exact name."""
+    facts = CloudFacts(services, None, ())
+    if facts.compute(request.host) is not None:
+        return None
+    roles = sorted({each.binary for each in services if each.host == request.host})
+    if roles:
+        return Blocker(
+            f"host {request.host}",
+            f"is a controller: it runs {', '.join(roles)} and no nova-compute",
+            "Use the DAG controller_maintenance for it, or name a compute host.",
+        )
+    hint = did_you_mean(request.host, facts.compute_hosts)
+    return Blocker(
+        f"host {request.host}",
+        f"Nova knows no compute host of that name{hint}",
+        "Write it as openstack compute service list shows it.",
+    )
+
+
+def check_host_rules(
+    request: Request, policy: Policy, facts: CloudFacts, mark: Mark, others_running: frozenset[str]
+) -> list[Blocker]:
+    """Every blocker that Nova's own records show for a known host.
+
+    ``mark``: this run's. ``others_running``: ids of this DAG's runs that are not finished.
+    """
+    service = facts.compute(request.host)
+    if service is None:
+        raise ValueError(f"{request.host} is no compute host: check_known comes first")
+    found = [
+        _is_controller(request, policy, facts),
+        owner_blocker(service, mark, others_running),
+        hosts_out_blocker(request.host, policy, facts.services),
+        _source_down(service, facts),
+        _no_hypervisor(request, facts),
+        _bad_run_id(mark),
+        destination_blocker(request, facts),
+        _nowhere_to_go(request, facts),
+    ]
+    return [blocker for blocker in found if blocker is not None]
+
+
+def check_plan(request: Request, plan: DrainPlan, longest: int) -> list[Blocker]:
+    """The instances that are in the way, and whether Airflow can map over so many."""
+    blockers = list(plan.blockers)
+    if len(plan.moves) > longest:
+        blockers.append(
+            Blocker(
+                f"host {request.host}",
+                f"holds {len(plan.moves)} instances, Airflow maps at most {longest} tasks",
+                f"Set [core] max_map_length to {len(plan.moves)} or more.",
+            )
+        )
+    return blockers
+
+
+def owner_blocker(
+    service: ComputeService, mark: Mark, others_running: frozenset[str]
+) -> Blocker | None:
+    """Who has the host: nobody, this run, a finished run of ours, or somebody else."""
+    if service.is_enabled or service.is_closed:
+        return None
+    owner = service.mark
+    if owner is None:
+        said = service.disabled_reason
+        reason = f"with the reason {quoted(said, LONGEST_REASON)}" if said else ""
+        return Blocker(
+            f"host {service.host}",
+            f"a person disabled it {reason}".rstrip(),
+            "Ask them, then enable it (openstack compute service set --enable) and run again.",
+        )
+    if owner.same_run(mark) or owner.run_id not in others_running:
+        return None
+    return Blocker(
+        f"host {service.host}",
+        f"the run {owner.run_id} of {owner.dag_id} is maintaining it",
+        "Wait for that run, or end it, then run again.",
+    )
+
+
+def rebooted_blocker(
+    service: ComputeService, mark: Mark, due_in: str | None, boot_id: str
+) -> Blocker | None:
+    """A night's run takes a host only in the boot that the night found due (``due_in``).
+
+    Two nights that run at a time may both have found it due; the second one finds it in another
+    boot. None for a run by hand, and for the run that has the host: it may have rebooted it itself.
+    """
+    if due_in in (None, boot_id) or mark.same_run(service.mark):
+        return None
+    return Blocker(
+        f"host {service.host}",
+        "was rebooted since this night found it due",
+        "If it is to be done all the same, clear maintain_host in the night: it looks again.",
+    )
+
+
+def hosts_out_blocker(
+    host: str, policy: Policy, services: Sequence[ComputeService]
+) -> Blocker | None:
+    """At most ``max_hosts_out`` hosts are out by us, those that failed included."""
+    out = sorted(each.host for each in services if each.out_by is not None and each.host != host)
+    if len(out) < policy.max_hosts_out:
+        return None
+    return Blocker(
+        f"host {host}",
+        f"{len(out)} of at most {policy.max_hosts_out} hosts (max_hosts_out) are out already: "
+        + ", ".join(out),
+        "Finish these first (see their disabled_reason), or raise max_hosts_out in the policy.",
+    )
+
+
+def _is_controller(request: Request, policy: Policy, facts: CloudFacts) -> Blocker | None:
+    roles = {each.binary for each in facts.services if each.host == request.host}
+    listed = request.host in {each.host for each in policy.controllers}
+    if not request.reboot or not (listed or roles & _CONTROL_PLANE):
+        return None
+    found = ", ".join(sorted(roles & _CONTROL_PLANE)) or "the policy lists it under controllers"
+    return Blocker(
+        f"host {request.host}",
+        f"is a controller, too ({found})",
+        "Drain it with reboot=false, then use the DAG controller_maintenance.",
+    )
+
+
+def _source_down(service: ComputeService, facts: CloudFacts) -> Blocker | None:
+    if service.is_up and not service.is_forced_down:
+        return None
+    if not facts.instances:
+        return None
+    state = "forced down" if service.is_forced_down else "down"
+    return Blocker(
+        f"host {service.host}",
+        f"its nova-compute is {state}: nothing can be migrated off it",
+        "Start nova-compute there; only a host that is really dead is evacuated, by hand.",
+    )
+
+
+def _no_hypervisor(request: Request, facts: CloudFacts) -> Blocker | None:
+    if facts.hypervisor is not None and facts.hypervisor.hypervisor_type != "ironic":
+        return None
+    kind = "is an Ironic host" if facts.hypervisor else "has no hypervisor record in Nova"
+    return Blocker(
+        f"host {request.host}", kind, "See openstack hypervisor list; this DAG needs a hypervisor."
+    )
+
+
+def _bad_run_id(mark: Mark) -> Blocker | None:
+    if len(mark.run_id) <= LONGEST_RUN_ID:
+        if mark.is_readable:
+            return None
+        return Blocker(
+            f"run {quoted(mark.run_id)}",
+            "its id has characters that Nova's disabled_reason could not be read back with",
+            "Trigger it with a run id of letters, digits, '.', '_', '-', ':', '~' and '+'.",
+        )
+    return Blocker(
+        f"run {mark.run_id[:40]}...",
+        f"its id has {len(mark.run_id)} characters: it does not fit into Nova's disabled_reason",
+        f"Trigger it with a run id of at most {LONGEST_RUN_ID} characters.",
+    )
+
+
+def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
+    """A destination that is named must be another host that is enabled and up."""
+    name = request.destination
+    if name is None:
+        return None
+    service = facts.compute(name)
+    if service is None:
+        hint = did_you_mean(name, facts.compute_hosts)
+        found = f"Nova knows no compute host of that name{hint}"
+    elif name == request.host:
+        found = "is the host that is to be emptied"
+    elif not service.is_enabled:
+        found = f"is disabled ({service.disabled_reason or 'no reason given'})"
+    elif not service.is_up:
+        found = "its nova-compute is down"
+    else:
+        return None
+    return Blocker(
+        f"destination {name}",
+        found,
+        "Name another host that is enabled and up, or leave destination empty.",
+    )
+
+
+def _nowhere_to_go(request: Request, facts: CloudFacts) -> Blocker | None:
+    usable = [
+        each
+        for each in facts.services
+        if each.binary == COMPUTE and each.host != request.host and each.is_enabled and each.is_up
+    ]
+    if usable or not facts.instances:
+        return None
+    return Blocker(
+        f"host {request.host}",
+        "no other compute host is enabled and up: its instances have nowhere to go",
+        "Bring another compute host up first.",
+    )
+
+
+def in_the_way_in_words(instances: Sequence[Instance], incoming: Sequence[Migration]) -> str:
+    """What still is, or is about to be, on a host."""
+    parts = [f"{each.label} {each.status}" for each in instances]
+    parts += [
+        f"incoming migration of {each.instance_id} from {each.source} ({each.status})"
+        for each in incoming
+    ]
+    return "; ".join(parts)

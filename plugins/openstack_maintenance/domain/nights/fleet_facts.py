@@ -1,0 +1,96 @@
+"""The fleet, composed from what Nova and Placement say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from openstack_maintenance.domain.cloud import ComputeService, Instance
+from openstack_maintenance.domain.drain.movability import OnBlocked, plan_drain
+from openstack_maintenance.domain.nights.due import Verdict
+from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
+from openstack_maintenance.domain.nights.requirements import demands, is_met
+
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CloudFacts:
+    """What was read. ``capacities``, ``properties`` and ``traits`` by host, ``groups`` by instance.
+
+    ``properties``: the metadata of a host's aggregates, ``KEY=VALUE``. ``traits`` may be empty
+    where no instance asks for one.
+    """
+
+    services: tuple[ComputeService, ...]
+    capacities: Mapping[str, Size]
+    properties: Mapping[str, frozenset[str]]
+    instances: tuple[Instance, ...]
+    groups: Mapping[str, str]
+    traits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def compose_fleet(
+    facts: CloudFacts,
+    verdicts: Iterable[Verdict],
+    was_left: Collection[str] = (),
+    on_blocked: OnBlocked = "fail",
+) -> Fleet:
+    """The fleet for a plan. A host that nobody judged is not due.
+
+    ``was_left``: hosts that were due on an earlier night, and not done. ``on_blocked``: the
+    policy's; a due host that holds an instance which is in the way then is kept out, by name. A
+    host without a hypervisor record, or whose capacity is unknown, takes nothing.
+    """
+    judged = {each.host: each for each in verdicts}
+    instances = [_instance(each, facts) for each in facts.instances if each.host is not None]
+    demanded = _NONE.union(*(each.requires for each in instances))
+    hosts = [_host(each, facts, demanded, judged.get(each.host)) for each in facts.services]
+    on_host: dict[str, list[Instance]] = defaultdict(list)
+    for each in facts.instances:
+        on_host[str(each.host)].append(each)
+    return Fleet(
+        tuple(
+            replace(
+                each,
+                was_left=each.name in was_left,
+                keeps_out=_in_the_way(on_host[each.name], on_blocked) if each.is_due else None,
+            )
+            for each in hosts
+        ),
+        tuple(instances),
+    )
+
+
+def _in_the_way(instances: Iterable[Instance], on_blocked: OnBlocked) -> str | None:
+    blockers = plan_drain(instances, on_blocked).blockers
+    if not blockers:
+        return None
+    more = f" (and {len(blockers) - 1} more in the way)" if len(blockers) > 1 else ""
+    return f"{blockers[0].subject} {blockers[0].reason}{more}"
+
+
+def _host(
+    service: ComputeService, facts: CloudFacts, demanded: frozenset[str], verdict: Verdict | None
+) -> FleetHost:
+    traits = facts.traits.get(service.host, _NONE)
+    properties = facts.properties.get(service.host, _NONE)
+    return FleetHost(
+        name=service.host,
+        zone=service.zone,
+        capacity=facts.capacities.get(service.host, Size()),
+        is_due=verdict is not None and verdict.kind == "due",
+        is_open=service.is_enabled and service.is_up and service.host in facts.capacities,
+        provides=frozenset(each for each in demanded if is_met(each, traits, properties)),
+    )
+
+
+def _instance(instance: Instance, facts: CloudFacts) -> FleetInstance:
+    host = str(instance.host)
+    size = Size(instance.vcpus, instance.ram_mib, instance.disk_gib)
+    capacity = facts.capacities.get(host)
+    if instance.is_volume_backed or (capacity is not None and not capacity.disk_gib):
+        size = replace(size, disk_gib=0)  # its disk is not on the host
+    requires = demands(instance.extra_specs, facts.properties.get(host, _NONE))
+    return FleetInstance(instance.id, host, size, requires, facts.groups.get(instance.id))

@@ -1,0 +1,192 @@
+"""The nightly checks of the controllers: all services at one look, and what they are together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from openstack_maintenance.adapters.policy_file import inventory
+from openstack_maintenance.domain.checks import cluster_rules
+from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, Clock, Database
+from openstack_maintenance.domain.checks.finding import Finding
+from openstack_maintenance.domain.checks.past_night import judge_night
+from openstack_maintenance.domain.checks.service_rules import judge_services, restarts_of
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name
+from openstack_maintenance.operators.checks.base import CheckOperator, plain_finding
+from openstack_maintenance.records.last_check import find_last_check
+
+if TYPE_CHECKING:
+    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.night import Span
+    from openstack_maintenance.domain.checks.past_night import History
+
+# For partial(map_index_template=...): a mapped check is called after its controller.
+NAMED = map_name("task.controller['host']")
+_JOURNAL = "The last lines of its journal are in the log of `report` and in the record."
+
+
+class ListControllersOperator(MaintenanceOperator):
+    """Read policy and catalog, and say which controllers are to be checked.
+
+    Returns: one dict a controller: host, address.
+    """
+
+    def perform(self) -> list[dict[str, str]]:
+        """Read both files; what is wrong with them is said here. Raises: PolicyError."""
+        controllers = inventory(self.policy)
+        names = ", ".join(each["host"] for each in controllers)
+        self.log.info("%s: %s", self.deployment.title, names)
+        return controllers
+
+
+class CheckControllerOperator(CheckOperator):
+    """Every service of the catalog on one controller, in one SSH round trip.
+
+    Of a past night: what its units' times and its journal prove.
+    """
+
+    template_fields: Sequence[str] = ()
+
+    def __init__(self, *, controller: dict[str, str], **kwargs: Any) -> None:
+        """``controller``: host and address, from list_controllers."""
+        super().__init__(**kwargs)
+        self.controller = controller
+
+    def subject(self) -> str:
+        """The controller."""
+        return f"controller {self.controller['host']}"
+
+    def remedy(self) -> str:
+        """Where the journal's lines are."""
+        return _JOURNAL
+
+    def look(self) -> dict[str, Any]:
+        """All that is now."""
+        host = self.controller["host"]
+        last = find_last_check(self.policy, host)
+        seen = asyncio.run(self._read())
+        groups = judge_services(self.deployment, seen, last)
+        return {
+            **self._found(groups),
+            "clock": seen.clock_now.isoformat(),
+            "boot_id": seen.boot_id,
+            "restarts": restarts_of(seen),
+            "broker": asdict(seen.broker) if seen.broker else None,
+            "database": asdict(seen.database) if seen.database else None,
+            "cache": asdict(seen.cache) if seen.cache else None,
+            "clock_facts": asdict(seen.clock),
+        }
+
+    def look_back(self, night: Span) -> dict[str, Any]:
+        """What is proven of that night, never today's state."""
+        history = asyncio.run(self._read_history(night))
+        return self._found(judge_night(self.deployment, history, night))
+
+    def _found(self, groups: Mapping[str, Sequence[Finding]]) -> dict[str, Any]:
+        # A list: Airflow's database need not keep the order of a dict (PostgreSQL does not).
+        told = [
+            {"title": title, "findings": [plain_finding(each) for each in findings]}
+            for title, findings in groups.items()
+        ]
+        findings = [each for group in told for each in group["findings"]]
+        return {**self.controller, "groups": told, "findings": findings}
+
+    async def _read(self) -> Controller:
+        from openstack_maintenance.adapters.controller import read_controller
+
+        async with self._hook().connect_shell() as shell:
+            return await read_controller(shell, self.deployment)
+
+    async def _read_history(self, night: Span) -> History:
+        from openstack_maintenance.adapters.controller import read_history
+
+        async with self._hook().connect_shell() as shell:
+            return await read_history(shell, self.deployment, night)
+
+    def _hook(self) -> Any:
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        where = self.controller
+        return HostHook(self.ssh_conn_id, address=where["address"], name=where["host"])
+
+
+class ControllersCheckOperator(CheckOperator):
+    """A verdict over what check_controller brought from all controllers; asks nobody anew.
+
+    Skipped for a past night: nobody keeps a history of it.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # A controller that cannot be read must not hide what is known of the others.
+        super().__init__(trigger_rule="all_done", **kwargs)
+
+    def look(self) -> dict[str, Any]:
+        """Judge, unless there is nothing to judge."""
+        found = {each["host"]: each for each in self.controllers_found()}
+        if not found:
+            raise AirflowSkipException("No controller could be read, so nothing is known of this.")
+        return {"findings": [plain_finding(each) for each in self.judge(found)]}
+
+    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
+        """The verdict, from check_controller's plain JSON by controller."""
+        raise NotImplementedError(f"{type(self).__name__} must say what it judges in judge()")
+
+
+class CheckBrokerClusterOperator(ControllersCheckOperator):
+    """All members of the broker's cluster run, without partitions and alarms."""
+
+    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
+        """By RabbitMQ's own word on each controller."""
+        return cluster_rules.judge_broker(
+            {
+                host: Broker(**{key: _tupled(value) for key, value in each["broker"].items()})
+                if each["broker"]
+                else None
+                for host, each in found.items()
+            }
+        )
+
+
+class CheckDatabaseOperator(ControllersCheckOperator):
+    """The database answers a query; where it is a Galera cluster, it is whole and synced."""
+
+    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
+        """By a real query on each controller."""
+        return cluster_rules.judge_database(
+            {
+                host: Database(**each["database"]) if each["database"] else None
+                for host, each in found.items()
+            }
+        )
+
+
+class CheckMemcachedOperator(ControllersCheckOperator):
+    """memcached answers."""
+
+    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
+        """By its version."""
+        return cluster_rules.judge_cache(
+            {
+                host: Cache(**each["cache"]) if each["cache"] else None
+                for host, each in found.items()
+            }
+        )
+
+
+class CheckClocksOperator(ControllersCheckOperator):
+    """The controllers' clocks are kept, and agree with each other."""
+
+    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
+        """By bounds that the time of the SSH round trip gives."""
+        return cluster_rules.judge_clocks(
+            {host: Clock(**each["clock_facts"]) for host, each in found.items()}
+        )
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

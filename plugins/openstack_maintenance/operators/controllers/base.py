@@ -1,0 +1,135 @@
+"""What all steps of a controllers' run share: its request, its inventory, its controller."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.adapters.policy_file import inventory
+from openstack_maintenance.domain.controllers.request import (
+    ControllerRequest,
+    in_order,
+    read_controller_request,
+)
+from openstack_maintenance.hooks.checks import ChecksHook
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name, plain
+from openstack_maintenance.operators.runs import running_among
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from openstack_maintenance.adapters.shell import Shell
+    from openstack_maintenance.domain.checks.checked import Checked
+    from openstack_maintenance.domain.mark import Mark
+
+CHECK = "check_controllers"
+GROUP = "maintain_controller"
+# For map_index_template. Before a step begins, Airflow has not resolved the group's argument in
+# all cases; afterwards execute() has set the name.
+NAMED = map_name("controller_name if controller_name is defined else task.controller['host']")
+
+
+class ControllersOperator(MaintenanceOperator):
+    """A step of a run of controller_maintenance."""
+
+    @cached_property
+    def asked(self) -> ControllerRequest:
+        """What the run was asked to do."""
+        return read_controller_request(self.params_given)
+
+    @property
+    def held(self) -> ControllerRequest:
+        """The same, for the window."""
+        return self.asked
+
+    @cached_property
+    def inventory(self) -> list[dict[str, str]]:
+        """All controllers of the policy, the primary first. Raises: PolicyError."""
+        return inventory(self.policy)
+
+    def in_order(self) -> list[str]:
+        """The controllers that were asked for, in the order of their maintenance."""
+        return in_order(self.asked, [each["host"] for each in self.inventory])
+
+    def address_of(self, host: str) -> str:
+        """Where a controller's SSH listens."""
+        return next(each["address"] for each in self.inventory if each["host"] == host)
+
+    def check_all(self) -> Checked:
+        """One round of all checks, over all controllers of the inventory."""
+        return asyncio.run(self._checks().check_all())
+
+    def check_services(self) -> Checked:
+        """The services of all controllers of the inventory; no API is asked."""
+        return asyncio.run(self._checks().check_services())
+
+    def _checks(self) -> ChecksHook:
+        return ChecksHook(self.deployment, self.inventory, self.ssh_conn_id, self.cloud_conn_id)
+
+    def probe_name(self, step: str) -> str:
+        """What a scheduler probe of this run is called, at every try of the same step."""
+        whose = f"{self.dag_id_of_run} {self.run_id} {step}"
+        return f"openstack-maintenance-probe-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
+    def running_among(self, marks: Iterable[Mark | None]) -> frozenset[str]:
+        """The runs, other than this one, that still hold a compute host."""
+        return running_among(self._context, marks, self.mark)
+
+    @asynccontextmanager
+    async def shell(self, host: str) -> AsyncIterator[Shell]:
+        """A controller over SSH. Raises: HostError."""
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        hook = HostHook(self.ssh_conn_id, address=self.address_of(host), name=host)
+        async with hook.connect_shell() as shell:
+            yield shell
+
+
+class ControllerOperator(ControllersOperator):
+    """A step for one controller. ``controller``: host and address, from check_controllers."""
+
+    template_fields: Sequence[str] = ("controller",)
+
+    def __init__(self, *, controller: Any, **kwargs: Any) -> None:
+        super().__init__(map_index_template=NAMED, **kwargs)
+        self.controller = controller
+
+    def execute(self, context: Context) -> Any:
+        """Do the step once; in the UI it is called after its controller."""
+        context["controller_name"] = self.host  # type: ignore[typeddict-unknown-key]
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
+        """Go on after a trigger."""
+        context["controller_name"] = self.host  # type: ignore[typeddict-unknown-key]
+        return super().execute_complete(context, event)
+
+    @property
+    def host(self) -> str:
+        """The controller's name in the inventory."""
+        return str(self.controller["host"])
+
+    @property
+    def place(self) -> int:
+        """Which of the run's controllers this is, from 0."""
+        return int(self._context["ti"].map_index or 0)
+
+    def own_result(self, step: str) -> Any:
+        """What an earlier step for the same controller returned."""
+        ti = self._context["ti"]
+        return plain(ti.xcom_pull(task_ids=f"{GROUP}.{step}", map_indexes=self.place))
+
+    def host_trigger_args(self) -> dict[str, Any]:
+        """What a trigger needs to reach the controller: plain JSON."""
+        return {
+            "ssh_conn_id": self.ssh_conn_id,
+            "host": self.host,
+            "address": self.controller["address"],
+            "nova_compute": asdict(self.deployment.nova_compute),
+        }

@@ -1,0 +1,78 @@
+"""The form of controller_maintenance in the Airflow UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
+from openstack_maintenance.domain.errors import PolicyError
+from openstack_maintenance.domain.host.request import HOST_NAME
+from openstack_maintenance.operators.params import last_params
+
+
+def controller_params() -> dict[str, Param]:
+    """The params of controller_maintenance, in the order of the form."""
+    return {
+        "controllers": _names(
+            "Controllers",
+            "Of the policy's inventory. None: all of them, the primary last.",
+            f"^{HOST_NAME}$",
+            _known_controllers(),
+        ),
+        "action": Param(
+            "restart",
+            type="string",
+            enum=["restart", "reboot"],
+            title="Action",
+            description="Restart services, or reboot; one controller at a time.",
+        ),
+        "services": _names(
+            "Services",
+            "Services or groups of the deployment's catalog to restart. None: all that are in use "
+            "on the controller, in the catalog's order.",
+            "^[A-Za-z0-9][A-Za-z0-9 ._@-]*$",
+            _known_services(),
+        ),
+        "allow_outage": Param(
+            False,
+            type="boolean",
+            title="Allow an outage",
+            description="Also where it takes the last database, broker or API from the cloud for "
+            "a while. Instances run on; nobody can manage them meanwhile.",
+        ),
+        "reason": Param(
+            "",
+            type=["string", "null"],
+            title="Reason",
+            description="Why; it is written into the record.",
+            maxLength=150,
+        ),
+        **last_params(),
+    }
+
+
+def _names(title: str, description: str, pattern: str, known: list[str]) -> Param:
+    items: dict[str, Any] = {"type": "string", "pattern": pattern}
+    # The form offers the examples to choose from; what they were when the file was parsed.
+    offered: dict[str, Any] = {"examples": known} if known else {}
+    return Param(
+        [], type=["array", "null"], items=items, title=title, description=description, **offered
+    )
+
+
+def _known_controllers() -> list[str]:
+    try:
+        return [each.host for each in read_policy().controllers]
+    except PolicyError:  # the run's first task says what is wrong with it
+        return []
+
+
+def _known_services() -> list[str]:
+    try:
+        deployment = read_deployment(read_policy())
+    except PolicyError:
+        return []
+    titles = [group.title for group in deployment.groups]
+    return [*titles, *(each.name for each in deployment if each.stage != "never")]

@@ -1,0 +1,389 @@
+"""Restart or reboot one controller, and prove that everything serves again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import AirflowSkipException
+
+from openstack_maintenance.domain.controllers.instance_changes import (
+    compare_instances,
+    is_picture_list,
+    picture_of,
+)
+from openstack_maintenance.domain.controllers.plan import stages, still_to_restart
+from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllerOperator
+from openstack_maintenance.operators.controllers.gate import (
+    blockers_midway,
+    blockers_of,
+    services_of,
+)
+from openstack_maintenance.operators.host.steps import since_in_words, wait
+from openstack_maintenance.operators.window_gate import ChangingOperator
+from openstack_maintenance.records.last_check import write_last_checks
+from openstack_maintenance.records.store import find_note, write_note
+from openstack_maintenance.triggers.controller_wait import (
+    ChecksPassTrigger,
+    ControllerRebootedTrigger,
+    HeartbeatsTrigger,
+    ServicesBackTrigger,
+    ServingTrigger,
+    activations,
+)
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.host import Host
+    from openstack_maintenance.domain.checks.checked import Checked
+    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.deployment import Service
+    from openstack_maintenance.domain.host.facts import RebootAnswer
+
+_LAST = f"{GROUP}.check_instances"
+_LOOK_AGAIN = timedelta(seconds=15)
+_NOTED = "change"
+
+
+class WaitForTurnOperator(ControllerOperator):
+    """Wait until the controller before this one is done; end where one before it failed."""
+
+    def perform(self) -> None:
+        """Look at the steps of the earlier controllers."""
+        ti: Any = self._context["ti"]  # the protocol of the SDK leaves this method out
+        rows = ti.get_task_breadcrumbs(self.dag_id_of_run, self.run_id)
+        earlier = [
+            row
+            for row in rows
+            if str(row["task_id"]).startswith(f"{GROUP}.") and 0 <= row["map_index"] < self.place
+        ]
+        self._end_where_one_failed(earlier)
+        done = [each for each in earlier if each["task_id"] == _LAST]
+        if len(done) < self.place:
+            self.log.info("controller %s: waiting for its turn", self.host)
+            again = utc_now() + _LOOK_AGAIN
+            self.defer(trigger=DateTimeTrigger(again), method_name="look_again")
+        self.log.info("controller %s: it is its turn", self.host)
+
+    def look_again(self, context: Any, event: Any = None) -> Any:
+        """Some time has passed."""
+        return self.execute(context)
+
+    def _end_where_one_failed(self, earlier: Iterable[Mapping[str, Any]]) -> None:
+        for row in earlier:
+            is_over = row["task_id"] == _LAST and str(row["state"]) != "success"
+            if is_over or str(row["state"]) in ("failed", "upstream_failed"):
+                first = self.result_of(CHECK)[row["map_index"]]["host"]
+                raise CheckFailed(
+                    f"controller {self.host}",
+                    f"was not touched: {first} was not maintained well",
+                    f"Mend {first} as its failed step says, then clear the run's failed tasks.",
+                )
+
+
+class ChangeControllerOperator(ControllerOperator, ChangingOperator):
+    """What restart and reboot share: the proofs before the first change, and what is noted then."""
+
+    def begin(self, asked: Iterable[Service], noted: dict[str, Any], checked: Checked) -> None:
+        """Prove that the controller may be touched, and note how everything is before it.
+
+        Raises: Blocked: it may not; nothing was changed on it.
+        """
+        names = [service.name for service in asked]
+        blockers = blockers_of(self, self.host, checked, names)
+        self.refuse(f"controller {self.host}", blockers, f"{self.host} was not touched.")
+        services = self.nova.services()
+        before = {
+            "at": utc_now().isoformat(),
+            "instances": [picture_of(each) for each in self.nova.instances()],
+            "nova_services": [
+                [each.binary, each.host] for each in services if each.is_enabled and each.is_up
+            ],
+        }
+        # Written down before the change: whoever dies after it, nothing is done twice.
+        write_note(self.policy, self.dag_id_of_run, self.run_id, f"before-{self.host}", before)
+        self.store.set(_NOTED, storable(noted))
+
+    @property
+    def store(self) -> Any:
+        """What this run keeps of this step, over retries and clears."""
+        return self._context["task_state_store"]
+
+    @property
+    def noted(self) -> dict[str, Any] | None:
+        """What was noted before the first change; None while nothing was changed."""
+        found = self.store.get(_NOTED)
+        return dict(found) if found else None
+
+
+class RestartServicesOperator(ChangeControllerOperator):
+    """Restart the services of one controller in the catalog's order, each stage when the one
+    before it is active again; what this run has restarted already is left alone.
+
+    Returns: since (the controller's own clock), services (name: active since).
+    """
+
+    def change(self) -> dict[str, Any]:
+        """Look, and restart the first stage that is left; the rest comes when that is back."""
+        if self.asked.action != "restart":
+            self.log.info("a reboot was asked for, no restart of services")
+            raise AirflowSkipException("a reboot was asked for")
+        is_begun = self.noted is not None
+        noted = self.noted or self._begin()
+        seen = asyncio.run(self._read())
+        services = [each for each in self.deployment if each.name in noted["services"]]
+        since = datetime.fromisoformat(noted["since"])
+        left = stages(still_to_restart(services, seen, since))
+        if left:
+            if is_begun:
+                self._may_go_on([service for stage in left for service in stage])
+            self._restart(left[0], noted)
+        names = ", ".join(noted["services"])
+        self.log.info("controller %s: restarted and active again: %s", self.host, names)
+        return {"since": noted["since"], "services": activations(seen, services)}
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """A stage is back: look again, the window included."""
+        return self.perform()
+
+    def _begin(self) -> dict[str, Any]:
+        checked = self.check_all()
+        seen = checked.seen.get(self.host)
+        services = services_of(self, seen) if seen else []
+        noted = {
+            "since": seen.clock_now.isoformat() if seen else None,
+            "services": [service.name for service in services],
+        }
+        self.begin(services, noted, checked)
+        return noted
+
+    def _may_go_on(self, left: list[Service]) -> None:
+        """The world may have changed since the last stage: the others are looked at again."""
+        blockers = blockers_midway(self, self.host, self.check_services(), left)
+        then = f"No more was restarted on {self.host}."
+        self.refuse(f"controller {self.host}", blockers, then)
+
+    def _restart(self, stage: list[Service], noted: Mapping[str, Any]) -> None:
+        names = [service.name for service in stage]
+        self.log.info("controller %s: restarting %s", self.host, ", ".join(names))
+        asyncio.run(self._order(stage))
+        wait(self, ServicesBackTrigger, "service_timeout", services=names, since=noted["since"])
+
+    async def _order(self, stage: list[Service]) -> None:
+        # Brings asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.controller import restart_service
+
+        # Several services may be one unit, such as a web server.
+        units = {(service.unit, service.container): service for service in stage}
+        async with self.shell(self.host) as shell:
+            for service in units.values():
+                await restart_service(shell, self.deployment, service)
+
+    async def _read(self) -> Controller:
+        from openstack_maintenance.adapters.controller import read_controller
+
+        async with self.shell(self.host) as shell:
+            return await read_controller(shell, self.deployment)
+
+
+class RebootControllerOperator(ChangeControllerOperator):
+    """Reboot one controller, once a run.
+
+    Returns: boot_id_before, ordered_at (the controller's own clock), outcome of the order.
+    """
+
+    def change(self) -> dict[str, Any]:
+        """Prove that it may be, note its boot, then order; the order itself proves nothing."""
+        if self.asked.action != "reboot":
+            self.log.info("a restart of services was asked for, no reboot")
+            raise AirflowSkipException("a restart was asked for")
+        noted = self.noted
+        if noted is None or asyncio.run(self._boot_id()) == noted["boot_id_before"]:
+            noted = self._begin()
+        answer = asyncio.run(self._reboot(noted["boot_id_before"]))
+        self.log.info("controller %s: reboot %s", self.host, answer.outcome)
+        return {**noted, "outcome": answer.outcome}
+
+    def _begin(self) -> dict[str, Any]:
+        checked = self.check_all()
+        seen = checked.seen.get(self.host)
+        noted = {
+            "boot_id_before": seen.boot_id if seen else None,
+            "ordered_at": seen.clock_now.isoformat() if seen else None,
+        }
+        self.begin([], noted, checked)
+        return noted
+
+    async def _boot_id(self) -> str:
+        async with self._controller() as controller:
+            return await controller.boot_id()
+
+    async def _reboot(self, boot_id: str) -> RebootAnswer:
+        async with self._controller() as controller:
+            return await controller.reboot(boot_id)
+
+    @asynccontextmanager
+    async def _controller(self) -> AsyncIterator[Host]:
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        hook = HostHook(self.ssh_conn_id, address=self.controller["address"], name=self.host)
+        async with hook.connect(self.deployment.nova_compute) as controller:
+            yield controller
+
+
+class WaitForControllerOperator(ControllerOperator):
+    """Wait until the controller is back, in another boot.
+
+    Returns: boot_id_before, boot_id_after, ordered_at, back_at (the controller's own clock).
+    """
+
+    def perform(self) -> None:
+        """Leave the waiting to the triggerer."""
+        ordered = self.own_result("reboot")
+        wait(
+            self,
+            ControllerRebootedTrigger,
+            "reboot_timeout",
+            boot_id_before=ordered["boot_id_before"],
+            ordered_at=ordered["ordered_at"],
+        )
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """It is back."""
+        result = super().resume(event)
+        since = since_in_words(result, "its reboot was ordered")
+        self.log.info("controller %s: back in another boot%s", self.host, since)
+        return result
+
+
+class CheckControllerAgainOperator(ControllerOperator):
+    """All checks of controller_checks pass again, on all controllers, at two looks in a row.
+
+    Returns: verdicts (how many findings have which), services by controller, cloud by check.
+    """
+
+    def perform(self) -> None:
+        """Leave the waiting to the triggerer."""
+        wait(self, ChecksPassTrigger, "checks_timeout", controllers=self.inventory)
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """Tonight's checks compare with how it is now, not with before the maintenance."""
+        result = dict(super().resume(event))
+        write_last_checks(self.policy, result.pop("seen"))
+        told = ", ".join(f"{count} {verdict}" for verdict, count in result["verdicts"].items())
+        self.log.info("controller %s: all checks pass at two looks in a row: %s", self.host, told)
+        return result
+
+
+class CheckServingOperator(ControllerOperator):
+    """The APIs serve: a new token, a server list, and a round trip to a scheduler and back.
+
+    Returns: token, servers_listed, scheduler (its answer, and how long it took).
+    """
+
+    def perform(self) -> None:
+        """Get a token; leave the rest to the triggerer, which tries until it serves."""
+        wait(self, ServingTrigger, "checks_timeout", probe=self.probe_name(self.host))
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """Whoever resumes has a connection of its own: its token is new."""
+        token = CloudHook(self.cloud_conn_id).get_health().new_token()
+        told = {"user": token.user, "expires": token.expires.isoformat()}
+        result = super().resume(event)
+        servers = result["servers_listed"]
+        self.log.info(
+            "the APIs serve: a new token, a list of %s instances, a scheduler's answer", servers
+        )
+        return {"token": told, **result}
+
+
+class WaitForNovaServicesOperator(ControllerOperator):
+    """Every Nova service that was up before is up again, nova-compute on all hosts included.
+
+    Returns: heartbeats (three different ones of each, all seen after the change).
+    """
+
+    def perform(self) -> None:
+        """Leave the waiting to the triggerer."""
+        before = note_of(self, "before")
+        wait(self, HeartbeatsTrigger, "checks_timeout", services=before["nova_services"])
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """All are back."""
+        result = super().resume(event)
+        told = ", ".join(result["heartbeats"])
+        self.log.info("up, and their heartbeats advance: %s", told)
+        return result
+
+
+class CheckInstancesOperator(ControllerOperator):
+    """No instance noticed: each has the host, the status and the power state of before.
+
+    Returns: compared_at, before_at, instances (how many), told (what others changed meanwhile).
+    Raises: CheckFailed, naming each instance that changed.
+    """
+
+    def perform(self) -> dict[str, Any]:
+        """List all instances, and compare with what was noted before the change."""
+        before = note_of(self, "before")
+        after: dict[str, Any] = {
+            "at": utc_now().isoformat(),
+            "instances": [picture_of(each) for each in self.nova.instances()],
+        }
+        write_note(self.policy, self.dag_id_of_run, self.run_id, f"after-{self.host}", after)
+        changes = compare_instances(before["instances"], after["instances"])
+        for each in changes.told:
+            self.log.info("%s", each)
+        if changes.findings:
+            raise CheckFailed(
+                "instances",
+                f"changed during the maintenance of {self.host}: {'; '.join(changes.findings)}",
+                "See openstack server event list for who did it. If somebody wanted it so, mark "
+                "check_instances as success; else mend them first, then clear it with Downstream.",
+            )
+        but = " but what others did (above)" if changes.told else ""
+        self.log.info(
+            "controller %s: %s instances compared with before its maintenance: no change%s",
+            self.host,
+            len(before["instances"]),
+            but,
+        )
+        return {
+            "compared_at": after["at"],
+            "before_at": before["at"],
+            "instances": len(before["instances"]),
+            "told": list(changes.told),
+        }
+
+
+def note_of(step: ControllerOperator, which: str) -> dict[str, Any]:
+    """What a step for the same controller noted. Raises: CheckFailed where it is lost."""
+    found = find_note(step.policy, step.dag_id_of_run, step.run_id, f"{which}-{step.host}")
+    if not is_note(found):
+        raise CheckFailed(
+            f"controller {step.host}",
+            "how everything was before its maintenance is not noted any more",
+            "See whether the policy's records storage was changed; compare by hand.",
+        )
+    return dict(found)
+
+
+def is_note(found: Any) -> bool:
+    """Whether it is what `begin` or `CheckInstancesOperator` noted."""
+    if not isinstance(found, Mapping) or not isinstance(found.get("at"), str):
+        return False
+    services = found.get("nova_services", [])
+    return (
+        is_picture_list(found.get("instances"))
+        and isinstance(services, list)
+        and all(isinstance(each, list) and len(each) == 2 for each in services)
+        and all(isinstance(part, str) for each in services for part in each)
+    )

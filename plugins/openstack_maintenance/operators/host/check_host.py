@@ -1,0 +1,269 @@
+"""The pre-check: reads everything, changes nothing, names every blocker at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from airflow.configuration import conf
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from openstack_maintenance.adapters.policy_file import script_path, scripts
+from openstack_maintenance.domain.blocker import Blocker
+from openstack_maintenance.domain.cloud import Instance
+from openstack_maintenance.domain.drain.capacity import check_room, need_of
+from openstack_maintenance.domain.drain.movability import DrainPlan, plan_drain
+from openstack_maintenance.domain.errors import Blocked, HostError
+from openstack_maintenance.domain.host.facts import find_wrong_host
+from openstack_maintenance.domain.host.request import check_params
+from openstack_maintenance.domain.host.rights import rights_needed
+from openstack_maintenance.domain.host.rules import (
+    CloudFacts,
+    check_host_rules,
+    check_known,
+    check_plan,
+    destination_blocker,
+    rebooted_blocker,
+)
+from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.night_link import NightLink
+from openstack_maintenance.operators.runs import running_among
+from openstack_maintenance.operators.window_gate import closed_blocker
+from openstack_maintenance.records.store import has_done
+from openstack_maintenance.records.turn import turn_of
+
+if TYPE_CHECKING:
+    from openstack_maintenance.domain.host.facts import HostFacts
+
+
+class CheckHostOperator(MaintenanceOperator):
+    """Find out whether the host can be maintained, and how; name every blocker otherwise.
+
+    Returns (XCom): host, address, hypervisor, zone, microversion, host facts, and the plan
+    (moves, left). A dry run ends here: the plan is in the log, in ``would`` and in the record. So
+    does a rerun of a run whose record says that it is done.
+
+    Raises: Blocked, with all blockers and their remedies; nothing was changed.
+    """
+
+    operator_extra_links = (NightLink(),)
+    unchanged = "Nothing was changed."
+
+    def __init__(self, *, first_change: str, **kwargs: Any) -> None:
+        """``first_change``: the task that is skipped when nothing is to be changed."""
+        super().__init__(**kwargs)
+        self.first_change = first_change
+
+    def perform(self) -> dict[str, Any]:
+        """Read, judge, and tell."""
+        request, policy = self.request, self.policy
+        self._refuse(check_params(self.params_given, request, [each.name for each in scripts()]))
+        self._end_if_done()
+        nova_compute = self.deployment.nova_compute  # a bad flavour shows before all else
+        self.log.info("nova-compute is %s in this deployment", nova_compute.unit)
+        version = self.nova.check_version()
+        services = self.nova.services()
+        unknown = check_known(request, services)
+        if unknown is not None:
+            self._refuse([unknown])
+        instances = self.nova.instances_on(request.host)
+        plan = plan_drain(instances, request.on_blocked)
+        # At once: one question is harmless because of what the list says of its instance.
+        missing = self._missing_rights(plan)
+        facts = CloudFacts(services, self.nova.find_hypervisor(request.host), instances)
+        others = running_among(self._context, [each.mark for each in services], self.mark)
+        blockers = check_host_rules(request, policy, facts, self.mark, others)
+        blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
+        blockers += missing
+        blockers += self._check_room(facts, plan)
+        closed = closed_blocker(policy, request, utc_now())
+        blockers += [closed] if closed and not request.dry_run else []
+        address = self._address(facts)
+        host_facts = self._read_host(address, facts, blockers)
+        self._refuse(blockers)
+        if host_facts is None:
+            raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
+        found = self._found(facts, plan, address, host_facts, version)
+        if request.dry_run:
+            if closed:
+                self.log.info("Now it would end: %s", closed)
+            would = self._plan_in_words(plan)
+            self.log.info("Dry run, nothing is changed. It would:\n%s", would)
+            self._end_here({**found, "would": would.splitlines()})
+        return found
+
+    def _end_if_done(self) -> None:
+        """A rerun of a run that has done its work does nothing twice."""
+        if not has_done(self.policy, self.dag_id_of_run, self.run_id):
+            return
+        self.log.info(
+            "host %s: this run has maintained it already. Trigger a new run to do so again.",
+            self.request.host,
+        )
+        self._end_here({"host": self.request.host, "already_done": True})
+
+    def _end_here(self, found: dict[str, Any]) -> None:
+        self.tell("return_value", found)
+        raise DownstreamTasksSkipped(tasks=[self.first_change])
+
+    def _missing_rights(self, plan: DrainPlan) -> list[Blocker]:
+        """What this plan does later, and the credentials may not."""
+        suggested = turn_of(self).destinations
+        needed = rights_needed(
+            plan,
+            to_named_host=bool(self.request.destination or suggested),
+            # Where a suggested destination does not take an instance, Nova's scheduler chooses.
+            to_any_host=self.request.destination is None,
+            may_force=self.policy.stuck_migration == "force_complete",
+            may_stop=self.request.on_blocked == "stop",
+        )
+        return self.nova.missing_rights(needed)
+
+    def _check_room(self, facts: CloudFacts, plan: DrainPlan) -> list[Blocker]:
+        """Room elsewhere for each instance, by Placement: one request for each flavor's size."""
+        if facts.hypervisor is None or not plan.moves:
+            return []
+        if destination_blocker(self.request, facts) is not None:
+            return []  # why nothing can go there is said already
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
+        instances = [move.instance for move in plan.moves]
+        needs = {need for need in map(need_of, instances) if need is not None}
+        destination = None
+        if self.request.destination is not None:
+            found = self.nova.find_hypervisor(self.request.destination)
+            if found is None:
+                return []  # Placement does not know it
+            destination = found.id
+        try:
+            room = {need: self.nova.hosts_with_room(need) for need in needs}
+        except Refused as error:  # one right more that is missing
+            return [Blocker(error.subject, error.found, error.remedy)]
+        return check_room(instances, room, facts.hypervisor.id, destination)
+
+    def _address(self, facts: CloudFacts) -> str:
+        host = self.request.host
+        listed = {each.host: each.address for each in self.policy.controllers if each.address}
+        nova_says = facts.hypervisor.host_ip if facts.hypervisor else ""
+        return self.policy.addresses.get(host) or listed.get(host) or nova_says
+
+    def _read_host(
+        self, address: str, facts: CloudFacts, blockers: list[Blocker]
+    ) -> HostFacts | None:
+        """The host over SSH; whatever keeps it from being read is a blocker like the others."""
+        if facts.hypervisor is None:
+            return None
+        try:
+            host_facts = asyncio.run(self._read_facts(address))
+        except HostError as error:
+            blockers.append(Blocker(error.subject, error.found, error.remedy))
+            return None
+        wrong = find_wrong_host(host_facts, self.request.host, facts.hypervisor.hostname)
+        if wrong is not None:
+            blockers.append(wrong)
+        blockers += _host_blockers(host_facts, self.request.host, self.request.script)
+        if service := facts.compute(self.request.host):
+            due_in = turn_of(self).boot_id
+            rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
+            blockers += [rebooted] if rebooted else []
+        return host_facts
+
+    async def _read_facts(self, address: str) -> HostFacts:
+        async with self.on_host(address) as host:
+            path = script_path(self.request.script) if self.request.script else None
+            if path is None:
+                return await host.read_facts()
+            return await host.read_facts(self.script_unit, path.read_bytes())
+
+    def _found(
+        self,
+        facts: CloudFacts,
+        plan: DrainPlan,
+        address: str,
+        host_facts: HostFacts,
+        version: str,
+    ) -> dict[str, Any]:
+        service = facts.compute(self.request.host)
+        return {
+            "host": self.request.host,
+            "address": address,
+            "hypervisor": facts.hypervisor.hostname if facts.hypervisor else None,
+            "zone": service.zone if service else None,
+            "microversion": version,
+            "boot_id": host_facts.boot_id,
+            "booted": host_facts.booted.isoformat() if host_facts.booted else None,
+            "clock": host_facts.clock.isoformat(),
+            "nova_compute": str(host_facts.nova_compute),
+            "moves": [
+                {**instance_facts(each.instance), "method": each.method} for each in plan.moves
+            ],
+            "left": [instance_facts(each) for each in plan.left],
+        }
+
+    def _plan_in_words(self, plan: DrainPlan) -> str:
+        request = self.request
+        steps = [f"disable nova-compute on {request.host}: {self.mark}"]
+        to = request.destination or "where Nova's scheduler chooses"
+        steps += [
+            f"move {each.instance.label}, {each.instance.status}, "
+            f"{each.instance.ram_mib} MiB: {each.method}, to {to}"
+            for each in plan.moves
+        ]
+        steps += [f"leave {each.label}, {each.status}" for each in plan.left]
+        steps.append("prove that the host is empty, stop nova-compute")
+        steps += [f"run include/scripts/{request.script}"] if request.script else []
+        steps += ["reboot, wait for another boot_id"] if request.reboot else []
+        steps.append("wait for nova-compute, prove that it is on the message bus, enable it")
+        return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
+
+    def _refuse(self, blockers: list[Blocker]) -> None:
+        if len(blockers) == 1:
+            only = blockers[0]
+            raise Blocked(only.subject, only.reason, only.remedy)
+        self.refuse(f"host {self.request.host}", blockers, "nothing was changed")
+
+
+def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:
+    blockers = []
+    if facts.sudo_missing:
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"the SSH login may not run with sudo: {', '.join(facts.sudo_missing)}",
+                "Allow these without a password in sudoers. include/rights/host-rights writes it.",
+            )
+        )
+    if facts.script_refused:
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"its maintenance-shell does not allow script {script} as it is here",
+                "Install the rights anew on it: include/rights/host-rights, "
+                "then install-host-rights there.",
+            )
+        )
+    if facts.nova_compute.kind == "absent":
+        similar = ", ".join(facts.nova_compute.look_alikes) or "none"
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"has no unit or container {facts.nova_compute.name} (similar: {similar})",
+                "Set the right deployment in the policy.",
+            )
+        )
+    return blockers
+
+
+def instance_facts(instance: Instance) -> dict[str, Any]:
+    """An instance as plain JSON, for XCom and the record. RAM in MiB, disk in GiB."""
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "status": instance.status,
+        "vm_state": instance.vm_state,
+        "power_state": instance.power_state,
+        "ram_mib": instance.ram_mib,
+        "disk_gib": instance.disk_gib,
+        "was_running": instance.may_be_running,
+    }

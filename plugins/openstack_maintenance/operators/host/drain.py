@@ -1,0 +1,178 @@
+"""Empty the host: list what is there, move it, and prove that nothing is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.domain.blocker import in_words
+from openstack_maintenance.domain.cloud import incoming
+from openstack_maintenance.domain.drain.movability import plan_drain, still_in_the_way
+from openstack_maintenance.domain.errors import Blocked, CheckFailed
+from openstack_maintenance.domain.host.rules import in_the_way_in_words
+from openstack_maintenance.operators.base import MaintenanceOperator, map_name, utc_now
+from openstack_maintenance.operators.host.check_host import instance_facts
+from openstack_maintenance.operators.window_gate import ChangingOperator, window_argument
+from openstack_maintenance.records.turn import turn_of
+from openstack_maintenance.triggers.incoming import IncomingTrigger
+from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import Migration
+    from openstack_maintenance.domain.drain.movability import Movement
+
+
+# For partial(map_index_template=...): a mapped task is called after its instance.
+NAMED = map_name("task.instance['name']")
+
+
+class ListInstancesOperator(MaintenanceOperator):
+    """List what is to be moved off the host, largest RAM first.
+
+    First waits, without a worker slot, for migrations and builds that are still on their way in.
+
+    Returns: one dict an instance (see `instance_facts`) with its method: live, cold or stop.
+    """
+
+    def perform(self) -> list[dict[str, Any]]:
+        """List at once when nothing is on its way in."""
+        self.check_ownership()
+        if read_incoming(self.nova, self.request.host):
+            self.defer(
+                trigger=IncomingTrigger(
+                    self.request.host,
+                    (
+                        utc_now() + timedelta(seconds=self.policy.seconds("turn_patience"))
+                    ).isoformat(),
+                    self.cloud_conn_id,
+                ),
+                method_name="execute_complete",
+            )
+        return self._list()
+
+    def resume(self, event: Any) -> list[dict[str, Any]]:
+        """Nothing is on its way in any more."""
+        return self._list()
+
+    def _list(self) -> list[dict[str, Any]]:
+        plan = plan_drain(self.nova.instances_on(self.request.host), self.request.on_blocked)
+        if plan.blockers:
+            raise Blocked(
+                f"host {self.request.host}",
+                f"{len(plan.blockers)} of its instances cannot be moved",
+                f"Mend this, then clear {self.task_id} with Downstream:\n{in_words(plan.blockers)}",
+            )
+        for each in plan.left:
+            self.log.info("left where it is: %s, %s", each.label, each.status)
+        self.log.info("host %s: to be moved: %s", self.request.host, _counted(plan.moves))
+        return [{**instance_facts(each.instance), "method": each.method} for each in plan.moves]
+
+
+def _counted(moves: Sequence[Movement]) -> str:
+    """For example: 4 instances (3 live, 1 cold)."""
+    by_method = Counter(each.method for each in moves)
+    if not by_method:
+        return "no instance"
+    how = ", ".join(f"{count} {method}" for method, count in by_method.most_common())
+    return f"{len(moves)} {'instance' if len(moves) == 1 else 'instances'} ({how})"
+
+
+class MigrateInstanceOperator(ChangingOperator):
+    """Move one instance off the host, and prove that it is elsewhere.
+
+    Defers at once: its trigger starts the migration when its turn comes, and ends the task.
+    ``instance``: a dict of ListInstancesOperator; NAMED shows its name in the UI.
+    """
+
+    template_fields: Sequence[str] = ("instance",)
+
+    def __init__(self, *, instance: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.instance = instance
+
+    def change(self) -> None:
+        """Hand the move to the triggerer."""
+        policy, request = self.policy, self.request
+        self.defer(
+            trigger=MigrateInstanceTrigger(
+                conn_id=self.cloud_conn_id,
+                order={
+                    "instance_id": self.instance["id"],
+                    "name": self.instance["name"],
+                    "source": request.host,
+                    "method": self.instance["method"],
+                    "was_running": self.instance["was_running"],
+                    "ram_mib": self.instance["ram_mib"],
+                    "since": utc_now().isoformat(),
+                    "may_stop": request.on_blocked == "stop",
+                },
+                limits={
+                    "per_host": policy.migrations_per_host,
+                    "total": policy.migrations_total,
+                    "nova_limit": policy.nova_live_migration_limit,
+                },
+                patience={
+                    "retries": policy.migration_retries,
+                    "timeout_per_gib_seconds": policy.seconds("migration_timeout_per_gib"),
+                    "turn_seconds": policy.seconds("turn_patience"),
+                    "api_seconds": policy.seconds("api_patience"),
+                    "on_stuck": policy.stuck_migration,
+                },
+                destination=request.destination or self._suggested(),
+                is_suggestion=request.destination is None,
+                block_migration=request.block_migration,
+                window=window_argument(policy, request),
+                owner=[self.mark.dag_id, self.mark.run_id],
+            ),
+            method_name="execute_complete",
+        )
+
+    def _suggested(self) -> str | None:
+        """Where a night's plan wants it; None where there is no plan."""
+        return turn_of(self).destinations.get(self.instance["id"])
+
+
+class CheckHostEmptyOperator(MaintenanceOperator):
+    """Prove that the host holds no instance and that none is on its way to it.
+
+    Returns the evidence: checked_at, left (instances that on_blocked=leave lets stay).
+    Raises: CheckFailed, naming each instance that is in the way.
+    """
+
+    def perform(self) -> dict[str, Any]:
+        """Look, and say what was seen. Whose the host is, the step that stops something asks."""
+        proof = prove_empty(self)
+        names = ", ".join(f"{each['name']} ({each['status']})" for each in proof["left"])
+        holds = f"only what is left there, {names}," if names else "no instance"
+        self.log.info("host %s: holds %s and none is on its way", self.request.host, holds)
+        return proof
+
+
+def prove_empty(step: MaintenanceOperator) -> dict[str, Any]:
+    """The evidence that nothing is in the way on the step's host, now.
+
+    Raises: CheckFailed when anything is, or is coming.
+    """
+    host, nova = step.request.host, step.nova
+    arriving = read_incoming(nova, host)
+    instances = nova.instances_on(host)
+    blocking = still_in_the_way(instances, step.request.on_blocked)
+    if blocking or arriving:
+        raise CheckFailed(
+            f"host {host}",
+            f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
+            "The host was not rebooted. Clear list_arrivals with Downstream: it moves them, too.",
+        )
+    return {
+        "checked_at": utc_now().isoformat(),
+        "instances": 0,
+        "left": [instance_facts(each) for each in instances],
+    }
+
+
+def read_incoming(nova: Nova, host: str) -> list[Migration]:
+    """What is on its way to a host, now. Raises: CloudError."""
+    return incoming(nova.migrations(utc_now() - timedelta(days=1)), host)

@@ -1,0 +1,105 @@
+"""Take the host's nova-compute out of scheduling, and give it back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost
+from openstack_maintenance.domain.host.rules import (
+    hosts_out_blocker,
+    owner_blocker,
+    rebooted_blocker,
+)
+from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.runs import running_among
+from openstack_maintenance.operators.window_gate import ChangingOperator
+from openstack_maintenance.records.turn import turn_of
+
+if TYPE_CHECKING:
+    from openstack_maintenance.domain.blocker import Blocker
+
+
+class DisableServiceOperator(ChangingOperator):
+    """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
+
+    One at a time in the whole Airflow, and every gate is read again here: so two runs never
+    take one host, and never more than ``max_hosts_out`` hosts are out.
+
+    Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_active_tis_per_dag=1, **kwargs)
+
+    def change(self) -> dict[str, Any]:
+        """Read the gates, disable, and read back what Nova stored."""
+        host, nova = self.request.host, self.nova
+        services = nova.services("nova-compute")
+        service = next((each for each in services if each.host == host), None)
+        if service is None:
+            service = nova.get_service(host)
+        others = running_among(self._context, [service.mark], self.mark)
+        self._refuse(owner_blocker(service, self.mark, others))
+        self._refuse(hosts_out_blocker(host, self.policy, services))
+        if (due_in := turn_of(self).boot_id) and not self.mark.same_run(service.mark):
+            self._refuse(rebooted_blocker(service, self.mark, due_in, asyncio.run(self._boot_id())))
+        before = service.mark
+        if service.is_enabled or service.disabled_reason != str(self.mark):
+            nova.disable(service, str(self.mark))
+        service = self.check_ownership()
+        self.log.info("host %s: nova-compute disabled: %s", host, service.disabled_reason)
+        took_over = before.run_id if before and not self.mark.same_run(before) else None
+        return {
+            "disabled_reason": service.disabled_reason,
+            "disabled_at": utc_now().isoformat(),
+            "took_over": took_over,
+        }
+
+    async def _boot_id(self) -> str:
+        async with self.on_host() as opened:
+            return await opened.boot_id()
+
+    def _refuse(self, blocker: Blocker | None) -> None:
+        if blocker is not None:
+            raise Blocked(blocker.subject, blocker.reason, blocker.remedy)
+
+
+class EnableServiceOperator(MaintenanceOperator):
+    """Give the host back: enable what this run disabled, and nothing else.
+
+    Not bound to the window: a healthy host that stays out helps nobody.
+    """
+
+    def perform(self) -> dict[str, Any]:
+        """Enable, and read back what Nova stored."""
+        host, nova = self.request.host, self.nova
+        service = nova.get_service(host)
+        if service.is_enabled:
+            # Only this run's own earlier try may have done that.
+            self._must_be_ours()
+        else:
+            if lost := ownership_lost(service, self.mark):
+                raise lost
+            self._context["task_state_store"].set("enabling", True)
+            nova.enable(service)
+        service = nova.get_service(host)
+        if not service.is_enabled or not service.is_up:
+            state = f"{'enabled' if service.is_enabled else 'disabled'}, "
+            state += "up" if service.is_up else "down"
+            raise CheckFailed(
+                f"host {host}",
+                f"Nova shows its nova-compute {state}",
+                "See openstack compute service list, then clear enable_service.",
+            )
+        self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
+        return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
+
+    def _must_be_ours(self) -> None:
+        if not self._context["task_state_store"].get("enabling"):
+            raise OwnershipLost(
+                f"host {self.request.host}",
+                "somebody else enabled it while this run maintained it",
+                "Nothing is left to do for this run; see who did it, and whether that was right.",
+            )

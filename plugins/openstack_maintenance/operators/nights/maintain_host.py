@@ -1,0 +1,264 @@
+"""One host of a night: a run of compute_host_maintenance, started when it may be, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
+from airflow.providers.standard.triggers.external_task import DagStateTrigger
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
+from airflow.utils.state import DagRunState, TaskInstanceState
+
+from openstack_maintenance.domain.errors import CheckFailed, CloudError
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.nights.closing import hosts_to_close, without
+from openstack_maintenance.domain.nights.due import Verdict, judge_due
+from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
+from openstack_maintenance.domain.nights.plan import Limits, PlannedHost, plan_turn
+from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.operators.base import map_name, utc_now
+from openstack_maintenance.operators.nights.base import (
+    APPROVE,
+    CHILD_DAG,
+    LEFT_KEY,
+    NightlyOperator,
+)
+from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_only
+from openstack_maintenance.operators.nights.plan import pace_of
+from openstack_maintenance.operators.nights.select_hosts import find_candidates
+from openstack_maintenance.records.store import find_record
+from openstack_maintenance.records.turn import Turn, write_turn
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+NAMED = map_name("task.planned['host']")
+_ENDED = [DagRunState.SUCCESS, DagRunState.FAILED]
+_LOOK_AGAIN = timedelta(seconds=15)
+_POLL_SECONDS = 5
+
+
+class MaintainHostOperator(NightlyOperator):
+    """Maintain one host: start its run when its turn has come, and wait for its end.
+
+    Before it starts, everything is looked at again: whether the host is still due, who is out, and
+    where its instances go on the cloud as it is now. A run that is there already is followed, not
+    started again; one that failed and still has the host goes on where it stopped. Skipped, with
+    the reason, where it must not start any more tonight. Whoever waits holds no worker slot.
+
+    Returns: host, run_id, outcome. Raises: CheckFailed, with the run's own sentence.
+    """
+
+    template_fields: Sequence[str] = ()
+    operator_extra_links = (TriggerDagRunLink(),)
+
+    def __init__(self, *, planned: dict[str, Any], **kwargs: Any) -> None:
+        """``planned``: a dict of PlanRollOperator."""
+        super().__init__(**kwargs)
+        self.planned = planned
+        # For the link to the run in the UI.
+        self.trigger_dag_id = CHILD_DAG
+
+    @property
+    def host(self) -> str:
+        """The host's name."""
+        return str(self.planned["host"])
+
+    def perform(self) -> Any:
+        """Look at the host's run of this night: start it, follow it, or let it go on."""
+        run_id = self.child_run_id(self.host)
+        state = self._state_of(run_id)
+        if state == "success":
+            return self._ended(run_id)
+        if state in ("queued", "running"):
+            return self._follow(run_id)
+        if state is None or not self._holds_it(run_id):
+            turn = self._turn()
+            if turn is None:
+                again = DateTimeTrigger(utc_now() + _LOOK_AGAIN)
+                self.defer(trigger=again, method_name="look_again")
+            self.log.info("host %s: starts its run %s: %s", self.host, run_id, turn)
+            write_turn(self.policy, CHILD_DAG, run_id, turn)
+        raise DagRunTriggerException(
+            trigger_dag_id=CHILD_DAG,
+            dag_run_id=run_id,
+            conf=self._conf(),
+            logical_date=None,
+            reset_dag_run=state is not None,
+            skip_when_already_exists=False,
+            wait_for_completion=True,
+            allowed_states=list(_ENDED),
+            failed_states=[],
+            poke_interval=_POLL_SECONDS,
+            deferrable=True,
+        )
+
+    def look_again(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Some time has passed: from the beginning."""
+        return self.execute(context)
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """The host's run has ended."""
+        return self._ended(self.child_run_id(self.host))
+
+    def _conf(self) -> dict[str, Any]:
+        return {
+            "host": self.host,
+            "reason": self.asked.reason or f"nightly roll {self.run_id}"[:150],
+            "ignore_window": self.asked.ignore_window,
+        }
+
+    def _follow(self, run_id: str) -> None:
+        self.defer(
+            trigger=DagStateTrigger(
+                dag_id=CHILD_DAG,
+                states=_ENDED,
+                execution_dates=None,
+                run_ids=[run_id],
+                poll_interval=_POLL_SECONDS,
+            ),
+            method_name="execute_complete",
+        )
+
+    def _state_of(self, run_id: str) -> str | None:
+        ti: Any = self._context["ti"]  # the protocol of the SDK leaves these methods out
+        if not ti.get_dr_count(dag_id=CHILD_DAG, run_ids=[run_id]):
+            return None
+        return DagRunState(ti.get_dagrun_state(CHILD_DAG, run_id)).value
+
+    def _turn(self) -> Turn | None:
+        """Its turn, planned on the cloud as it is now; None while it must wait.
+
+        Raises: AirflowSkipException: not any more tonight.
+        """
+        self._skip_beyond_the_budget()
+        turn: PlannedHost | str
+        boot_id = None
+        services = self.nova.services("nova-compute")
+        out = {each.host: each.out_by for each in services if each.out_by is not None}
+        # Who failed stays out until a person has mended it: that is not waited for.
+        returning = sorted(h for h, mark in out.items() if not mark.has_failed)
+        if len(out) < self.policy.max_hosts_out:
+            boot_id = self._skip_unless_due()
+            turn = self._planned_now(out)
+        else:
+            turn = f"{', '.join(out)} stay out, and max_hosts_out is {self.policy.max_hosts_out}"
+        self._skip_beyond_the_window(turn)
+        if isinstance(turn, PlannedHost):
+            return Turn(boot_id, {move.instance_id: move.to for move in turn.moves})
+        if not returning:
+            raise self._left(turn)
+        self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), turn)
+        return None
+
+    def _planned_now(self, out: Collection[str]) -> PlannedHost | str:
+        """Where its instances go, from the fleet as it is; or why it cannot start now.
+
+        Where the policy wants it, hosts that wait are closed for new instances meanwhile, and
+        opened again where their room is needed.
+        """
+        waiting, pace = self._waiting(), pace_of(self.policy)
+        limits = Limits(self.policy.max_hosts_out, self.policy.reserve_hosts)
+        facts = read_cloud(self.nova)
+        facts = replace(facts, services=as_if_open(facts.services))
+        due = [Verdict(host, "due", "is planned") for host in waiting]
+        fleet = compose_fleet(facts, due, on_blocked=self.policy.on_blocked)
+        if not self.policy.close_waiting_hosts:
+            return plan_turn(fleet, self.host, out, limits, pace)
+        close = hosts_to_close(fleet, waiting, self.host, out, limits.reserve_hosts)
+        turn = plan_turn(without(fleet, close), self.host, out, limits, pace)
+        if isinstance(turn, str):
+            close, turn = frozenset(), plan_turn(fleet, self.host, out, limits, pace)
+        if isinstance(turn, PlannedHost):
+            close_only(self.nova, close, self.host, self.dag_id_of_run, self.run_id)
+        return turn
+
+    def _waiting(self) -> list[str]:
+        """The planned hosts that have not been done, in their order."""
+        ti: Any = self._context["ti"]
+        planned = [each["host"] for each in ti.xcom_pull(task_ids=APPROVE)]
+        done = {
+            row["map_index"] for row in self._turns() if row["state"] == TaskInstanceState.SUCCESS
+        }
+        return [host for place, host in enumerate(planned) if place not in done]
+
+    def _turns(self) -> list[dict[str, Any]]:
+        """The elements of this task that have ended: map_index, state."""
+        ti: Any = self._context["ti"]
+        rows = ti.get_task_breadcrumbs(self.dag_id_of_run, self.run_id)
+        return [row for row in rows if row["task_id"] == self.task_id]
+
+    def _skip_beyond_the_budget(self) -> None:
+        failed = sum(row["state"] == TaskInstanceState.FAILED for row in self._turns())
+        if failed > self.policy.failure_budget:
+            raise self._left(
+                f"{failed} hosts have failed tonight, more than failure_budget "
+                f"({self.policy.failure_budget}) allows"
+            )
+
+    def _skip_unless_due(self) -> str | None:
+        """Another night's run may have done it meanwhile, or a person may have taken it.
+
+        Returns: the boot in which it is due.
+        """
+        found = find_candidates(
+            self.policy, self.deployment, self.nova, self.ssh_conn_id, hosts={self.host}
+        )
+        verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in found]
+        for each in verdicts or [Verdict(self.host, "passed_over", "Nova knows it no more")]:
+            if each.kind != "due":
+                raise self._left(each.reason)
+        return found[0].boot_id
+
+    def _skip_beyond_the_window(self, turn: PlannedHost | str) -> None:
+        if self.asked.ignore_window:
+            return
+        now, seconds = utc_now(), timedelta(seconds=self.planned["seconds"])
+        if isinstance(turn, PlannedHost):
+            seconds = turn.ends - turn.starts
+        span = self.policy.window.current(now)
+        if span is None:
+            raise self._left("the window is over")
+        if now + seconds > span[1]:
+            zone = self.policy.window.timezone
+            ends, closes = (at.astimezone(ZoneInfo(zone)) for at in (now + seconds, span[1]))
+            raise self._left(
+                f"it would be back at {ends:%H:%M}, after the window's end ({closes:%H:%M} {zone})"
+            )
+
+    def _left(self, reason: str) -> AirflowSkipException:
+        """The host is left for another night; the report says why."""
+        self.tell(LEFT_KEY, reason)
+        return AirflowSkipException(f"host {self.host} was not started: {reason}.")
+
+    def _ended(self, run_id: str) -> dict[str, Any]:
+        record = find_record(self.policy, CHILD_DAG, run_id) or {}
+        outcome = record.get("outcome")
+        if self._state_of(run_id) == "success" and outcome in ("done", "already_done"):
+            return {"host": self.host, "run_id": run_id, "outcome": outcome}
+        if not self._may_hold_it(run_id):
+            # It was refused, perhaps because another night's run was the first to take the host.
+            self._skip_unless_due()
+        raise CheckFailed(
+            f"host {self.host}",
+            f"run {run_id} of {CHILD_DAG} did not finish it: "
+            f"{str(record.get('problem') or 'it left no record').rstrip('.')}",
+            "Mend that, clear the failed task of that run, and when it is green clear "
+            f"{self.task_id} here.",
+        )
+
+    def _holds_it(self, run_id: str) -> bool:
+        """Whether the host's run has taken it out and not given it back. Raises: CloudError."""
+        service = self.nova.find_service(self.host)
+        return service is not None and Mark(CHILD_DAG, run_id).same_run(service.mark)
+
+    def _may_hold_it(self, run_id: str) -> bool:
+        try:
+            return self._holds_it(run_id)
+        except CloudError:
+            return True  # unknown: then a person must look

@@ -1,0 +1,140 @@
+"""Who is due tonight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.nights.due import Candidate, judge_due
+from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
+from openstack_maintenance.domain.nights.request import check_roll_params
+from openstack_maintenance.domain.record_name import file_name
+from openstack_maintenance.hooks.fleet import read_hosts
+from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.nights.base import NightlyOperator
+from openstack_maintenance.operators.nights.open_hosts import open_closed
+from openstack_maintenance.operators.window_gate import ChangingOperator, closed_blocker
+from openstack_maintenance.records.last_maintenance import find_last_maintenances
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import ComputeService
+    from openstack_maintenance.domain.deployment import Deployment
+    from openstack_maintenance.domain.host.facts import HostFacts
+    from openstack_maintenance.domain.policy import Policy
+
+
+class SelectHostsOperator(NightlyOperator, ChangingOperator):
+    """Find the hosts that are due tonight; one SSH round trip a host.
+
+    Changes nothing, but opens what an earlier night may have left closed for new instances.
+
+    A run that begins shortly before the window waits for it, without a worker slot; a dry run
+    does not.
+
+    Returns: one dict a host: host, kind (due | not_due | passed_over), reason.
+    Raises: Blocked, for params that make no sense or a window that stays closed; CheckFailed,
+    where there is no compute host at all; HostError, where the SSH connection cannot be used.
+    """
+
+    def perform(self) -> Any:
+        """Refuse what cannot be done tonight; wait for the window where something is to be done."""
+        blockers = check_roll_params(self.params_given, self.asked)
+        closed = closed_blocker(self.policy, self.asked, utc_now())
+        if closed and not self.asked.dry_run:
+            blockers.append(closed)
+        self.refuse("nightly roll", blockers, "Nothing was changed.")
+        if closed:
+            self.log.info("Now it would end: %s", closed)
+        return self.change() if self.asked.dry_run else super().perform()
+
+    def change(self) -> list[dict[str, Any]]:
+        """Read, judge, and say why."""
+        if not self.asked.dry_run:
+            open_closed(self._context, self.nova, Mark(self.dag_id_of_run, self.run_id))
+        candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
+        verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in candidates]
+        self.log.info("\n%s", verdicts_in_words(verdicts))
+        return [asdict(each) for each in verdicts]
+
+
+def find_candidates(
+    policy: Policy,
+    deployment: Deployment,
+    nova: Nova,
+    ssh_conn_id: str,
+    *,
+    hosts: Collection[str] | None = None,
+) -> list[Candidate]:
+    """Every compute host as it is now; one that cannot be read says why in its ``unreadable``.
+
+    ``hosts``: of these only, where Nova knows them; each is one SSH round trip.
+
+    Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
+    is missing or cannot be used for any host; CloudError; PolicyError.
+    """
+    services = nova.services("nova-compute")
+    if not services:
+        raise CheckFailed(
+            "nightly roll",
+            "Nova knows no nova-compute service",
+            "See openstack compute service list.",
+        )
+    if hosts is not None:
+        services = [each for each in services if each.host in hosts]
+    addresses = _addresses(policy, nova, services)
+    facts = asyncio.run(_look(addresses, deployment, ssh_conn_id))
+    aggregates, maintained = nova.aggregates(), find_last_maintenances(policy)
+    return [
+        _candidate(
+            service,
+            facts.get(service.host, ""),
+            aggregates.get(service.host, frozenset()),
+            maintained.get(file_name(service.host)),
+        )
+        for service in services
+    ]
+
+
+async def _look(
+    addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str
+) -> dict[str, HostFacts | str]:
+    # Brings paramiko and asyncssh: not while a DAG file is parsed.
+    from openstack_maintenance.hooks.host import HostHook
+
+    # What is wrong with the connection itself is a fault, not a reason to pass over every host.
+    await HostHook(ssh_conn_id, address="").get_options()
+    return await read_hosts(addresses, deployment, ssh_conn_id)
+
+
+def _addresses(policy: Policy, nova: Nova, services: list[ComputeService]) -> dict[str, str]:
+    """Where the SSH of each host listens that is worth asking."""
+    known = {each.host: each.host_ip for each in nova.hypervisors()} | policy.addresses
+    asked = [each.host for each in services if (each.is_enabled or each.is_closed) and each.is_up]
+    return {host: known[host] for host in asked if known.get(host)}
+
+
+def _candidate(
+    service: ComputeService,
+    facts: HostFacts | str,
+    aggregates: frozenset[str],
+    maintained: dict[str, Any] | None,
+) -> Candidate:
+    ended = read_moment(maintained["ended_at"]) if maintained else None
+    if isinstance(facts, str):
+        why = facts or "Nova knows no address of it"
+        return Candidate(service, aggregates, unreadable=why, maintained=ended)
+    return Candidate(
+        service,
+        aggregates,
+        booted=facts.booted,
+        reboot_required="; ".join(facts.reboot_reasons) or None,
+        maintained=ended,
+        reboot_unread=facts.reboot_unread,
+        boot_id=facts.boot_id,
+    )

@@ -1,0 +1,83 @@
+"""Whose turn it is: who may start now, by what Nova lists as in flight and by the server groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from openstack_maintenance.domain.drain.group_peace import restless_because
+from openstack_maintenance.domain.drain.slots import busy_because
+from openstack_maintenance.triggers.drain.ledger import MigrationLedger, stand_in
+from openstack_maintenance.triggers.drain.move import Move
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import Migration
+
+
+class Turns:
+    """Asks for nothing but the server groups, and for them only when a turn comes.
+
+    ``waiting``: the moves that have not ended. Losing this loses nothing.
+    """
+
+    def __init__(
+        self, nova: Nova, ledger: MigrationLedger, waiting: Callable[[], Sequence[Move]]
+    ) -> None:
+        self._nova = nova
+        self._ledger = ledger
+        self._waiting = waiting
+        self._groups: dict[str, str] = {}
+        self._groups_at: datetime | None = None
+        self._flying: Sequence[Migration] | None = None
+        self._off: Sequence[Migration] = ()
+
+    def look_again(self) -> None:
+        """Something has changed: what Nova lists, what it was asked for, or a guest's state."""
+        self._flying = None
+
+    def busy(self, move: Move, *, is_live: bool) -> str | None:
+        """Why a move cannot start, by what Nova listed last and what was asked for since."""
+        if self._flying is None:
+            waiting = self._waiting()
+            self._flying = self._ledger.in_flight(waiting)
+            self._off = [stand_in(each) for each in waiting if each.is_off]
+        # Whose guest was stopped for its move goes before all others.
+        flying = self._flying if move.is_off else [*self._flying, *self._off]
+        return busy_because(flying, move.order.source, is_live, move.request.limits)
+
+    def has_come(self) -> bool:
+        """Whether anybody could start now."""
+        return any(self._begins(each) is None for each in self._waiting())
+
+    def held_up(self, move: Move) -> str | None:
+        """Why a move that has not begun cannot begin now; its instance need not be read then."""
+        if move.memory.posted_at or self._ledger.of(move.order.instance_id):
+            return None
+        return self._begins(move)
+
+    def _begins(self, move: Move) -> str | None:
+        return self.busy(move, is_live=move.order.method == "live")
+
+    async def read_groups(self) -> None:
+        """Read the server groups when a turn comes: members are only added when created."""
+        turns = (each.entered_at for each in self._waiting() if self.held_up(each) is None)
+        newest = max(turns, default=None)
+        if newest is not None and (self._groups_at is None or self._groups_at < newest):
+            asked_at = datetime.now(UTC)
+            self._groups = await asyncio.to_thread(self._nova.anti_affinity_groups)
+            self._groups_at = asked_at
+
+    def is_member(self, move: Move) -> bool:
+        """Whether the instance is in an anti-affinity group."""
+        return move.order.instance_id in self._groups
+
+    def restless(self, move: Move) -> str | None:
+        """Why a move must wait for its server group."""
+        if self._groups_at is None or self._groups_at < move.entered_at:
+            return "its server group is not known yet"  # its place became free in this very beat
+        return restless_because(
+            move.order.instance_id, self._groups, self._ledger.rows(), self._nova.now()
+        )

@@ -1,0 +1,407 @@
+"""One watch per cloud and triggerer: starts, follows and ends all moves that wait here.
+
+The watch lists Nova's migrations once a beat, whatever the number of waiting instances, and
+alone performs the steps that `domain.move_step` decides. It keeps nothing that matters: after
+a restart it reads from Nova where each move stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from openstack_maintenance.adapters.secrets_in_text import cleaned
+from openstack_maintenance.domain.drain.beat import next_beat
+from openstack_maintenance.domain.drain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
+from openstack_maintenance.domain.drain.move_step import Decision, Memory, Step, next_step
+from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
+from openstack_maintenance.triggers.drain.ledger import MigrationLedger
+from openstack_maintenance.triggers.drain.move import Move, MoveRequest
+from openstack_maintenance.triggers.drain.source_health import SourceHealth
+from openstack_maintenance.triggers.drain.turns import Turns
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+
+log = logging.getLogger(__name__)
+
+# Facts about an instance older than this are read again before anything is started.
+_FRESH = timedelta(seconds=60)
+# While Nova is busy with an instance it is read again this often.
+_BUSY = timedelta(seconds=3)
+# Characters of a message: an instance's states and its fault are what the cloud says they are.
+_LONGEST = 1000
+# Tasks that defer together arrive within moments: they are taken in one beat.
+_ARRIVAL_SECONDS = 0.3
+
+
+class DrainWatch:
+    """Moves instances of one cloud; shared by all triggers of a triggerer process."""
+
+    def __init__(self, open_nova: Callable[[], Awaitable[Nova]]) -> None:
+        self._open_nova = open_nova
+        self._moves: dict[str, Move] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._silent_since: datetime | None = None
+        self._is_clock_known = False
+        self._last_defect = ""
+        self._unlisted: set[str] = set()
+
+    def enter(self, request: MoveRequest) -> Move:
+        """Take over one instance's move: read its ``lines()``, then its ``done`` result.
+
+        The result may raise MigrationFailed, or CloudError when Nova stays silent too long.
+        """
+        move = Move(request, asyncio.get_running_loop().create_future())
+        self._moves[request.order.instance_id] = move
+        self._wake.set()
+        if self._task is None or self._task.done():
+            # Its own context: the watch logs to the triggerer's log, not to one task's.
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        return move
+
+    def leave(self, move: Move) -> None:
+        """Follow a move no longer; what Nova does goes on."""
+        if self._moves.get(move.order.instance_id) is move:
+            del self._moves[move.order.instance_id]
+        move.done.cancel()  # a beat that is under way must not start it any more
+
+    async def _run(self) -> None:
+        self._silent_since = None
+        try:
+            self._nova = await self._open_nova()
+            self._ledger = MigrationLedger(self._nova)
+            self._turns = Turns(self._nova, self._ledger, self._waiting)
+            self._health = SourceHealth(self._nova)
+            await self._watch()
+        except MaintenanceError as error:
+            self._end_all(error)
+        except Exception as error:  # a defect must end the moves, not leave them waiting
+            log.exception("the drain watch ended")
+            self._end_all(unexpected("the watch over all moves", error))
+
+    def _end_all(self, error: MaintenanceError) -> None:
+        """The next move that comes finds the watch ended, and starts it anew."""
+        for move in self._waiting():
+            move.fail(error)
+
+    async def _watch(self) -> None:
+        self._is_clock_known = False
+        while self._moves:
+            self._wake.clear()
+            try:
+                await self._look()
+            except Exception as error:
+                self._unanswered(self._in_our_words("the cloud's list of migrations", error))
+            else:
+                self._silent_since = None
+                await self._beat()
+            await self._until_next_beat()
+
+    async def _look(self) -> None:
+        """What all moves share, asked once. Raises: CloudError."""
+        if not self._is_clock_known:
+            await asyncio.to_thread(self._nova.read_clock)
+            self._is_clock_known = True
+        await self._refresh_ledger()
+        await self._health.look(self._waiting())
+        await self._turns.read_groups()
+
+    def _in_our_words(self, subject: str, error: Exception) -> CloudError:
+        """An error of a look or a step; what nobody thought of is told, and kept for developers."""
+        if isinstance(error, CloudError):
+            return error
+        told = unexpected(subject, error)
+        if told.found != self._last_defect:  # else it is the same, beat after beat
+            self._last_defect = told.found
+            log.error("%s", told, exc_info=error)
+        return told
+
+    async def _until_next_beat(self) -> None:
+        """Wait until Nova is to be asked again: sooner when somebody comes and may start."""
+        clock = asyncio.get_running_loop().time
+        pace = self._ledger.pace(self._moves.values())
+        ends = clock() + next_beat(pace, self._nova.now())
+        while (left := ends - clock()) > 0:
+            try:
+                await asyncio.wait_for(self._wake.wait(), left)
+            except TimeoutError:
+                return  # the ordinary case: nobody came
+            self._wake.clear()
+            if self._turns.has_come():
+                await asyncio.sleep(_ARRIVAL_SECONDS)
+                return
+
+    def _unanswered(self, error: CloudError) -> None:
+        """A cloud that does not answer is waited for, with patience."""
+        now = datetime.now(UTC)
+        self._silent_since = self._silent_since or now
+        for move in self._waiting():
+            if now - self._silent_since > move.request.api_patience or is_refusal(error):
+                move.fail(error)
+            else:
+                move.say(f"Nova does not answer, trying on: {error}")
+
+    async def _refresh_ledger(self) -> None:
+        for migration in await self._ledger.refresh():
+            if migration.instance_id in self._moves:
+                self._moves[migration.instance_id].stale = True
+        self._turns.look_again()
+
+    async def _beat(self) -> None:
+        self._unlisted.clear()
+        for move in self._waiting():
+            try:
+                await self._advance(move)
+            except CloudError as error:
+                self._step_failed(move, error)
+            except MaintenanceError as error:
+                move.fail(error)
+            except Exception as error:  # one move's: the others go on
+                self._step_failed(move, self._in_our_words(move.subject, error))
+            else:
+                move.failing_since = None
+
+    async def _advance(self, move: Move) -> None:
+        if busy := self._turns.held_up(move):
+            self._wait(move, f"waits for its turn: {busy}")
+            return
+        await self._refresh(move)
+        if move.done.done():
+            return  # its task was killed while Nova was asked
+        decision = self._decide(move)
+        if decision.step is Step.WAIT:
+            # Nova is busy with the instance itself: no migration will tell when that ends.
+            move.stale = move.stale or decision.migration is None
+            self._wait(move, decision.why)
+        elif decision.step is Step.DONE:
+            move.finish(decision.why, decision.migration)
+        elif decision.step is Step.FAIL:
+            move.fail(await self._failure(move, decision))
+        elif decision.step is Step.STOP and (why := self._must_wait(move, is_live=False)):
+            self._wait(move, f"waits for its turn: {why}")  # and its guest runs on meanwhile
+        elif decision.step in (Step.START_LIVE, Step.START_COLD):
+            await self._start(move, decision)
+        else:
+            await self._perform(move, decision)
+
+    def _decide(self, move: Move) -> Decision:
+        # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
+        shift = timedelta(seconds=self._nova.clock_offset_seconds - 2)
+        order = replace(move.order, since=move.order.since + shift)
+        migrations = self._ledger.of(order.instance_id)
+        now = self._nova.now()
+        last = migrations[-1] if migrations else None
+        is_member = self._turns.is_member(move)
+        mistaken = mistaken_refusals(migrations, order.since) if is_member else ()
+        if mistaken:
+            migrations = [each for each in migrations if each not in mistaken]
+            if last is not None and last == mistaken[-1] and last.id > move.memory.posted_after:
+                if now - last.updated_at < ASKS_AGAIN_AFTER:
+                    return Decision(Step.WAIT, "no host was found; Nova's scheduler is asked again")
+                move.memory = Memory()
+        if last and last.is_moving and last.status != "queued" and not move.memory.running_since:
+            move.memory = replace(move.memory, running_since=now)
+        return next_step(order, move.instance, migrations, move.memory, now)
+
+    async def _refresh(self, move: Move) -> None:
+        """Read the instance again where the last reading may no longer hold."""
+        migrations = self._ledger.of(move.order.instance_id)
+        if migrations and migrations[-1].is_moving:
+            return  # nothing about the instance decides anything now
+        now = datetime.now(UTC)
+        if move.read_at is None or (not move.stale and now - move.read_at >= _FRESH):
+            await self._try_source(move)
+        busy = move.instance is not None and move.instance.task_state is not None
+        if move.read_at is not None and busy and now - move.read_at < _BUSY:
+            return
+        if move.stale:
+            instance = await asyncio.to_thread(self._nova.find_instance, move.order.instance_id)
+            move.knows(instance, datetime.now(UTC))
+            self._turns.look_again()
+
+    async def _try_source(self, move: Move) -> None:
+        """Read the whole source, once a beat; where that fails, the move's own record must do.
+
+        One instance that cannot be read makes the whole list unreadable, but stops no other move;
+        and what is refused for good is refused to the move's own record, too.
+        """
+        host = move.order.source
+        if host not in self._unlisted:
+            try:
+                await self._read_source(host)
+                return
+            except Exception as error:
+                told = self._in_our_words(f"the instances on {host}", error)
+                self._unlisted.add(host)
+                move.say(f"Nova does not answer, trying on: {told}")
+        move.stale = True
+
+    async def _read_source(self, host: str) -> None:
+        """Read all instances of a host at once, for every move that waits there."""
+        now = datetime.now(UTC)
+        found = {each.id: each for each in await asyncio.to_thread(self._nova.instances_on, host)}
+        self._turns.look_again()
+        for move in self._waiting():
+            if move.order.source != host:
+                continue
+            if move.order.instance_id in found:
+                move.knows(found[move.order.instance_id], now)
+            else:
+                move.stale = True  # only its own record tells where it is
+
+    def _must_wait(self, move: Move, *, is_live: bool) -> str | None:
+        """Why nothing is begun for a move now: neither a migration nor the stop of its guest.
+
+        Raises: MigrationFailed, OwnershipLost: nothing is to be begun any more.
+        """
+        # A guest that was stopped for its move is moved and started, whatever the time.
+        held = None if move.is_off else move.request.may_start(datetime.now(UTC))
+        if held is not None:
+            raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
+        if lost := self._health.lost(move):
+            raise lost
+        return self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
+
+    async def _start(self, move: Move, decision: Decision) -> None:
+        request, order = move.request, move.order
+        is_live = decision.step is Step.START_LIVE
+        if why := self._must_wait(move, is_live=is_live):
+            self._wait(move, f"waits for its turn: {why}")
+            return
+        known = self._ledger.of(order.instance_id)
+        move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
+        self._turns.look_again()
+        move.waiting_since = datetime.now(UTC)
+        move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration: {decision.why}")
+        to = self._destination(move)
+        if is_live:
+            await asyncio.to_thread(
+                self._nova.live_migrate, order.instance_id, to, request.block_migration
+            )
+        else:
+            await asyncio.to_thread(self._nova.cold_migrate, order.instance_id, to)
+
+    def _destination(self, move: Move) -> str | None:
+        """Where to; a plan's suggestion is tried once, then Nova's scheduler chooses."""
+        if not move.request.is_suggestion:
+            return move.request.destination
+        tried = any(
+            each.source == move.order.source and each.created_at >= move.order.since
+            for each in self._ledger.of(move.order.instance_id)
+        )
+        return None if tried or move.is_suggestion_refused else move.request.destination
+
+    def _wait(self, move: Move, why: str) -> None:
+        """Nothing waits for ever: neither for its turn, nor in Nova's queue, nor for a task."""
+        if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
+            raise MigrationFailed(
+                move.subject,
+                f"nothing happened within the policy's turn_patience: {cleaned(why)}",
+                "See openstack server migration list and openstack server event list, "
+                "then clear this task.",
+            )
+        move.say(why)
+
+    async def _perform(self, move: Move, decision: Decision) -> None:
+        """One action; what ended or changed in this very moment is looked at once more."""
+        from openstack_maintenance.adapters.cloud_errors import Conflict, Refused
+
+        move.say(f"{decision.step.value.replace('_', ' ')}: {decision.why}")
+        move.stale = True
+        try:
+            await self._act(move, decision)
+        except Refused as error:
+            raise Conflict(error.subject, error.found, error.remedy) from error
+
+    async def _act(self, move: Move, decision: Decision) -> None:
+        instance_id = move.order.instance_id
+        if decision.step is Step.CONFIRM:
+            await asyncio.to_thread(self._nova.confirm, instance_id)
+        elif decision.step is Step.STOP:
+            move.is_stopping = True
+            self._turns.look_again()
+            await asyncio.to_thread(self._nova.stop_guest, instance_id)
+        elif decision.step is Step.START_GUEST:
+            await asyncio.to_thread(self._nova.start_guest, instance_id)
+        elif decision.migration is not None:
+            is_abort = decision.step is Step.ABORT
+            action = self._nova.abort if is_abort else self._nova.force_complete
+            # Asked once per time-out: it gets as long again before it is asked once more.
+            move.memory = replace(move.memory, running_since=self._nova.now())
+            await asyncio.to_thread(action, decision.migration)
+
+    def _step_failed(self, move: Move, error: CloudError) -> None:
+        """What looking again may explain is looked at; any other refusal ends the move.
+
+        So does a step that never succeeds: some Novas answer 409 to what they can never migrate.
+        """
+        now = datetime.now(UTC)
+        move.failing_since = move.failing_since or now
+        if is_refusal(error) and self._may_choose_another(move):
+            move.say(f"the planned destination is refused, Nova chooses: {error.found}")
+        elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
+            move.fail(error)
+        elif is_worth_a_look(error):
+            move.stale = True
+            move.memory = replace(move.memory, posted_at=None)
+            move.say(f"Nova refused, looking again: {error.found}")
+        else:
+            move.say(f"Nova does not answer, trying on: {error}")
+
+    @staticmethod
+    def _may_choose_another(move: Move) -> bool:
+        """Whether a refusal may be about the plan's suggestion; the move goes on without it."""
+        if not move.request.is_suggestion or not move.request.destination:
+            return False
+        is_first, move.is_suggestion_refused = not move.is_suggestion_refused, True
+        move.memory = replace(move.memory, posted_at=None)
+        return is_first
+
+    async def _failure(self, move: Move, decision: Decision) -> MigrationFailed:
+        found = decision.why
+        if decision.migration is not None:
+            try:
+                why = await asyncio.to_thread(self._nova.why_it_failed, move.order.instance_id)
+            except CloudError as error:
+                why = f"the reason could not be read: {error.found}"
+            found = f"{found}: {why}" if why else found
+        return MigrationFailed(move.subject, cleaned(found, longest=_LONGEST), decision.remedy)
+
+    def _waiting(self) -> Sequence[Move]:
+        """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
+        waiting = (each for each in self._moves.values() if not each.done.done())
+        return sorted(
+            waiting,
+            key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
+        )
+
+
+def unexpected(subject: str, error: Exception) -> CloudError:
+    """What nobody thought of, as a sentence."""
+    said = cleaned(f"{type(error).__name__}: {error}", longest=300)
+    return CloudError(
+        subject,
+        f"something unexpected happened: {said}",
+        "See the triggerer's log and report it, then clear this task.",
+    )
+
+
+def is_worth_a_look(error: CloudError) -> bool:
+    """Nova refused because something changed: reading it again tells what to do."""
+    from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere
+
+    return isinstance(error, (Conflict, NotThere))
+
+
+def is_refusal(error: CloudError) -> bool:
+    """Asking the same again is pointless."""
+    from openstack_maintenance.adapters.cloud_errors import Refused
+
+    return isinstance(error, Refused) and not is_worth_a_look(error)
