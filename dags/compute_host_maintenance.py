@@ -13,8 +13,8 @@ from airflow.sdk import DAG, chain
 from openstack_maintenance.operators.host import check_host as check
 from openstack_maintenance.operators.host import drain, service
 from openstack_maintenance.operators.host import steps as host_steps
+from openstack_maintenance.operators.host.params import compute_host_params
 from openstack_maintenance.operators.host.report import ReportOperator
-from openstack_maintenance.operators.params import compute_host_params
 
 # What was not asked for (a script, a reboot), or not needed (no instance), is skipped; what
 # comes after goes on. When nothing at all is to be changed (dry run), everything is skipped.

@@ -17,10 +17,10 @@ from airflow.sdk import DAG, chain
 from openstack_maintenance.operators.nights import maintain_host as maintain
 from openstack_maintenance.operators.nights.approve import ApproveRollOperator
 from openstack_maintenance.operators.nights.open_hosts import OpenHostsOperator
+from openstack_maintenance.operators.nights.params import nightly_params
 from openstack_maintenance.operators.nights.plan import PlanRollOperator
 from openstack_maintenance.operators.nights.report import RollReportOperator
 from openstack_maintenance.operators.nights.select_hosts import SelectHostsOperator
-from openstack_maintenance.operators.params import nightly_params
 from openstack_maintenance.operators.schedule import at_window_start, hosts_at_a_time
 
 with DAG(

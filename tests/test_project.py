@@ -50,7 +50,7 @@ def test_dependencies_point_down_and_the_domain_is_pure() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Contracts: 3 kept, 0 broken" in done.stdout
+    assert "Contracts: 5 kept, 0 broken" in done.stdout
 
 
 def test_airflow_does_not_execute_the_package_module_by_module() -> None:

@@ -17,13 +17,13 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, Mark, find_mark
+from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, NIGHT_DAG, Mark, find_mark
 from openstack_maintenance.domain.nights.due import Candidate
 from openstack_maintenance.domain.nights.plan import PlannedHost
-from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
+from openstack_maintenance.operators.host.base import HostOperator, StepFailed
 from openstack_maintenance.operators.host.service import DisableServiceOperator
+from openstack_maintenance.operators.night_link import CHILD_DAG
 from openstack_maintenance.operators.nights import maintain_host
-from openstack_maintenance.operators.nights.base import CHILD_DAG, NIGHT_DAG
 from openstack_maintenance.operators.nights.maintain_host import MaintainHostOperator
 from openstack_maintenance.operators.nights.open_hosts import close_only
 from openstack_maintenance.records.turn import Turn, write_turn
@@ -95,10 +95,10 @@ def host_is_in_another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
             return NOW_IS
 
     @asynccontextmanager
-    async def on_host(self: MaintenanceOperator) -> AsyncIterator[Host]:
+    async def on_host(self: HostOperator) -> AsyncIterator[Host]:
         yield Host()
 
-    monkeypatch.setattr(MaintenanceOperator, "on_host", on_host)
+    monkeypatch.setattr(HostOperator, "on_host", on_host)
 
 
 def disable(nova: Nova, reason: str = "night") -> Any:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hostile import TIMES, chars, json_values, texts
 from judged import assert_grows_linearly, judged
 from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.host.rules import hosts_out_blocker, owner_blocker
 from openstack_maintenance.domain.mark import (
     CLOSED,
@@ -22,7 +23,6 @@ from openstack_maintenance.domain.mark import (
 )
 from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.ownership import ownership_lost
-from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.policy import Due, Policy
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)

@@ -22,10 +22,10 @@ from openstack_maintenance.domain.controllers.request import (
     read_controller_request,
 )
 from openstack_maintenance.domain.errors import Blocked
+from openstack_maintenance.domain.foreign_text import is_one_line
 from openstack_maintenance.domain.host.request import HOST_NAME, check_params, read_request
 from openstack_maintenance.domain.mark import HOST_DAG, Mark, find_mark
 from openstack_maintenance.domain.nights.request import check_roll_params, read_roll_request
-from openstack_maintenance.domain.plain_text import is_one_line
 
 LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
 INVENTORY = ["ctl01", "ctl02"]

@@ -19,7 +19,7 @@ from judged import assert_grows_linearly, judged
 from openstack_maintenance.adapters.yaml_files import load_yaml
 from openstack_maintenance.domain.deployment import Deployment
 from openstack_maintenance.domain.duration import parse_duration
-from openstack_maintenance.domain.plain_text import is_one_line
+from openstack_maintenance.domain.foreign_text import is_one_line
 from openstack_maintenance.domain.policy import Policy
 
 INCLUDE = Path(__file__).parents[2] / "include"

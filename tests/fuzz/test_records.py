@@ -21,12 +21,12 @@ from openstack_maintenance.domain.checks.record import build_checks_record
 from openstack_maintenance.domain.controllers.instance_changes import compare_instances
 from openstack_maintenance.domain.controllers.record import build_controller_record
 from openstack_maintenance.domain.errors import MaintenanceError
+from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import Pace
 from openstack_maintenance.domain.nights.record import build_roll_record
-from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.operators.controllers.steps import is_note

@@ -23,10 +23,11 @@ from openstack_maintenance.domain.cloud import (
 from openstack_maintenance.domain.drain.move_step import Order, Step
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import CloudError, ConnectionMissing, MigrationFailed
+from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.triggers.drain import source_health
 from openstack_maintenance.triggers.drain import watch as drain_watch
-from openstack_maintenance.triggers.drain.move import Move, MoveRequest, in_short
+from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.watch import DrainWatch
 
 SOURCE, DESTINATION = "c01", "c02"

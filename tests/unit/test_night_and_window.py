@@ -48,7 +48,7 @@ def test_a_window_that_never_opens_is_said_to_be_so() -> None:
 class Night(SelectHostsOperator):
     """Says that it would look, instead of looking."""
 
-    def change(self) -> list[dict[str, Any]]:
+    def select(self) -> list[dict[str, Any]]:
         return [{"host": "c01"}]
 
 

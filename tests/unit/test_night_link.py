@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_maintenance.operators.nights.base import night_of
+from openstack_maintenance.operators.night_link import night_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.plain_text import is_one_line, quoted, shortened, storable
+from openstack_maintenance.domain.foreign_text import is_one_line, quoted, shortened, storable
 
 
 def nested(depth: int) -> Any:

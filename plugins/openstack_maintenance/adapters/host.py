@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from openstack_maintenance.adapters.shell import HostUnreachable, Shell, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
-from openstack_maintenance.domain.foreign_text import brief, brief_list, parse_iso
+from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.domain.host import facts as facts_of
 from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.facts import (
@@ -37,6 +37,7 @@ from openstack_maintenance.domain.host.facts import (
     one,
     words,
 )
+from openstack_maintenance.domain.moment import parse_iso
 
 _QUICK = timedelta(seconds=30)
 _LOOK = timedelta(seconds=90)

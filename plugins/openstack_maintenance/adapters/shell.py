@@ -24,7 +24,7 @@ from typing import Any
 import asyncssh
 
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.foreign_text import brief, storable
+from openstack_maintenance.domain.foreign_text import brief, storable_text
 from openstack_maintenance.domain.host.facts import parse_answers, words
 
 # It tells each step of each connection at INFO, commands in full: nothing for a task's log.
@@ -158,7 +158,7 @@ class Shell:
                 f"host {self.name}", f"no answer within {wait.total_seconds():g} s", _REACH
             ) from error
         except (asyncssh.Error, OSError) as error:
-            heard.err.extend(storable(str(error)).encode())
+            heard.err.extend(storable_text(str(error)).encode())
         return await asyncio.to_thread(_answer, status, heard)
 
     async def _listen(self, command: str, stdin: bytes, heard: _Listener) -> int | None:
@@ -182,7 +182,7 @@ def _answer(status: int | None, heard: _Listener) -> Answer:
 
 def _text(said: bytearray) -> str:
     """What was said, fit to be stored: what is no UTF-8, lone surrogates too, is replaced."""
-    return storable(said.decode(errors="replace"))
+    return storable_text(said.decode(errors="replace"))
 
 
 def script_command(script: str, *args: str) -> str:

@@ -19,7 +19,7 @@ from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from openstack_maintenance.domain.errors import PolicyError
-from openstack_maintenance.domain.plain_text import quoted
+from openstack_maintenance.domain.foreign_text import quoted
 
 T = TypeVar("T")
 Place = tuple[Hashable, ...]

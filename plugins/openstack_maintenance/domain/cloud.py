@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from openstack_maintenance.domain.mark import Mark, find_mark
 
@@ -132,3 +133,17 @@ def incoming(migrations: Iterable[Migration], host: str) -> list[Migration]:
         for each in migrations
         if each.is_moving and each.destination == host and each.source != host
     ]
+
+
+def instance_facts(instance: Instance) -> dict[str, Any]:
+    """An instance as plain JSON, for XCom and the record. RAM in MiB, disk in GiB."""
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "status": instance.status,
+        "vm_state": instance.vm_state,
+        "power_state": instance.power_state,
+        "ram_mib": instance.ram_mib,
+        "disk_gib": instance.disk_gib,
+        "was_running": instance.may_be_running,
+    }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from openstack_maintenance.domain.plain_text import is_one_line, quoted
+from openstack_maintenance.domain.foreign_text import is_one_line, quoted
 
 Role = Literal["", "broker", "database", "cache", "api"]
 Stage = Literal[

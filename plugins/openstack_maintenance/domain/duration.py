@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from openstack_maintenance.domain.plain_text import quoted
+from openstack_maintenance.domain.foreign_text import quoted
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 _SHAPE = re.compile(r"(?P<count>[0-9]{1,9})\s*(?P<unit>s|min|h|d)")

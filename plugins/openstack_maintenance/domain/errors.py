@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openstack_maintenance.domain.plain_text import shortened, storable
+from openstack_maintenance.domain.foreign_text import shortened, storable
 
 # An error goes into logs, XComs, records and Nova's disabled_reason: it is never as long as what
 # a host or a proxy answered. A remedy may list every blocker of a host.
@@ -22,6 +22,11 @@ class MaintenanceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.found.rstrip('.')}. {self.remedy}"
+
+
+def error_payload(error: MaintenanceError) -> dict[str, str]:
+    """An error as plain JSON, for XComs and trigger events."""
+    return {"subject": error.subject, "found": error.found, "remedy": error.remedy}
 
 
 class PolicyError(MaintenanceError):

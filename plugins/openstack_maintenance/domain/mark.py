@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.domain.foreign_text import storable
 
 HOST_DAG, NIGHT_DAG = "compute_host_maintenance", "nightly_compute_maintenance"
 # out: a run has the host. failed: the run has ended badly. closed: the host is in service, but a

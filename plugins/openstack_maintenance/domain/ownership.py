@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import OwnershipLost
+from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.mark import LONGEST_REASON, Mark
-from openstack_maintenance.domain.plain_text import quoted
 
 
 def ownership_lost(service: ComputeService, owner: Mark) -> OwnershipLost | None:

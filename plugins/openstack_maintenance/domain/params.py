@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Any, Protocol
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.plain_text import is_one_line, quoted, shortened
+from openstack_maintenance.domain.foreign_text import is_one_line, quoted, shortened
 
 # So many mistakes of one kind are named; of the rest, how many there are.
 _NAMED = 20

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from openstack_maintenance.domain.duration import parse_duration
-from openstack_maintenance.domain.plain_text import is_one_line, quoted
+from openstack_maintenance.domain.foreign_text import is_one_line, quoted
 from openstack_maintenance.domain.window import Window
 
 # More than any cloud has, and less than any arithmetic minds.

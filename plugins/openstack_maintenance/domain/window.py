@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from openstack_maintenance.domain.plain_text import quoted
+from openstack_maintenance.domain.foreign_text import quoted
 
 
 @dataclass(frozen=True)

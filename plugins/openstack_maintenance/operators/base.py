@@ -1,14 +1,11 @@
-"""What all steps of a maintenance run share: its request, its cloud, its host, its errors."""
+"""What every step shares: the policy, the cloud, the window, and how it tells what went wrong."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +14,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.blocker import Blocker, in_words
-from openstack_maintenance.domain.errors import Blocked, CloudError, HostError, MaintenanceError
-from openstack_maintenance.domain.host.request import Request, read_request
-from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.domain.ownership import ownership_lost
-from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.domain.errors import Blocked, CloudError, MaintenanceError, error_payload
+from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.operators.window_gate import HeldToWindow, wait_for_window
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from openstack_maintenance.adapters.host import Host
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.deployment import Deployment
     from openstack_maintenance.domain.policy import Policy
 
@@ -47,11 +40,17 @@ class MaintenanceOperator(BaseOperator):
 
     The error's sentence goes into the log, into the XCom ``error`` (for the record) and, by the
     report, into Nova's disabled_reason. What may be a passing fault of the cloud or of SSH is
-    retried as the task's ``retries`` say, everything else ends the task. ``unchanged``: what a
-    pre-check promises at the end of each of its errors.
+    retried as the task's ``retries`` say, everything else ends the task.
+
+    ``unchanged``: what a pre-check promises at the end of each of its errors.
+    ``waits_for_window``: the step changes something; outside the window it waits, in no slot.
+    ``runs_when``: its trigger rule.
     """
 
     unchanged = ""
+    waits_for_window = False
+    runs_when = "all_success"
+    request: HeldToWindow  # what the run was asked; each chapter has its own
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class MaintenanceOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("doc_md", inspect.getdoc(type(self)))
+        kwargs.setdefault("trigger_rule", self.runs_when)
         # One retry at least: a deferral that ends at once can be mistaken for a lost task.
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.cloud_conn_id = cloud_conn_id
@@ -72,7 +72,7 @@ class MaintenanceOperator(BaseOperator):
         """Do the step once; Airflow calls this."""
         self._context = context
         try:
-            return storable(self.perform())
+            return storable(self.begin())
         except MaintenanceError as error:
             raise self._told(error) from None
 
@@ -85,6 +85,19 @@ class MaintenanceOperator(BaseOperator):
             return storable(self.resume(event))
         except MaintenanceError as error:
             raise self._told(error) from None
+
+    def begin(self) -> Any:
+        """Wait for the window if need be, then perform. Raises: MaintenanceError."""
+        if self.waits_for_window:
+            wait_for_window(self, self.policy, self.request)
+        return self.perform()
+
+    def look_again(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        """Some time has passed, or the window has opened: from the beginning."""
+        return self.execute(context)
+
+    # What tasks that wait for their window were stored with by older releases.
+    execute_in_window = look_again
 
     def perform(self) -> Any:
         """The step itself; the run's context is in ``self``. Raises: MaintenanceError."""
@@ -99,8 +112,7 @@ class MaintenanceOperator(BaseOperator):
         if promised not in str(error).casefold():
             error.remedy = f"{error.remedy} {self.unchanged}"
         self.log.error("%s", error)
-        said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
-        self.tell(ERROR_KEY, said)
+        self.tell(ERROR_KEY, error_payload(error))
         return error if is_passing(error) else StepFailed(str(error))
 
     def tell(self, key: str, value: Any) -> None:
@@ -123,11 +135,6 @@ class MaintenanceOperator(BaseOperator):
         return dict(self._context["params"])
 
     @cached_property
-    def request(self) -> Request:
-        """What the run was asked to do."""
-        return read_request(self.params_given, self.policy.on_blocked)
-
-    @cached_property
     def nova(self) -> Nova:
         """The cloud."""
         return CloudHook(self.cloud_conn_id).get_conn()
@@ -141,11 +148,6 @@ class MaintenanceOperator(BaseOperator):
     def dag_id_of_run(self) -> str:
         """The DAG's id."""
         return str(self._context["ti"].dag_id)
-
-    @property
-    def mark(self) -> Mark:
-        """This run's ownership mark, with the reason that was given."""
-        return Mark(self.dag_id_of_run, self.run_id, self.request.reason or "maintenance")
 
     def refuse(self, subject: str, blockers: Iterable[Blocker], then: str) -> None:
         """End with every blocker there is; ``then`` says what was not changed.
@@ -167,60 +169,9 @@ class MaintenanceOperator(BaseOperator):
                 self.log.error("All %s reasons:\n%s", len(found), listed)
             raise error
 
-    @property
-    def script_unit(self) -> str:
-        """The unit that this run's maintenance script runs as: the same at every attempt."""
-        run = hashlib.sha256(f"{self.dag_id_of_run} {self.run_id}".encode()).hexdigest()[:12]
-        return f"openstack-maintenance-{run}"
-
     def result_of(self, task_id: str) -> Any:
         """What an earlier task of this run returned."""
         return plain(self._context["ti"].xcom_pull(task_ids=task_id))
-
-    @property
-    def host_xcom(self) -> dict[str, Any]:
-        """What check_host found out: address, hypervisor, and more."""
-        found = self.result_of("check_host")
-        if not found:
-            raise HostError(
-                f"host {self.request.host}",
-                "this run has no result of check_host",
-                "Clear check_host with Downstream.",
-            )
-        return dict(found)
-
-    def host_trigger_args(self) -> dict[str, Any]:
-        """What a trigger needs to reach the host: plain JSON."""
-        return {
-            "ssh_conn_id": self.ssh_conn_id,
-            "host": self.request.host,
-            "address": self.host_xcom["address"],
-            "nova_compute": asdict(self.deployment.nova_compute),
-        }
-
-    @asynccontextmanager
-    async def on_host(self, address: str | None = None) -> AsyncIterator[Host]:
-        """The host over SSH. Raises: HostError."""
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        hook = HostHook(
-            self.ssh_conn_id,
-            address=address or self.host_xcom["address"],
-            name=self.request.host,
-        )
-        async with hook.connect(self.deployment.nova_compute) as host:
-            yield host
-
-    def check_ownership(self) -> ComputeService:
-        """The host's nova-compute service, still disabled by this run.
-
-        Raises: OwnershipLost when somebody enabled it, disabled it again, or took it over.
-        """
-        service = self.nova.get_service(self.request.host)
-        if lost := ownership_lost(service, self.mark):
-            raise lost
-        return service
 
 
 def map_name(expression: str) -> str:
@@ -262,8 +213,3 @@ def is_passing(error: MaintenanceError) -> bool:
     if isinstance(error, CloudError):
         return not isinstance(error, Refused)
     return isinstance(error, HostUnreachable)
-
-
-def utc_now() -> datetime:
-    """The worker's clock."""
-    return datetime.now(UTC)

@@ -6,26 +6,29 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
-from openstack_maintenance.operators.base import MaintenanceOperator, StepFailed
+from openstack_maintenance.operators.base import StepFailed
 from openstack_maintenance.records.page import page_of
 from openstack_maintenance.records.store import find_record, write_page, write_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from openstack_maintenance.operators.base import MaintenanceOperator as _Step
+else:
+    _Step = object  # no operator of its own: whose step it is, the chapter says
+
 
 class RunFailed(StepFailed):
     """The run did not do what was asked, or found something bad: the sentence says what to do."""
 
 
-class ReportingOperator(MaintenanceOperator):
-    """A step that runs at every end, good or bad, and ends in the same way as its run.
+class Reporting(_Step):
+    """Mixed into a chapter's step: it runs at every end, good or bad, and ends as its run does.
 
     ``perform`` returns outcome, problem (the sentence, or None) and record (where it is).
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(trigger_rule="all_done", **kwargs)
+    runs_when = "all_done"
 
     def execute(self, context: Context) -> Any:
         """Tell how it ended, then end in the same way: no run looks green because of this."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.policy import Policy
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.clock import utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
 
 
 class HeldToWindow(Protocol):
@@ -22,39 +24,20 @@ class HeldToWindow(Protocol):
     def ignore_window(self) -> bool: ...
 
 
-class ChangingOperator(MaintenanceOperator):
-    """A step that changes something: outside the window it waits, without a worker slot.
+def wait_for_window(step: BaseOperator, policy: Policy, request: HeldToWindow) -> None:
+    """Defer a step until the window opens; nothing where it is open, or is to be ignored.
 
-    It waits only for an opening within the policy's ``window_patience``, else it ends saying so.
-    Subclasses say in ``change`` what they do; it runs only while the window is open.
+    It waits only for an opening within the policy's ``window_patience``. Raises: CheckFailed.
     """
-
-    def perform(self) -> Any:
-        """Wait for the window if need be, then change."""
-        blocker = closed_blocker(self.policy, self.held, utc_now())
-        if blocker is not None:
-            raise CheckFailed(blocker.subject, blocker.reason, blocker.remedy)
-        opening = opens_at(self.policy, self.held, utc_now())
-        if opening is not None:
-            self.log.info("The window is closed; waiting until %s.", opening.isoformat())
-            self.defer(
-                trigger=DateTimeTrigger(opening + timedelta(seconds=1)),
-                method_name="execute_in_window",
-            )
-        return self.change()
-
-    @property
-    def held(self) -> HeldToWindow:
-        """The run's request."""
-        return self.request
-
-    def execute_in_window(self, context: Any, event: Mapping[str, Any] | None = None) -> Any:
-        """The window has opened: look again, then change."""
-        return self.execute(context)
-
-    def change(self) -> Any:
-        """The change itself. Raises: MaintenanceError."""
-        raise NotImplementedError(f"{type(self).__name__} must say what it does in change()")
+    now = utc_now()
+    if blocker := closed_blocker(policy, request, now):
+        raise CheckFailed(blocker.subject, blocker.reason, blocker.remedy)
+    opening = opens_at(policy, request, now)
+    if opening is not None:
+        step.log.info("The window is closed; waiting until %s.", opening.isoformat())
+        step.defer(
+            trigger=DateTimeTrigger(opening + timedelta(seconds=1)), method_name="look_again"
+        )
 
 
 def opens_at(policy: Policy, request: HeldToWindow, now: datetime) -> datetime | None:

@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from markupsafe import Markup
 
+from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.moment import read_moment
-from openstack_maintenance.domain.plain_text import storable
 from openstack_maintenance.domain.record_name import file_name
 
 _PAGES = Path(__file__).with_name("pages")

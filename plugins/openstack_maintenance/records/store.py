@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
-from openstack_maintenance.domain.plain_text import quoted, storable
+from openstack_maintenance.domain.foreign_text import quoted, storable
 from openstack_maintenance.domain.record_name import file_name, plain_name
 
 if TYPE_CHECKING:

@@ -9,12 +9,10 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import RecordUnreadable
-from openstack_maintenance.operators.nights.base import MAINTAIN
 from openstack_maintenance.records.store import find_note, note_path, write_note
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.policy import Policy
-    from openstack_maintenance.operators.base import MaintenanceOperator
 
 _NOTE = "turn"
 
@@ -40,12 +38,12 @@ def write_turn(policy: Policy, dag_id: str, run_id: str, turn: Turn) -> None:
     write_note(policy, dag_id, run_id, _NOTE, asdict(turn))
 
 
-def turn_of(step: MaintenanceOperator) -> Turn:
-    """What a night told the step's run; nothing where a person started it.
+def find_turn(policy: Policy, dag_id: str, run_id: str) -> Turn:
+    """What a night told a run; nothing where a person started it.
 
     Raises: RecordUnreadable, naming the note and what to do; PolicyError.
     """
-    named = (step.policy, step.dag_id_of_run, step.run_id, _NOTE)
+    named = (policy, dag_id, run_id, _NOTE)
     found = find_note(*named)
     if found is None:
         return Turn()
@@ -54,7 +52,7 @@ def turn_of(step: MaintenanceOperator) -> Turn:
         raise RecordUnreadable(
             f"note {note_path(*named)}",
             "it does not say what a night tells the run of a host",
-            f"Remove it, then clear {MAINTAIN} of this host in the night: it writes it anew.",
+            "Remove it, then clear maintain_host of this host in the night: it writes it anew.",
         )
     return turn
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.foreign_text import brief, parse_iso
+from openstack_maintenance.domain.foreign_text import brief
+from openstack_maintenance.domain.moment import parse_iso
 
 Reader = Callable[[Any, str], Any]
 

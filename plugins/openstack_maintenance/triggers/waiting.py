@@ -10,9 +10,14 @@ from typing import Any
 
 from airflow.triggers.base import TriggerEvent
 
-from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError, MaintenanceError
+from openstack_maintenance.domain.errors import (
+    CheckFailed,
+    CloudError,
+    HostError,
+    MaintenanceError,
+    error_payload,
+)
 from openstack_maintenance.domain.foreign_text import brief
-from openstack_maintenance.triggers.drain.move import error_payload
 
 Look = Callable[[], Awaitable[dict[str, Any] | str]]
 TooLate = Callable[[str], Awaitable[MaintenanceError]]

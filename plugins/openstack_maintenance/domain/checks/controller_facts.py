@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from openstack_maintenance.domain.foreign_text import brief, brief_list, storable, whole_number
+from openstack_maintenance.domain.foreign_text import brief, brief_list, storable_text, whole_number
 from openstack_maintenance.domain.host.facts import (
     Answers,
     UnitState,
@@ -180,7 +180,7 @@ def _names(found: object) -> list[str]:
 
 def _name(found: object) -> str:
     if isinstance(found, str):
-        return storable(found)
+        return storable_text(found)
     raise ValueError(f"this is no name: {brief(found, 100)}")
 
 

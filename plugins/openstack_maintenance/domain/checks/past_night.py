@@ -15,7 +15,7 @@ from openstack_maintenance.domain.checks.finding import Finding, Verdict
 from openstack_maintenance.domain.checks.night import Span
 from openstack_maintenance.domain.checks.service_rules import is_in_use
 from openstack_maintenance.domain.deployment import Deployment, Service
-from openstack_maintenance.domain.foreign_text import moment_after_epoch, parse_iso, whole_number
+from openstack_maintenance.domain.foreign_text import whole_number
 from openstack_maintenance.domain.host.facts import (
     Answers,
     UnitState,
@@ -25,6 +25,7 @@ from openstack_maintenance.domain.host.facts import (
     parse_unit,
     words,
 )
+from openstack_maintenance.domain.moment import moment_after_epoch, parse_iso
 
 # A restart this short, and no more than so many, still counts as having been active.
 _SHORT = timedelta(minutes=1)

@@ -10,8 +10,8 @@ from typing import Any
 from openstack_maintenance.domain.checks.controller_facts import Controller, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.deployment import Deployment, Service
-from openstack_maintenance.domain.foreign_text import parse_iso
 from openstack_maintenance.domain.host.facts import UnitState
+from openstack_maintenance.domain.moment import parse_iso
 
 # Without an earlier check to compare with, a restart this young counts as flapping.
 _YOUNG = timedelta(minutes=10)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.deployment import Deployment, Service
+from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.params import (
     and_more,
     bad_flags,
@@ -19,7 +20,6 @@ from openstack_maintenance.domain.params import (
     text_of,
     unknown_params,
 )
-from openstack_maintenance.domain.plain_text import quoted
 
 _KEYS = (
     "controllers",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Literal
 
-from openstack_maintenance.domain.foreign_text import parse_iso
+from openstack_maintenance.domain.moment import parse_iso
 
 News = Literal["connected", "connecting", "lost", "unknown"]
 

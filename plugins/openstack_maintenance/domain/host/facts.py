@@ -17,18 +17,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.foreign_text import (
-    brief,
-    brief_list,
-    parse_iso,
-    whole_number,
-)
+from openstack_maintenance.domain.foreign_text import brief, brief_list, whole_number
 from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.reboot_reasons import (
     debian_marker,
     needs_restarting,
     newer_kernel,
 )
+from openstack_maintenance.domain.moment import parse_iso
 
 UnitKind = Literal["systemd", "docker", "podman", "absent"]
 ScriptStatus = Literal["absent", "running", "succeeded", "failed"]

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from openstack_maintenance.domain.foreign_text import brief, brief_list, moment_after_epoch
+from openstack_maintenance.domain.foreign_text import brief, brief_list
+from openstack_maintenance.domain.moment import moment_after_epoch
 
 _PACKAGE = re.compile(r"^\s*\*\s+(?P<star>\S+)|^\s+(?P<arrow>\S+) -> ")
 _REQUIRED = "Reboot is required"

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.drain.movability import OnBlocked
+from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.params import (
     bad_flags,
     bad_reason,
@@ -18,7 +19,6 @@ from openstack_maintenance.domain.params import (
     text_of,
     unknown_params,
 )
-from openstack_maintenance.domain.plain_text import quoted
 
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
 SCRIPT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"

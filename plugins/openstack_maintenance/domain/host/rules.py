@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 from openstack_maintenance.domain.drain.movability import DrainPlan
+from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.host.request import Request
 from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.params import did_you_mean
-from openstack_maintenance.domain.plain_text import quoted
 from openstack_maintenance.domain.policy import Policy
 
 COMPUTE = "nova-compute"

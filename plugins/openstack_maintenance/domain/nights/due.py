@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.mark import LONGEST_REASON
-from openstack_maintenance.domain.plain_text import quoted
 from openstack_maintenance.domain.policy import Due
 
 Kind = Literal["due", "not_due", "passed_over"]

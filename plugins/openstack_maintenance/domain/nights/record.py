@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from openstack_maintenance.domain.errors import LONGEST_SENTENCE
-from openstack_maintenance.domain.plain_text import shortened
+from openstack_maintenance.domain.foreign_text import shortened
 
 _BAD = ("failed", "upstream_failed")
 

@@ -20,7 +20,8 @@ from openstack_maintenance.domain.checks.finding import (
 )
 from openstack_maintenance.domain.checks.night import checks_deadline, past_night
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.base import MaintenanceOperator
+from openstack_maintenance.operators.clock import utc_now
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.checks.night import Span

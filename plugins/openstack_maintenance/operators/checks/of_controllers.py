@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -115,77 +115,85 @@ class CheckControllerOperator(CheckOperator):
         return HostHook(self.ssh_conn_id, address=where["address"], name=where["host"])
 
 
-class ControllersCheckOperator(CheckOperator):
+def _judges(
+    judge: Callable[[Mapping[str, Any]], list[Finding]],
+) -> Callable[[CheckOperator], dict[str, Any]]:
     """A verdict over what check_controller brought from all controllers; asks nobody anew.
 
-    Skipped for a past night: nobody keeps a history of it.
+    Skipped for a past night: nobody keeps a history of it. ``judge`` gets plain JSON by controller.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        # A controller that cannot be read must not hide what is known of the others.
-        super().__init__(trigger_rule="all_done", **kwargs)
-
-    def look(self) -> dict[str, Any]:
-        """Judge, unless there is nothing to judge."""
-        found = {each["host"]: each for each in self.controllers_found()}
+    def look(step: CheckOperator) -> dict[str, Any]:
+        found = {each["host"]: each for each in step.controllers_found()}
         if not found:
             raise AirflowSkipException("No controller could be read, so nothing is known of this.")
-        return {"findings": [plain_finding(each) for each in self.judge(found)]}
+        return {"findings": [plain_finding(each) for each in judge(found)]}
 
-    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
-        """The verdict, from check_controller's plain JSON by controller."""
-        raise NotImplementedError(f"{type(self).__name__} must say what it judges in judge()")
+    return look
 
 
-class CheckBrokerClusterOperator(ControllersCheckOperator):
+def _judge_broker(found: Mapping[str, Any]) -> list[Finding]:
+    told = {host: each["broker"] for host, each in found.items()}
+    return cluster_rules.judge_broker(
+        {
+            host: Broker(**{key: _tupled(value) for key, value in broker.items()})
+            if broker
+            else None
+            for host, broker in told.items()
+        }
+    )
+
+
+def _judge_database(found: Mapping[str, Any]) -> list[Finding]:
+    told = {host: each["database"] for host, each in found.items()}
+    return cluster_rules.judge_database(
+        {host: Database(**database) if database else None for host, database in told.items()}
+    )
+
+
+def _judge_cache(found: Mapping[str, Any]) -> list[Finding]:
+    told = {host: each["cache"] for host, each in found.items()}
+    return cluster_rules.judge_cache(
+        {host: Cache(**cache) if cache else None for host, cache in told.items()}
+    )
+
+
+def _judge_clocks(found: Mapping[str, Any]) -> list[Finding]:
+    return cluster_rules.judge_clocks(
+        {host: Clock(**each["clock_facts"]) for host, each in found.items()}
+    )
+
+
+# A controller that cannot be read must not hide what is known of the others.
+_EVEN_SO = "all_done"
+
+
+class CheckBrokerClusterOperator(CheckOperator):
     """All members of the broker's cluster run, without partitions and alarms."""
 
-    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
-        """By RabbitMQ's own word on each controller."""
-        return cluster_rules.judge_broker(
-            {
-                host: Broker(**{key: _tupled(value) for key, value in each["broker"].items()})
-                if each["broker"]
-                else None
-                for host, each in found.items()
-            }
-        )
+    look = _judges(_judge_broker)
+    runs_when = _EVEN_SO
 
 
-class CheckDatabaseOperator(ControllersCheckOperator):
+class CheckDatabaseOperator(CheckOperator):
     """The database answers a query; where it is a Galera cluster, it is whole and synced."""
 
-    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
-        """By a real query on each controller."""
-        return cluster_rules.judge_database(
-            {
-                host: Database(**each["database"]) if each["database"] else None
-                for host, each in found.items()
-            }
-        )
+    look = _judges(_judge_database)
+    runs_when = _EVEN_SO
 
 
-class CheckMemcachedOperator(ControllersCheckOperator):
+class CheckMemcachedOperator(CheckOperator):
     """memcached answers."""
 
-    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
-        """By its version."""
-        return cluster_rules.judge_cache(
-            {
-                host: Cache(**each["cache"]) if each["cache"] else None
-                for host, each in found.items()
-            }
-        )
+    look = _judges(_judge_cache)
+    runs_when = _EVEN_SO
 
 
-class CheckClocksOperator(ControllersCheckOperator):
+class CheckClocksOperator(CheckOperator):
     """The controllers' clocks are kept, and agree with each other."""
 
-    def judge(self, found: Mapping[str, Any]) -> list[Finding]:
-        """By bounds that the time of the SSH round trip gives."""
-        return cluster_rules.judge_clocks(
-            {host: Clock(**each["clock_facts"]) for host, each in found.items()}
-        )
+    look = _judges(_judge_clocks)
+    runs_when = _EVEN_SO
 
 
 def _tupled(value: Any) -> Any:

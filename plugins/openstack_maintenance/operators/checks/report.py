@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.checks.record import build_checks_record, in_runbook_form
 from openstack_maintenance.domain.errors import PolicyError
-from openstack_maintenance.operators.base import utc_now
 from openstack_maintenance.operators.checks.base import FOUND_KEY, CheckOperator
-from openstack_maintenance.operators.reporting import ReportingOperator
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.reporting import Reporting
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_check import write_last_checks
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.checks.night import Span
 
 
-class ChecksReportOperator(ReportingOperator, CheckOperator):
+class ChecksReportOperator(Reporting, CheckOperator):
     """Print every service as the runbook does, write the record, and fail if anything is bad."""
 
     def perform(self) -> Any:

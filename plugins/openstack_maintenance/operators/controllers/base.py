@@ -16,6 +16,7 @@ from openstack_maintenance.domain.controllers.request import (
     in_order,
     read_controller_request,
 )
+from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.operators.base import MaintenanceOperator, map_name, plain
 from openstack_maintenance.operators.runs import running_among
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from openstack_maintenance.adapters.shell import Shell
     from openstack_maintenance.domain.checks.checked import Checked
-    from openstack_maintenance.domain.mark import Mark
 
 CHECK = "check_controllers"
 GROUP = "maintain_controller"
@@ -35,80 +35,38 @@ NAMED = map_name("controller_name if controller_name is defined else task.contro
 
 
 class ControllersOperator(MaintenanceOperator):
-    """A step of a run of controller_maintenance."""
+    """A step of a run of controller_maintenance; for one controller, where one is given.
 
-    @cached_property
-    def asked(self) -> ControllerRequest:
-        """What the run was asked to do."""
-        return read_controller_request(self.params_given)
-
-    @property
-    def held(self) -> ControllerRequest:
-        """The same, for the window."""
-        return self.asked
-
-    @cached_property
-    def inventory(self) -> list[dict[str, str]]:
-        """All controllers of the policy, the primary first. Raises: PolicyError."""
-        return inventory(self.policy)
-
-    def in_order(self) -> list[str]:
-        """The controllers that were asked for, in the order of their maintenance."""
-        return in_order(self.asked, [each["host"] for each in self.inventory])
-
-    def address_of(self, host: str) -> str:
-        """Where a controller's SSH listens."""
-        return next(each["address"] for each in self.inventory if each["host"] == host)
-
-    def check_all(self) -> Checked:
-        """One round of all checks, over all controllers of the inventory."""
-        return asyncio.run(self._checks().check_all())
-
-    def check_services(self) -> Checked:
-        """The services of all controllers of the inventory; no API is asked."""
-        return asyncio.run(self._checks().check_services())
-
-    def _checks(self) -> ChecksHook:
-        return ChecksHook(self.deployment, self.inventory, self.ssh_conn_id, self.cloud_conn_id)
-
-    def probe_name(self, step: str) -> str:
-        """What a scheduler probe of this run is called, at every try of the same step."""
-        whose = f"{self.dag_id_of_run} {self.run_id} {step}"
-        return f"openstack-maintenance-probe-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
-
-    def running_among(self, marks: Iterable[Mark | None]) -> frozenset[str]:
-        """The runs, other than this one, that still hold a compute host."""
-        return running_among(self._context, marks, self.mark)
-
-    @asynccontextmanager
-    async def shell(self, host: str) -> AsyncIterator[Shell]:
-        """A controller over SSH. Raises: HostError."""
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        hook = HostHook(self.ssh_conn_id, address=self.address_of(host), name=host)
-        async with hook.connect_shell() as shell:
-            yield shell
-
-
-class ControllerOperator(ControllersOperator):
-    """A step for one controller. ``controller``: host and address, from check_controllers."""
+    ``controller``: host and address, from check_controllers.
+    """
 
     template_fields: Sequence[str] = ("controller",)
 
-    def __init__(self, *, controller: Any, **kwargs: Any) -> None:
-        super().__init__(map_index_template=NAMED, **kwargs)
+    def __init__(self, *, controller: Any = None, **kwargs: Any) -> None:
+        if controller is not None:
+            kwargs.setdefault("map_index_template", NAMED)
+        super().__init__(**kwargs)
         self.controller = controller
 
-    def execute(self, context: Context) -> Any:
-        """Do the step once; in the UI it is called after its controller."""
-        context["controller_name"] = self.host  # type: ignore[typeddict-unknown-key]
-        return super().execute(context)
+    def begin(self) -> Any:
+        """In the UI the step is called after its controller."""
+        self._name()
+        return super().begin()
 
     def execute_complete(self, context: Context, event: Any) -> Any:
         """Go on after a trigger."""
-        context["controller_name"] = self.host  # type: ignore[typeddict-unknown-key]
+        self._context = context
+        self._name()
         return super().execute_complete(context, event)
+
+    def _name(self) -> None:
+        if self.controller is not None:
+            self._context["controller_name"] = self.host  # type: ignore[typeddict-unknown-key]
+
+    @cached_property
+    def request(self) -> ControllerRequest:  # type: ignore[override]  # worked out here
+        """What the run was asked to do."""
+        return read_controller_request(self.params_given)
 
     @property
     def host(self) -> str:
@@ -133,3 +91,46 @@ class ControllerOperator(ControllersOperator):
             "address": self.controller["address"],
             "nova_compute": asdict(self.deployment.nova_compute),
         }
+
+    @cached_property
+    def inventory(self) -> list[dict[str, str]]:
+        """All controllers of the policy, the primary first. Raises: PolicyError."""
+        return inventory(self.policy)
+
+    def in_order(self) -> list[str]:
+        """The controllers that were asked for, in the order of their maintenance."""
+        return in_order(self.request, [each["host"] for each in self.inventory])
+
+    def address_of(self, host: str) -> str:
+        """Where a controller's SSH listens."""
+        return next(each["address"] for each in self.inventory if each["host"] == host)
+
+    def check_all(self) -> Checked:
+        """One round of all checks, over all controllers of the inventory."""
+        return asyncio.run(self._checks().check_all())
+
+    def check_services(self) -> Checked:
+        """The services of all controllers of the inventory; no API is asked."""
+        return asyncio.run(self._checks().check_services())
+
+    def _checks(self) -> ChecksHook:
+        return ChecksHook(self.deployment, self.inventory, self.ssh_conn_id, self.cloud_conn_id)
+
+    def probe_name(self, step: str) -> str:
+        """What a scheduler probe of this run is called, at every try of the same step."""
+        whose = f"{self.dag_id_of_run} {self.run_id} {step}"
+        return f"openstack-maintenance-probe-{hashlib.sha256(whose.encode()).hexdigest()[:12]}"
+
+    def running_among(self, marks: Iterable[Mark | None]) -> frozenset[str]:
+        """The runs, other than this one, that still hold a compute host."""
+        return running_among(self._context, marks, Mark(self.dag_id_of_run, self.run_id))
+
+    @asynccontextmanager
+    async def shell(self, host: str) -> AsyncIterator[Shell]:
+        """A controller over SSH. Raises: HostError."""
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        hook = HostHook(self.ssh_conn_id, address=self.address_of(host), name=host)
+        async with hook.connect_shell() as shell:
+            yield shell

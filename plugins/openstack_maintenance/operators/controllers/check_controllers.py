@@ -13,7 +13,7 @@ from openstack_maintenance.domain.controllers.request import (
 )
 from openstack_maintenance.domain.errors import CloudError, HostError
 from openstack_maintenance.domain.host.rights import CONTROLLER_RIGHTS
-from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import CHECK, ControllersOperator
 from openstack_maintenance.operators.controllers.gate import blockers_of, services_of
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -42,17 +42,19 @@ class CheckControllersOperator(ControllersOperator):
     def perform(self) -> list[dict[str, str]]:
         """Read, judge, and tell."""
         hosts = [each["host"] for each in self.inventory]
-        self._refuse(check_controller_params(self.params_given, self.asked, hosts, self.deployment))
+        self._refuse(
+            check_controller_params(self.params_given, self.request, hosts, self.deployment)
+        )
         if self._is_done():
             return []
-        closed = closed_blocker(self.policy, self.asked, utc_now())
+        closed = closed_blocker(self.policy, self.request, utc_now())
         checked = self.check_all()
-        blockers = [closed] if closed and not self.asked.dry_run else []
+        blockers = [closed] if closed and not self.request.dry_run else []
         blockers += self.nova.missing_rights(CONTROLLER_RIGHTS)
         for host in self.in_order():
             blockers += self._blockers(host, checked)
         self._refuse(blockers)
-        if not self.asked.dry_run:
+        if not self.request.dry_run:
             self._refuse(self._ask_scheduler())
         plan = {host: self._plan(host, checked) for host in self.in_order()}
         # A list: the order is the plan's, and Airflow's database need not keep that of a dict.
@@ -61,7 +63,7 @@ class CheckControllersOperator(ControllersOperator):
         if closed:
             self.log.info("Now it would end: %s", closed)
         self._tell(plan)
-        if self.asked.dry_run:
+        if self.request.dry_run:
             return []
         return [{"host": host, "address": self.address_of(host)} for host in plan]
 
@@ -79,10 +81,10 @@ class CheckControllersOperator(ControllersOperator):
         found = blockers_of(self, host, checked, [each.name for each in services])
         if seen is None:
             return found
-        wanted = named_services(self.asked.services, self.deployment)
+        wanted = named_services(self.request.services, self.deployment)
         found += masked_blockers(host, wanted, seen)
-        if self.asked.action == "restart" and not services:
-            names = ", ".join(self.asked.services) or "the catalog's services"
+        if self.request.action == "restart" and not services:
+            names = ", ".join(self.request.services) or "the catalog's services"
             found.append(
                 Blocker(
                     f"controller {host}",
@@ -129,12 +131,12 @@ class CheckControllersOperator(ControllersOperator):
         from openstack_maintenance.adapters.controller import missing_rights
 
         async with self.shell(host) as shell:
-            return await missing_rights(shell, self.deployment, self.asked.action, services)
+            return await missing_rights(shell, self.deployment, self.request.action, services)
 
     def _plan(self, host: str, checked: Checked) -> dict[str, Any]:
         services = services_of(self, checked.seen[host])
         return {
-            "action": self.asked.action,
+            "action": self.request.action,
             "stages": [[each.name for each in stage] for stage in stages(services)],
             "boot_id": checked.seen[host].boot_id,
         }
@@ -144,9 +146,11 @@ class CheckControllersOperator(ControllersOperator):
         for host, each in plan.items():
             what = "; then ".join(", ".join(stage) for stage in each["stages"])
             steps.append(f"reboot {host}" if each["action"] == "reboot" else f"{host}: {what}")
-        said = "Dry run, nothing is changed. It would" if self.asked.dry_run else "It will"
+        said = "Dry run, nothing is changed. It would" if self.request.dry_run else "It will"
         steps = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
-        self.log.info("%s %s, one after the other:\n%s", said, self.asked.action, "\n".join(steps))
+        self.log.info(
+            "%s %s, one after the other:\n%s", said, self.request.action, "\n".join(steps)
+        )
 
     def _refuse(self, blockers: list[Blocker]) -> None:
         self.refuse("controllers", blockers, _UNCHANGED)

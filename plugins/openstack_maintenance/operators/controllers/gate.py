@@ -18,7 +18,7 @@ from openstack_maintenance.domain.controllers.plan import (
 )
 from openstack_maintenance.domain.controllers.request import named_services
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.clock import utc_now
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.checks.checked import Checked
@@ -33,15 +33,15 @@ _A_DAY = timedelta(days=1)
 
 def services_of(step: ControllersOperator, controller: Controller) -> list[Service]:
     """What the run restarts on a controller; with action=reboot nothing by itself."""
-    if step.asked.action == "reboot":
+    if step.request.action == "reboot":
         return []
-    wanted = named_services(step.asked.services, step.deployment)
+    wanted = named_services(step.request.services, step.deployment)
     return used_services(wanted, step.deployment, controller)
 
 
 def touched_services(step: ControllersOperator, controller: Controller) -> list[Service]:
     """What is down for a while on a controller."""
-    if step.asked.action == "restart":
+    if step.request.action == "restart":
         return services_of(step, controller)
     used = {each.name for each in controller.services if is_used(each)}
     return [service for service in step.deployment if service.name in used]
@@ -80,9 +80,9 @@ def blockers_midway(
 def _outage_blockers(
     step: ControllersOperator, host: str, touched: Sequence[Service], checked: Checked
 ) -> list[Blocker]:
-    if step.asked.allow_outage:
+    if step.request.allow_outage:
         return []
-    is_reboot = step.asked.action == "reboot"
+    is_reboot = step.request.action == "reboot"
     lost = redundancy_blocker(host, touched, checked.seen, is_reboot)
     return [lost] if lost else []
 
@@ -140,11 +140,11 @@ def _compute_blocker(
         names = ", ".join(each.label for each in instances[:5])
         more = f" and {len(instances) - 5} more" if len(instances) > 5 else ""
         found = f"is also the compute host {service.host} and holds {names}{more}"
-    elif step.asked.action == "reboot" and service.is_enabled:
+    elif step.request.action == "reboot" and service.is_enabled:
         found = f"is also the compute host {service.host}: instances could arrive at any time"
     else:
         return []
     remedy = f"Drain it first: compute_host_maintenance with host={service.host}"
-    if step.asked.action == "reboot":
+    if step.request.action == "reboot":
         remedy += ", which reboots it, too"
     return [Blocker(f"controller {host}", found, f"{remedy}.")]

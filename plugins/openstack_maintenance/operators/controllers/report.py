@@ -6,16 +6,17 @@ from typing import Any
 
 from openstack_maintenance.domain.controllers.record import STEPS, build_controller_record
 from openstack_maintenance.domain.errors import PolicyError, RecordUnreadable
-from openstack_maintenance.operators.base import plain, utc_now
+from openstack_maintenance.operators.base import plain
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.check_controllers import PLAN_KEY
 from openstack_maintenance.operators.controllers.steps import is_note
-from openstack_maintenance.operators.reporting import ReportingOperator
+from openstack_maintenance.operators.reporting import Reporting
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.store import find_note
 
 
-class ControllersReportOperator(ReportingOperator, ControllersOperator):
+class ControllersReportOperator(Reporting, ControllersOperator):
     """Write the run's record, good or bad. Fails when a task of the run failed."""
 
     def perform(self) -> dict[str, Any]:

@@ -18,17 +18,16 @@ from openstack_maintenance.domain.controllers.instance_changes import (
 )
 from openstack_maintenance.domain.controllers.plan import stages, still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.plain_text import storable
+from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.hooks.cloud import CloudHook
-from openstack_maintenance.operators.base import utc_now
-from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllerOperator
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.gate import (
     blockers_midway,
     blockers_of,
     services_of,
 )
-from openstack_maintenance.operators.host.steps import since_in_words, wait
-from openstack_maintenance.operators.window_gate import ChangingOperator
+from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.records.last_check import write_last_checks
 from openstack_maintenance.records.store import find_note, write_note
 from openstack_maintenance.triggers.controller_wait import (
@@ -52,7 +51,7 @@ _LOOK_AGAIN = timedelta(seconds=15)
 _NOTED = "change"
 
 
-class WaitForTurnOperator(ControllerOperator):
+class WaitForTurnOperator(ControllersOperator):
     """Wait until the controller before this one is done; end where one before it failed."""
 
     def perform(self) -> None:
@@ -72,10 +71,6 @@ class WaitForTurnOperator(ControllerOperator):
             self.defer(trigger=DateTimeTrigger(again), method_name="look_again")
         self.log.info("controller %s: it is its turn", self.host)
 
-    def look_again(self, context: Any, event: Any = None) -> Any:
-        """Some time has passed."""
-        return self.execute(context)
-
     def _end_where_one_failed(self, earlier: Iterable[Mapping[str, Any]]) -> None:
         for row in earlier:
             is_over = row["task_id"] == _LAST and str(row["state"]) != "success"
@@ -88,55 +83,23 @@ class WaitForTurnOperator(ControllerOperator):
                 )
 
 
-class ChangeControllerOperator(ControllerOperator, ChangingOperator):
-    """What restart and reboot share: the proofs before the first change, and what is noted then."""
-
-    def begin(self, asked: Iterable[Service], noted: dict[str, Any], checked: Checked) -> None:
-        """Prove that the controller may be touched, and note how everything is before it.
-
-        Raises: Blocked: it may not; nothing was changed on it.
-        """
-        names = [service.name for service in asked]
-        blockers = blockers_of(self, self.host, checked, names)
-        self.refuse(f"controller {self.host}", blockers, f"{self.host} was not touched.")
-        services = self.nova.services()
-        before = {
-            "at": utc_now().isoformat(),
-            "instances": [picture_of(each) for each in self.nova.instances()],
-            "nova_services": [
-                [each.binary, each.host] for each in services if each.is_enabled and each.is_up
-            ],
-        }
-        # Written down before the change: whoever dies after it, nothing is done twice.
-        write_note(self.policy, self.dag_id_of_run, self.run_id, f"before-{self.host}", before)
-        self.store.set(_NOTED, storable(noted))
-
-    @property
-    def store(self) -> Any:
-        """What this run keeps of this step, over retries and clears."""
-        return self._context["task_state_store"]
-
-    @property
-    def noted(self) -> dict[str, Any] | None:
-        """What was noted before the first change; None while nothing was changed."""
-        found = self.store.get(_NOTED)
-        return dict(found) if found else None
-
-
-class RestartServicesOperator(ChangeControllerOperator):
+class RestartServicesOperator(ControllersOperator):
     """Restart the services of one controller in the catalog's order, each stage when the one
     before it is active again; what this run has restarted already is left alone.
 
     Returns: since (the controller's own clock), services (name: active since).
     """
 
-    def change(self) -> dict[str, Any]:
+    waits_for_window = True
+
+    def perform(self) -> dict[str, Any]:
         """Look, and restart the first stage that is left; the rest comes when that is back."""
-        if self.asked.action != "restart":
+        if self.request.action != "restart":
             self.log.info("a reboot was asked for, no restart of services")
             raise AirflowSkipException("a reboot was asked for")
-        is_begun = self.noted is not None
-        noted = self.noted or self._begin()
+        noted = noted_of(self)
+        is_begun = noted is not None
+        noted = noted or self._prove()
         seen = asyncio.run(self._read())
         services = [each for each in self.deployment if each.name in noted["services"]]
         since = datetime.fromisoformat(noted["since"])
@@ -151,9 +114,9 @@ class RestartServicesOperator(ChangeControllerOperator):
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """A stage is back: look again, the window included."""
-        return self.perform()
+        return self.begin()
 
-    def _begin(self) -> dict[str, Any]:
+    def _prove(self) -> dict[str, Any]:
         checked = self.check_all()
         seen = checked.seen.get(self.host)
         services = services_of(self, seen) if seen else []
@@ -161,7 +124,7 @@ class RestartServicesOperator(ChangeControllerOperator):
             "since": seen.clock_now.isoformat() if seen else None,
             "services": [service.name for service in services],
         }
-        self.begin(services, noted, checked)
+        note_before(self, services, noted, checked)
         return noted
 
     def _may_go_on(self, left: list[Service]) -> None:
@@ -193,32 +156,34 @@ class RestartServicesOperator(ChangeControllerOperator):
             return await read_controller(shell, self.deployment)
 
 
-class RebootControllerOperator(ChangeControllerOperator):
+class RebootControllerOperator(ControllersOperator):
     """Reboot one controller, once a run.
 
     Returns: boot_id_before, ordered_at (the controller's own clock), outcome of the order.
     """
 
-    def change(self) -> dict[str, Any]:
+    waits_for_window = True
+
+    def perform(self) -> dict[str, Any]:
         """Prove that it may be, note its boot, then order; the order itself proves nothing."""
-        if self.asked.action != "reboot":
+        if self.request.action != "reboot":
             self.log.info("a restart of services was asked for, no reboot")
             raise AirflowSkipException("a restart was asked for")
-        noted = self.noted
+        noted = noted_of(self)
         if noted is None or asyncio.run(self._boot_id()) == noted["boot_id_before"]:
-            noted = self._begin()
+            noted = self._prove()
         answer = asyncio.run(self._reboot(noted["boot_id_before"]))
         self.log.info("controller %s: reboot %s", self.host, answer.outcome)
         return {**noted, "outcome": answer.outcome}
 
-    def _begin(self) -> dict[str, Any]:
+    def _prove(self) -> dict[str, Any]:
         checked = self.check_all()
         seen = checked.seen.get(self.host)
         noted = {
             "boot_id_before": seen.boot_id if seen else None,
             "ordered_at": seen.clock_now.isoformat() if seen else None,
         }
-        self.begin([], noted, checked)
+        note_before(self, [], noted, checked)
         return noted
 
     async def _boot_id(self) -> str:
@@ -239,7 +204,7 @@ class RebootControllerOperator(ChangeControllerOperator):
             yield controller
 
 
-class WaitForControllerOperator(ControllerOperator):
+class WaitForControllerOperator(ControllersOperator):
     """Wait until the controller is back, in another boot.
 
     Returns: boot_id_before, boot_id_after, ordered_at, back_at (the controller's own clock).
@@ -264,7 +229,7 @@ class WaitForControllerOperator(ControllerOperator):
         return result
 
 
-class CheckControllerAgainOperator(ControllerOperator):
+class CheckControllerAgainOperator(ControllersOperator):
     """All checks of controller_checks pass again, on all controllers, at two looks in a row.
 
     Returns: verdicts (how many findings have which), services by controller, cloud by check.
@@ -283,7 +248,7 @@ class CheckControllerAgainOperator(ControllerOperator):
         return result
 
 
-class CheckServingOperator(ControllerOperator):
+class CheckServingOperator(ControllersOperator):
     """The APIs serve: a new token, a server list, and a round trip to a scheduler and back.
 
     Returns: token, servers_listed, scheduler (its answer, and how long it took).
@@ -305,7 +270,7 @@ class CheckServingOperator(ControllerOperator):
         return {"token": told, **result}
 
 
-class WaitForNovaServicesOperator(ControllerOperator):
+class WaitForNovaServicesOperator(ControllersOperator):
     """Every Nova service that was up before is up again, nova-compute on all hosts included.
 
     Returns: heartbeats (three different ones of each, all seen after the change).
@@ -324,7 +289,7 @@ class WaitForNovaServicesOperator(ControllerOperator):
         return result
 
 
-class CheckInstancesOperator(ControllerOperator):
+class CheckInstancesOperator(ControllersOperator):
     """No instance noticed: each has the host, the status and the power state of before.
 
     Returns: compared_at, before_at, instances (how many), told (what others changed meanwhile).
@@ -364,7 +329,42 @@ class CheckInstancesOperator(ControllerOperator):
         }
 
 
-def note_of(step: ControllerOperator, which: str) -> dict[str, Any]:
+def note_before(
+    step: ControllersOperator, asked: Iterable[Service], noted: dict[str, Any], checked: Checked
+) -> None:
+    """Prove that the controller may be touched, and note how everything is before it.
+
+    ``noted``: what the step itself must know whoever dies after it. Raises: Blocked: it may not;
+    nothing was changed on it.
+    """
+    names = [service.name for service in asked]
+    blockers = blockers_of(step, step.host, checked, names)
+    step.refuse(f"controller {step.host}", blockers, f"{step.host} was not touched.")
+    services = step.nova.services()
+    before = {
+        "at": utc_now().isoformat(),
+        "instances": [picture_of(each) for each in step.nova.instances()],
+        "nova_services": [
+            [each.binary, each.host] for each in services if each.is_enabled and each.is_up
+        ],
+    }
+    # Written down before the change: whoever dies after it, nothing is done twice.
+    write_note(step.policy, step.dag_id_of_run, step.run_id, f"before-{step.host}", before)
+    store_of(step).set(_NOTED, storable(noted))
+
+
+def noted_of(step: ControllersOperator) -> dict[str, Any] | None:
+    """What was noted before the first change; None while nothing was changed."""
+    found = store_of(step).get(_NOTED)
+    return dict(found) if found else None
+
+
+def store_of(step: ControllersOperator) -> Any:
+    """What this run keeps of a step, over retries and clears."""
+    return step._context["task_state_store"]
+
+
+def note_of(step: ControllersOperator, which: str) -> dict[str, Any]:
     """What a step for the same controller noted. Raises: CheckFailed where it is lost."""
     found = find_note(step.policy, step.dag_id_of_run, step.run_id, f"{which}-{step.host}")
     if not is_note(found):

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from openstack_maintenance.adapters.policy_file import script_path, scripts
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.cloud import Instance
+from openstack_maintenance.domain.cloud import instance_facts
 from openstack_maintenance.domain.drain.capacity import check_room, need_of
 from openstack_maintenance.domain.drain.movability import DrainPlan, plan_drain
 from openstack_maintenance.domain.errors import Blocked, HostError
@@ -25,18 +25,18 @@ from openstack_maintenance.domain.host.rules import (
     destination_blocker,
     rebooted_blocker,
 )
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.store import has_done
-from openstack_maintenance.records.turn import turn_of
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.host.facts import HostFacts
 
 
-class CheckHostOperator(MaintenanceOperator):
+class CheckHostOperator(HostOperator):
     """Find out whether the host can be maintained, and how; name every blocker otherwise.
 
     Returns (XCom): host, address, hypervisor, zone, microversion, host facts, and the plan
@@ -108,7 +108,7 @@ class CheckHostOperator(MaintenanceOperator):
 
     def _missing_rights(self, plan: DrainPlan) -> list[Blocker]:
         """What this plan does later, and the credentials may not."""
-        suggested = turn_of(self).destinations
+        suggested = self.turn.destinations
         needed = rights_needed(
             plan,
             to_named_host=bool(self.request.destination or suggested),
@@ -164,7 +164,7 @@ class CheckHostOperator(MaintenanceOperator):
             blockers.append(wrong)
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
-            due_in = turn_of(self).boot_id
+            due_in = self.turn.boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
             blockers += [rebooted] if rebooted else []
         return host_facts
@@ -253,17 +253,3 @@ def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Bloc
             )
         )
     return blockers
-
-
-def instance_facts(instance: Instance) -> dict[str, Any]:
-    """An instance as plain JSON, for XCom and the record. RAM in MiB, disk in GiB."""
-    return {
-        "id": instance.id,
-        "name": instance.name,
-        "status": instance.status,
-        "vm_state": instance.vm_state,
-        "power_state": instance.power_state,
-        "ram_mib": instance.ram_mib,
-        "disk_gib": instance.disk_gib,
-        "was_running": instance.may_be_running,
-    }

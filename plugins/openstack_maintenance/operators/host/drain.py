@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.blocker import in_words
-from openstack_maintenance.domain.cloud import incoming
+from openstack_maintenance.domain.cloud import incoming, instance_facts
 from openstack_maintenance.domain.drain.movability import plan_drain, still_in_the_way
 from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.host.rules import in_the_way_in_words
-from openstack_maintenance.operators.base import MaintenanceOperator, map_name, utc_now
-from openstack_maintenance.operators.host.check_host import instance_facts
-from openstack_maintenance.operators.window_gate import ChangingOperator, window_argument
-from openstack_maintenance.records.turn import turn_of
+from openstack_maintenance.operators.base import map_name
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.window_gate import window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NAMED = map_name("task.instance['name']")
 
 
-class ListInstancesOperator(MaintenanceOperator):
+class ListInstancesOperator(HostOperator):
     """List what is to be moved off the host, largest RAM first.
 
     First waits, without a worker slot, for migrations and builds that are still on their way in.
@@ -80,7 +80,7 @@ def _counted(moves: Sequence[Movement]) -> str:
     return f"{len(moves)} {'instance' if len(moves) == 1 else 'instances'} ({how})"
 
 
-class MigrateInstanceOperator(ChangingOperator):
+class MigrateInstanceOperator(HostOperator):
     """Move one instance off the host, and prove that it is elsewhere.
 
     Defers at once: its trigger starts the migration when its turn comes, and ends the task.
@@ -89,11 +89,13 @@ class MigrateInstanceOperator(ChangingOperator):
 
     template_fields: Sequence[str] = ("instance",)
 
+    waits_for_window = True
+
     def __init__(self, *, instance: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.instance = instance
 
-    def change(self) -> None:
+    def perform(self) -> None:
         """Hand the move to the triggerer."""
         policy, request = self.policy, self.request
         self.defer(
@@ -132,10 +134,10 @@ class MigrateInstanceOperator(ChangingOperator):
 
     def _suggested(self) -> str | None:
         """Where a night's plan wants it; None where there is no plan."""
-        return turn_of(self).destinations.get(self.instance["id"])
+        return self.turn.destinations.get(self.instance["id"])
 
 
-class CheckHostEmptyOperator(MaintenanceOperator):
+class CheckHostEmptyOperator(HostOperator):
     """Prove that the host holds no instance and that none is on its way to it.
 
     Returns the evidence: checked_at, left (instances that on_blocked=leave lets stay).
@@ -151,7 +153,7 @@ class CheckHostEmptyOperator(MaintenanceOperator):
         return proof
 
 
-def prove_empty(step: MaintenanceOperator) -> dict[str, Any]:
+def prove_empty(step: HostOperator) -> dict[str, Any]:
     """The evidence that nothing is in the way on the step's host, now.
 
     Raises: CheckFailed when anything is, or is coming.

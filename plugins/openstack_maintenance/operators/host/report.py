@@ -10,8 +10,10 @@ from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.host.record_in_words import summary
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.nights.pace import durations_of
-from openstack_maintenance.operators.base import plain, utc_now
-from openstack_maintenance.operators.reporting import ReportingOperator
+from openstack_maintenance.operators.base import plain
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.reporting import Reporting
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_maintenance import write_last_maintenance
 from openstack_maintenance.records.store import find_record
@@ -19,7 +21,7 @@ from openstack_maintenance.records.store import find_record
 DISABLE = "disable_service"
 
 
-class ReportOperator(ReportingOperator):
+class ReportOperator(Reporting, HostOperator):
     """Write the run's record, good or bad; on a bad end also into Nova's disabled_reason.
 
     Fails when a task of the run failed: a run must not look green because its report worked.

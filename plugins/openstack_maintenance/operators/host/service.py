@@ -12,16 +12,15 @@ from openstack_maintenance.domain.host.rules import (
     rebooted_blocker,
 )
 from openstack_maintenance.domain.ownership import ownership_lost
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.runs import running_among
-from openstack_maintenance.operators.window_gate import ChangingOperator
-from openstack_maintenance.records.turn import turn_of
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.blocker import Blocker
 
 
-class DisableServiceOperator(ChangingOperator):
+class DisableServiceOperator(HostOperator):
     """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
 
     One at a time in the whole Airflow, and every gate is read again here: so two runs never
@@ -30,10 +29,12 @@ class DisableServiceOperator(ChangingOperator):
     Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).
     """
 
+    waits_for_window = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_active_tis_per_dag=1, **kwargs)
 
-    def change(self) -> dict[str, Any]:
+    def perform(self) -> dict[str, Any]:
         """Read the gates, disable, and read back what Nova stored."""
         host, nova = self.request.host, self.nova
         services = nova.services("nova-compute")
@@ -43,7 +44,7 @@ class DisableServiceOperator(ChangingOperator):
         others = running_among(self._context, [service.mark], self.mark)
         self._refuse(owner_blocker(service, self.mark, others))
         self._refuse(hosts_out_blocker(host, self.policy, services))
-        if (due_in := turn_of(self).boot_id) and not self.mark.same_run(service.mark):
+        if (due_in := self.turn.boot_id) and not self.mark.same_run(service.mark):
             self._refuse(rebooted_blocker(service, self.mark, due_in, asyncio.run(self._boot_id())))
         before = service.mark
         if service.is_enabled or service.disabled_reason != str(self.mark):
@@ -66,7 +67,7 @@ class DisableServiceOperator(ChangingOperator):
             raise Blocked(blocker.subject, blocker.reason, blocker.remedy)
 
 
-class EnableServiceOperator(MaintenanceOperator):
+class EnableServiceOperator(HostOperator):
     """Give the host back: enable what this run disabled, and nothing else.
 
     Not bound to the window: a healthy host that stays out helps nobody.

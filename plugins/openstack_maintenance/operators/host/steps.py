@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.host.record_in_words import length_in_words
-from openstack_maintenance.domain.plain_text import storable
-from openstack_maintenance.operators.base import MaintenanceOperator, utc_now
+from openstack_maintenance.domain.foreign_text import storable
+from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.drain import prove_empty
-from openstack_maintenance.operators.window_gate import ChangingOperator
+from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
     NovaComputeGoneTrigger,
@@ -32,34 +31,19 @@ if TYPE_CHECKING:
         ScriptState,
         UnitState,
     )
-    from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 
 _REBOOT_KEY = "reboot"
 
 
-def wait(
-    step: MaintenanceOperator, trigger: type[HostWaitTrigger], patience: str, **known: Any
-) -> None:
-    """Defer a step to a trigger that ends it. ``patience``: a duration field of the policy."""
-    deadline = utc_now() + timedelta(seconds=step.policy.seconds(patience))
-    step.defer(
-        trigger=trigger(
-            **step.host_trigger_args(),
-            deadline=deadline.isoformat(),
-            cloud_conn_id=step.cloud_conn_id,
-            known=known,
-        ),
-        method_name="execute_complete",
-    )
-
-
-class StopNovaComputeOperator(ChangingOperator):
+class StopNovaComputeOperator(HostOperator):
     """Stop nova-compute, and prove that no process of it is left.
 
     Returns: state, boot_id and clock (the host's own) at that moment.
     """
 
-    def change(self) -> dict[str, Any] | None:
+    waits_for_window = True
+
+    def perform(self) -> dict[str, Any] | None:
         """Prove emptiness, stop, and wait until it is gone."""
         self.check_ownership()
         prove_empty(self)
@@ -90,13 +74,15 @@ class StopNovaComputeOperator(ChangingOperator):
             return state, await host.read_facts()
 
 
-class RunScriptOperator(ChangingOperator):
+class RunScriptOperator(HostOperator):
     """Run the node's maintenance script, once, in a unit that outlives any connection.
 
     Returns: script, unit, exit_code, started, ended, output (its last lines).
     """
 
-    def change(self) -> dict[str, Any] | None:
+    waits_for_window = True
+
+    def perform(self) -> dict[str, Any] | None:
         """Start the script, or attach to it where it runs or ran already."""
         name = self.request.script
         if name is None:
@@ -135,14 +121,16 @@ class RunScriptOperator(ChangingOperator):
             return await host.start_script(name, content, self.script_unit, again=True)
 
 
-class RebootOperator(ChangingOperator):
+class RebootOperator(HostOperator):
     """Reboot the host, once a run, after proving once more that nobody is on it.
 
     Returns: boot_id_before, ordered_at (the host's own clock), the proof of emptiness, and
     whether this run had rebooted it already.
     """
 
-    def change(self) -> dict[str, Any]:
+    waits_for_window = True
+
+    def perform(self) -> dict[str, Any]:
         """Prove emptiness, then order; the order itself proves nothing."""
         if not self.request.reboot:
             self.log.info("no reboot was asked for")
@@ -174,7 +162,7 @@ class RebootOperator(ChangingOperator):
             return await host.reboot(boot_id)
 
 
-class WaitForHostOperator(MaintenanceOperator):
+class WaitForHostOperator(HostOperator):
     """Wait until the host is back, in another boot.
 
     Returns: boot_id_before, boot_id_after, ordered_at, back_at (the host's own clock).
@@ -200,7 +188,7 @@ class WaitForHostOperator(MaintenanceOperator):
         return result
 
 
-class WaitForNovaComputeOperator(MaintenanceOperator):
+class WaitForNovaComputeOperator(HostOperator):
     """Wait until nova-compute runs, is up, and its heartbeat advances after the boot.
 
     Returns: state, active_since, started_by_run, heartbeats (three different ones).
@@ -220,7 +208,7 @@ class WaitForNovaComputeOperator(MaintenanceOperator):
         return result
 
 
-class AssertAmqpOperator(MaintenanceOperator):
+class AssertAmqpOperator(HostOperator):
     """Prove that nova-compute is on the message bus, and keep the log line.
 
     Returns: kind of evidence, reason, line (the last AMQP line itself), broker, sockets.
@@ -246,19 +234,6 @@ class AssertAmqpOperator(MaintenanceOperator):
         host, reason = self.request.host, result["reason"]
         self.log.info("host %s: nova-compute is on the message bus: %s", host, reason)
         return result
-
-
-def since_in_words(back: Mapping[str, Any], what: str) -> str:
-    """How long a host was away, for its log line; nothing where its clock does not tell.
-
-    ``back``: ordered_at and back_at, both by its own clock, which a boot may have set back.
-    """
-    if not back.get("ordered_at"):
-        return ""
-    ordered, returned = (datetime.fromisoformat(back[key]) for key in ("ordered_at", "back_at"))
-    if returned < ordered:
-        return ""
-    return f", {length_in_words(returned - ordered)} after {what}"
 
 
 def _clock_time(moment: str) -> str:

@@ -9,8 +9,9 @@ from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 
 from openstack_maintenance.adapters.policy_file import read_policy
-from openstack_maintenance.domain.plain_text import storable
-from openstack_maintenance.operators.base import StepFailed, plain, utc_now
+from openstack_maintenance.domain.foreign_text import storable
+from openstack_maintenance.operators.base import StepFailed, plain
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import LEFT_KEY, PLAN, WORDS_KEY
 
 if TYPE_CHECKING:

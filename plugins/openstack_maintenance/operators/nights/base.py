@@ -5,40 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 
-from openstack_maintenance.domain.mark import HOST_DAG
-from openstack_maintenance.domain.mark import NIGHT_DAG as NIGHT_DAG
 from openstack_maintenance.domain.nights.request import (
     RollRequest,
     night_began,
     read_roll_request,
 )
 from openstack_maintenance.operators.base import MaintenanceOperator
+from openstack_maintenance.operators.night_link import CHILD
 
 SELECT, PLAN, APPROVE = "select_hosts", "plan", "approve"
 MAINTAIN, REPORT = "maintain_host", "report"
-CHILD_DAG = HOST_DAG
 # What plan tells the report, beside the hosts.
 NIGHT_KEY = "night"
 # The plan as a person reads it, for whom it is to be approved by.
 WORDS_KEY = "words"
 # Why a host, or all of them, were left after all.
 LEFT_KEY = "left"
-# A child's run id begins with this; the host and the night follow.
-CHILD = "nightly"
 
 
 class NightlyOperator(MaintenanceOperator):
     """A step of a run of nightly_compute_maintenance."""
 
     @cached_property
-    def asked(self) -> RollRequest:
+    def request(self) -> RollRequest:  # type: ignore[override]  # a value there, worked out here
         """What the run was asked to do."""
         return read_roll_request(self.params_given)
-
-    @property
-    def held(self) -> RollRequest:
-        """The same, for the window."""
-        return self.asked
 
     @property
     def since(self) -> datetime:
@@ -49,10 +40,3 @@ class NightlyOperator(MaintenanceOperator):
     def child_run_id(self, host: str) -> str:
         """The run of compute_host_maintenance for a host: one a night, whoever asks."""
         return f"{CHILD}__{host}__{self.run_id}"
-
-
-def night_of(run_id: str) -> str | None:
-    """The night that started this run of compute_host_maintenance; None where a person did."""
-    kind, _, of_host = run_id.partition("__")
-    _, _, night = of_host.partition("__")
-    return night if kind == CHILD and night else None

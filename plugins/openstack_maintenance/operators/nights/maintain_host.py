@@ -21,10 +21,11 @@ from openstack_maintenance.domain.nights.due import Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.domain.nights.plan import Limits, PlannedHost, plan_turn
 from openstack_maintenance.hooks.fleet import read_cloud
-from openstack_maintenance.operators.base import map_name, utc_now
+from openstack_maintenance.operators.base import map_name
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.night_link import CHILD_DAG
 from openstack_maintenance.operators.nights.base import (
     APPROVE,
-    CHILD_DAG,
     LEFT_KEY,
     NightlyOperator,
 )
@@ -35,7 +36,7 @@ from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    pass
 
 NAMED = map_name("task.planned['host']")
 _ENDED = [DagRunState.SUCCESS, DagRunState.FAILED]
@@ -98,10 +99,6 @@ class MaintainHostOperator(NightlyOperator):
             deferrable=True,
         )
 
-    def look_again(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Some time has passed: from the beginning."""
-        return self.execute(context)
-
     def resume(self, event: Mapping[str, Any]) -> Any:
         """The host's run has ended."""
         return self._ended(self.child_run_id(self.host))
@@ -109,8 +106,8 @@ class MaintainHostOperator(NightlyOperator):
     def _conf(self) -> dict[str, Any]:
         return {
             "host": self.host,
-            "reason": self.asked.reason or f"nightly roll {self.run_id}"[:150],
-            "ignore_window": self.asked.ignore_window,
+            "reason": self.request.reason or f"nightly roll {self.run_id}"[:150],
+            "ignore_window": self.request.ignore_window,
         }
 
     def _follow(self, run_id: str) -> None:
@@ -216,7 +213,7 @@ class MaintainHostOperator(NightlyOperator):
         return found[0].boot_id
 
     def _skip_beyond_the_window(self, turn: PlannedHost | str) -> None:
-        if self.asked.ignore_window:
+        if self.request.ignore_window:
             return
         now, seconds = utc_now(), timedelta(seconds=self.planned["seconds"])
         if isinstance(turn, PlannedHost):

@@ -24,7 +24,7 @@ from openstack_maintenance.domain.nights.plan import (
 )
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words
 from openstack_maintenance.hooks.fleet import read_cloud
-from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
     NIGHT_KEY,
     SELECT,
@@ -63,13 +63,13 @@ class PlanRollOperator(NightlyOperator):
         hosts = [_turn(each) for each in plan.hosts]
         night = {**_night(plan, bound, verdicts), "planned": hosts}
         self.tell(NIGHT_KEY, night)
-        return [] if self.asked.dry_run else hosts
+        return [] if self.request.dry_run else hosts
 
     def _night(self, now: datetime) -> tuple[datetime, datetime | None]:
         """From when to when it may roll: nothing is left of a window that has closed meanwhile."""
-        if self.asked.ignore_window:
+        if self.request.ignore_window:
             return now, None
-        if self.asked.dry_run:
+        if self.request.dry_run:
             opens, closes = coming_window(self.policy, now)
             return max(now, opens), closes
         span = self.policy.window.current(now)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from openstack_maintenance.domain.nights.record import build_roll_record
-from openstack_maintenance.operators.base import plain, utc_now
+from openstack_maintenance.operators.base import plain
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
     APPROVE,
     LEFT_KEY,
@@ -15,12 +16,12 @@ from openstack_maintenance.operators.nights.base import (
     SELECT,
     NightlyOperator,
 )
-from openstack_maintenance.operators.reporting import ReportingOperator
+from openstack_maintenance.operators.reporting import Reporting
 from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_maintenance import write_left
 
 
-class RollReportOperator(ReportingOperator, NightlyOperator):
+class RollReportOperator(Reporting, NightlyOperator):
     """Write the night's record, good or bad. Fails when a task of the run failed."""
 
     def perform(self) -> dict[str, Any]:
@@ -48,7 +49,7 @@ class RollReportOperator(ReportingOperator, NightlyOperator):
 
     def _write(self, record: dict[str, Any], was_planned: bool) -> str:
         where = self.kept(record)
-        if was_planned and not self.asked.dry_run:
+        if was_planned and not self.request.dry_run:
             self._note_left(record)
         return where
 

@@ -15,10 +15,10 @@ from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_roll_params
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet import read_hosts
-from openstack_maintenance.operators.base import utc_now
+from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
 from openstack_maintenance.operators.nights.open_hosts import open_closed
-from openstack_maintenance.operators.window_gate import ChangingOperator, closed_blocker
+from openstack_maintenance.operators.window_gate import closed_blocker, wait_for_window
 from openstack_maintenance.records.last_maintenance import find_last_maintenances
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.policy import Policy
 
 
-class SelectHostsOperator(NightlyOperator, ChangingOperator):
+class SelectHostsOperator(NightlyOperator):
     """Find the hosts that are due tonight; one SSH round trip a host.
 
     Changes nothing, but opens what an earlier night may have left closed for new instances.
@@ -44,18 +44,20 @@ class SelectHostsOperator(NightlyOperator, ChangingOperator):
 
     def perform(self) -> Any:
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
-        blockers = check_roll_params(self.params_given, self.asked)
-        closed = closed_blocker(self.policy, self.asked, utc_now())
-        if closed and not self.asked.dry_run:
+        blockers = check_roll_params(self.params_given, self.request)
+        closed = closed_blocker(self.policy, self.request, utc_now())
+        if closed and not self.request.dry_run:
             blockers.append(closed)
         self.refuse("nightly roll", blockers, "Nothing was changed.")
         if closed:
             self.log.info("Now it would end: %s", closed)
-        return self.change() if self.asked.dry_run else super().perform()
+        if not self.request.dry_run:
+            wait_for_window(self, self.policy, self.request)
+        return self.select()
 
-    def change(self) -> list[dict[str, Any]]:
+    def select(self) -> list[dict[str, Any]]:
         """Read, judge, and say why."""
-        if not self.asked.dry_run:
+        if not self.request.dry_run:
             open_closed(self._context, self.nova, Mark(self.dag_id_of_run, self.run_id))
         candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
         verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in candidates]

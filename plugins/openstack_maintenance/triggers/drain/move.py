@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,10 +12,8 @@ from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.move_step import Memory, Order
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MaintenanceError
+from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.domain.mark import Mark
-
-_SHORT = 80
-_NO_DATABASE_TAKES = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -118,15 +115,3 @@ class Move:
             }
         )
         self._lines.put_nowait(None)
-
-
-def error_payload(error: MaintenanceError) -> dict[str, str]:
-    """An error as plain JSON, for the way back into the task."""
-    said = {"subject": error.subject, "found": error.found, "remedy": error.remedy}
-    return {part: _NO_DATABASE_TAKES.sub("\ufffd", text) for part, text in said.items()}
-
-
-def in_short(name: str) -> str:
-    """A name that a tenant chose, for a message: on one line, and not too long."""
-    found = "".join(each if each.isprintable() else "\ufffd" for each in name[: _SHORT + 1])
-    return found if len(found) <= _SHORT else f"{found[: _SHORT - 3]}..."

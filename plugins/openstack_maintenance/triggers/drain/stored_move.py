@@ -11,9 +11,10 @@ from typing import Any
 from openstack_maintenance.domain.drain.move_step import Order, Step
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MigrationFailed
+from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.window import Window
-from openstack_maintenance.triggers.drain.move import MoveRequest, in_short
+from openstack_maintenance.triggers.drain.move import MoveRequest
 
 # It becomes part of a request's path.
 _ID = re.compile(r"(?!\.)[\w.:-]{1,64}", re.ASCII)

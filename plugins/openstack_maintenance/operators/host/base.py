@@ -1,0 +1,94 @@
+"""What all steps of one host's run share: its request, its mark, its host over SSH."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from openstack_maintenance.domain.errors import HostError
+from openstack_maintenance.domain.host.request import Request, read_request
+from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.operators.base import MaintenanceOperator
+from openstack_maintenance.records.turn import Turn, find_turn
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.host import Host
+    from openstack_maintenance.domain.cloud import ComputeService
+
+
+class HostOperator(MaintenanceOperator):
+    """A step of a run of compute_host_maintenance."""
+
+    @cached_property
+    def request(self) -> Request:  # type: ignore[override]  # a value there, worked out here
+        """What the run was asked to do."""
+        return read_request(self.params_given, self.policy.on_blocked)
+
+    @property
+    def mark(self) -> Mark:
+        """This run's ownership mark, with the reason that was given."""
+        return Mark(self.dag_id_of_run, self.run_id, self.request.reason or "maintenance")
+
+    @property
+    def turn(self) -> Turn:
+        """What a night told this run; nothing where a person started it.
+
+        Raises: RecordUnreadable; PolicyError.
+        """
+        return find_turn(self.policy, self.dag_id_of_run, self.run_id)
+
+    @property
+    def script_unit(self) -> str:
+        """The unit that this run's maintenance script runs as: the same at every attempt."""
+        run = hashlib.sha256(f"{self.dag_id_of_run} {self.run_id}".encode()).hexdigest()[:12]
+        return f"openstack-maintenance-{run}"
+
+    @property
+    def host_xcom(self) -> dict[str, Any]:
+        """What check_host found out: address, hypervisor, and more."""
+        found = self.result_of("check_host")
+        if not found:
+            raise HostError(
+                f"host {self.request.host}",
+                "this run has no result of check_host",
+                "Clear check_host with Downstream.",
+            )
+        return dict(found)
+
+    def host_trigger_args(self) -> dict[str, Any]:
+        """What a trigger needs to reach the host: plain JSON."""
+        return {
+            "ssh_conn_id": self.ssh_conn_id,
+            "host": self.request.host,
+            "address": self.host_xcom["address"],
+            "nova_compute": asdict(self.deployment.nova_compute),
+        }
+
+    @asynccontextmanager
+    async def on_host(self, address: str | None = None) -> AsyncIterator[Host]:
+        """The host over SSH. Raises: HostError."""
+        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.hooks.host import HostHook
+
+        hook = HostHook(
+            self.ssh_conn_id,
+            address=address or self.host_xcom["address"],
+            name=self.request.host,
+        )
+        async with hook.connect(self.deployment.nova_compute) as host:
+            yield host
+
+    def check_ownership(self) -> ComputeService:
+        """The host's nova-compute service, still disabled by this run.
+
+        Raises: OwnershipLost when somebody enabled it, disabled it again, or took it over.
+        """
+        service = self.nova.get_service(self.request.host)
+        if lost := ownership_lost(service, self.mark):
+            raise lost
+        return service

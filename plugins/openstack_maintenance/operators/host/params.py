@@ -1,0 +1,75 @@
+"""The form of compute_host_maintenance in the Airflow UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Param
+
+from openstack_maintenance.adapters.policy_file import scripts
+from openstack_maintenance.domain.host.request import HOST_NAME
+from openstack_maintenance.operators.params import last_params
+
+
+def compute_host_params() -> dict[str, Param]:
+    """The params of compute_host_maintenance, in the order of the form."""
+    return {
+        "host": Param(
+            type="string",
+            title="Compute host",
+            description="As `openstack compute service list` shows it. Required.",
+            pattern=f"^{HOST_NAME}$",
+        ),
+        "reason": Param(
+            "",
+            type=["string", "null"],
+            title="Reason",
+            description="Why; it is written into Nova's disabled_reason and into the record.",
+            maxLength=150,
+        ),
+        "destination": _optional_host(
+            "Destination",
+            "One host for all instances. Empty: Nova's scheduler chooses for each.",
+        ),
+        "block_migration": Param(
+            "auto",
+            type=["string", "boolean"],
+            # JSON callers may well write true instead of "true"; the form offers the examples.
+            anyOf=[{"enum": ["auto", "true", "false"]}, {"type": "boolean"}],
+            examples=["auto", "true", "false"],
+            title="Block migration",
+            description="Move the disks along (true), use shared storage (false), or let Nova "
+            "see for itself (auto).",
+        ),
+        "on_blocked": Param(
+            None,
+            enum=[None, "fail", "leave", "stop"],
+            values_display={
+                "null": "as the policy says",
+                "fail": "fail: change nothing",
+                "leave": "leave: those that do not run may stay",
+                "stop": "stop: stop a running one, move it cold, start it again",
+            },
+            title="Instances that cannot move",
+            description="What happens when an instance of the host can be migrated neither live "
+            "nor cold.",
+        ),
+        "reboot": Param(True, type="boolean", title="Reboot", description="Reboot the host."),
+        "script": Param(
+            None,
+            enum=[None, *(path.name for path in scripts())],
+            values_display={"null": "none"},
+            title="Maintenance script",
+            description="Of include/scripts; runs as root on the host, after nova-compute is "
+            "stopped and before the reboot.",
+        ),
+        **last_params(),
+    }
+
+
+def _optional_host(title: str, description: str) -> Param:
+    any_of: list[dict[str, Any]] = [
+        {"type": "null"},
+        {"type": "string", "pattern": f"^({HOST_NAME})?$"},
+    ]
+    return Param(None, type=["null", "string"], anyOf=any_of, title=title, description=description)
