@@ -20,7 +20,8 @@ from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, NIGHT_DAG, Mark, find_mark
 from openstack_maintenance.domain.nights.due import Candidate
 from openstack_maintenance.domain.nights.plan import PlannedHost
-from openstack_maintenance.operators.host.base import HostOperator, StepFailed
+from openstack_maintenance.operators.base import StepFailed
+from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.service import DisableServiceOperator
 from openstack_maintenance.operators.night_link import CHILD_DAG
 from openstack_maintenance.operators.nights import maintain_host

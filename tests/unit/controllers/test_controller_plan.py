@@ -31,7 +31,7 @@ from openstack_maintenance.domain.controllers.plan import (
 from openstack_maintenance.domain.deployment import Service
 from openstack_maintenance.domain.host.facts import UnitState
 
-FOLDER = Path(__file__).parents[2] / "include/deployments"
+FOLDER = Path(__file__).parents[3] / "include/deployments"
 LAB = load_deployment("lab", FOLDER)
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from openstack_maintenance.domain.checks import controller_facts as facts_of
 from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, Database
 from openstack_maintenance.domain.host.facts import Answers, parse_answers
 
-FIXTURES = Path(__file__).parents[1] / "fixtures/controller"
+FIXTURES = Path(__file__).parents[2] / "fixtures/controller"
 
 
 def recorded(name: str) -> Answers:

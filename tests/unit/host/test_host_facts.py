@@ -28,7 +28,7 @@ from openstack_maintenance.domain.host.facts import (
     parse_unit,
 )
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "host"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "host"
 CLOCK = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 
 

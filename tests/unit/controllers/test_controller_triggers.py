@@ -33,7 +33,7 @@ from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 LATER, PAST = "2099-01-01T00:00:00+00:00", "2020-01-01T00:00:00+00:00"
-LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
+LAB = load_deployment("lab", Path(__file__).parents[3] / "include/deployments")
 SILENCE = HostError("host ctl01", "does not answer", "Look at it.")
 
 

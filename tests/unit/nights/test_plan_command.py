@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 CLOUD = {"conn_type": "openstack", "host": "http://127.0.0.1:9/v3", "login": "x", "password": "y"}
 NOBODY = json.dumps(CLOUD)
 

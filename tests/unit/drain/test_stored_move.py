@@ -17,7 +17,7 @@ from openstack_maintenance.triggers.drain.move import Move
 from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
 
-FIXTURE = Path(__file__).resolve().parents[1] / "fixtures/triggers/migrate_instance.json"
+FIXTURE = Path(__file__).resolve().parents[2] / "fixtures/triggers/migrate_instance.json"
 MISSING = "<missing>"
 
 

@@ -24,8 +24,8 @@ from openstack_maintenance.domain.checks.past_night import (
 from openstack_maintenance.domain.deployment import Service
 from openstack_maintenance.domain.host.facts import UnitState, parse_answers
 
-FIXTURES = Path(__file__).parents[1] / "fixtures/controller"
-PROJECT = Path(__file__).parents[2]
+FIXTURES = Path(__file__).parents[2] / "fixtures/controller"
+PROJECT = Path(__file__).parents[3]
 UNIT = "nova-api.service"
 SERVICE = Service("nova-api")
 OPENS = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)

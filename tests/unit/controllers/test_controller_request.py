@@ -15,7 +15,7 @@ from openstack_maintenance.domain.controllers.request import (
     read_controller_request,
 )
 
-LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
+LAB = load_deployment("lab", Path(__file__).parents[3] / "include/deployments")
 INVENTORY = ["ctl01", "ctl02", "ctl03"]
 
 
@@ -75,7 +75,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 def test_what_is_never_restarted_cannot_be_named_but_its_group_can() -> None:
-    folder = Path(__file__).parents[2] / "include/deployments"
+    folder = Path(__file__).parents[3] / "include/deployments"
     debian = load_deployment("debian", folder)
     for names, count in ((["messagebus"], 1), (["Support services"], 0)):
         params = {"services": names}
