@@ -10,7 +10,7 @@ import pytest
 from openstack_maintenance.domain.checks.record import (
     build_checks_record,
     in_runbook_form,
-    problem_of,
+    what_went_wrong,
 )
 from openstack_maintenance.records.page import page_of
 
@@ -156,13 +156,13 @@ def test_a_past_night_is_unknown_where_something_is() -> None:
 
 @pytest.mark.parametrize("state", ["success", "skipped", None])
 def test_nothing_wrong_is_no_problem(state: str) -> None:
-    assert problem_of([task("check_images", state)], []) is None
+    assert what_went_wrong([task("check_images", state)], []) is None
 
 
 def test_what_could_not_run_because_of_another_is_not_told_twice() -> None:
     tasks = [task("list_controllers", "failed"), task("check_controller", "upstream_failed")]
     errors = [error("list_controllers", "policy /p.yaml", "controllers: none is named")]
-    assert problem_of(tasks, errors) == (
+    assert what_went_wrong(tasks, errors) == (
         "policy /p.yaml: controllers: none is named. "
         "See the record, and include/runbooks/controller_checks.md."
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.controllers.record import build_controller_record, problem_of
+from openstack_maintenance.domain.controllers.record import build_controller_record, what_went_wrong
 from openstack_maintenance.records.page import page_of
 
 NOW = datetime(2026, 3, 10, 1, 30, tzinfo=UTC)
@@ -81,8 +81,8 @@ def test_the_sentence_is_of_the_controller_that_failed_first() -> None:
         }
         for each in tasks
     ]
-    assert problem_of(tasks, errors) == "controller 0: is wrong. Mend it."
-    said = problem_of(tasks, errors[:1])
+    assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Mend it."
+    said = what_went_wrong(tasks, errors[:1])
     assert said is not None
     assert said.startswith("task maintain_controller.check_controller: it ended without saying")
 
@@ -91,7 +91,7 @@ def test_the_sentence_is_of_the_controller_that_failed_first() -> None:
     ("states", "is_problem"), [(["success", "skipped"], False), (["upstream_failed"], True)]
 )
 def test_without_a_failure_there_is_no_problem(states: list[str], is_problem: bool) -> None:
-    assert (problem_of([task("x", state) for state in states], []) is not None) is is_problem
+    assert (what_went_wrong([task("x", state) for state in states], []) is not None) is is_problem
 
 
 def test_the_page_tells_all_and_escapes_what_people_wrote() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from openstack_maintenance.domain.errors import LONGEST_SENTENCE
 from openstack_maintenance.domain.foreign_text import shortened
+from openstack_maintenance.domain.record import BAD, build, failures
 
-_BAD = ("failed", "upstream_failed")
 _LOOK_UP = "See the record, and include/runbooks/controller_checks.md."
 _NAME_WIDTH = 40
 
@@ -24,9 +24,8 @@ def build_checks_record(
 ) -> dict[str, Any]:
     """Compose the record, as plain JSON.
 
-    ``found``: what each check handed on, by task id; of check_controller a list. ``errors``:
-    task_id, subject, found, remedy of each task that said why it failed. ``night``: the past
-    night that the run is about.
+    ``found``: what each check handed on, by task id; of check_controller a list. ``night``: the
+    past night that the run is about. The rest: see `domain.record`.
     """
     controllers = found.get("check_controller") or []
     checks = [
@@ -34,22 +33,14 @@ def build_checks_record(
         for task in tasks
         if task["task_id"].startswith("check_") and task["task_id"] != "check_controller"
     ]
-    problem = problem_of(tasks, errors)
-    return {
-        "dag_id": run["dag_id"],
-        "run_id": run["run_id"],
-        "outcome": "failed" if problem else _outcome(controllers, checks),
-        "asked": dict(run["params"]),
-        "triggered_by": run.get("triggered_by"),
-        "started_at": run["started_at"],
-        "ended_at": now.isoformat(),
+    problem = what_went_wrong(tasks, errors)
+    outcome = "failed" if problem else _outcome(controllers, checks)
+    own = {
         "night": [moment.isoformat() for moment in night] if night else None,
-        "problem": problem,
-        "errors": list(errors),
         "controllers": controllers,
         "checks": checks,
-        "tasks": list(tasks),
     }
+    return build("checks", run, tasks, errors, now, outcome=outcome, problem=problem, own=own)
 
 
 def _check(
@@ -61,7 +52,7 @@ def _check(
         said = [each["found"] for each in errors if each["task_id"] == task["task_id"]]
         why = "nobody remembers it of a past night" if is_past else "not asked"
         text, verdict = f"unknown ({why})", "unknown"
-        if task["state"] in _BAD:
+        if task["state"] in BAD:
             text, verdict = (said or ["it ended without saying why"])[0], "bad"
         findings = [{"name": "check", "verdict": verdict, "text": text, "journal": []}]
     title = task["task_id"].removeprefix("check_").replace("_", " ")
@@ -77,24 +68,16 @@ def _outcome(controllers: Sequence[Mapping[str, Any]], checks: Sequence[Mapping[
     return "passed"
 
 
-def problem_of(
+def what_went_wrong(
     tasks: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
 ) -> str | None:
     """One sentence with everything that is wrong, and where; None where nothing is."""
-    said = {(each["task_id"], each.get("map_index", -1)): each for each in errors}
     parts: dict[str, list[str]] = {}
-    for task in tasks:
-        if task["state"] not in _BAD:
-            continue
-        error = said.get((task["task_id"], task["map_index"]))
-        if error is not None:
-            found = str(error["found"]).rstrip(".")
-            subject = str(error["subject"])
-            text = found if subject == task["task_id"] else f"{subject}: {found}"
-            parts.setdefault(text, []).append(task["task_id"])
-        elif task["state"] == "failed":
-            text = "it ended without saying why (killed, or its worker died)"
-            parts.setdefault(text, []).append(task["task_id"])
+    for each in failures(tasks, errors):
+        found = each.found.rstrip(".")
+        is_named = each.is_silent or each.subject == each.task_id
+        text = found if is_named else f"{each.subject}: {found}"
+        parts.setdefault(text, []).append(each.task_id)
     if not parts:
         return None
     told = [

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-_BAD = ("failed", "upstream_failed")
+from openstack_maintenance.domain.record import NEVER_BEGAN, build, failures, is_bad
+
 STEPS = (
     "restart_services",
     "reboot",
@@ -30,25 +31,16 @@ def build_controller_record(
 
     ``plan``: by controller, in the order of their maintenance; None where the pre-check refused.
     ``controllers``: host, evidence (results by step), before and after (all instances) of each
-    that was begun. ``errors``: task_id, map_index, subject, found, remedy of each task that said
-    why it failed.
+    that was begun. The rest: see `domain.record`.
     """
-    problem = problem_of(tasks, errors)
-    return {
-        "dag_id": run["dag_id"],
-        "run_id": run["run_id"],
-        "outcome": "failed" if problem else _outcome(run["params"], plan, controllers),
-        "asked": dict(run["params"]),
-        "triggered_by": run.get("triggered_by"),
-        "started_at": run["started_at"],
-        "ended_at": now.isoformat(),
-        "problem": problem,
-        "errors": list(errors),
+    problem = what_went_wrong(tasks, errors)
+    outcome = "failed" if problem else _outcome(run["params"], plan, controllers)
+    own = {
         "plan": dict(plan or {}),
         "controllers": [dict(each) for each in controllers],
         "left": left_out(plan, controllers),
-        "tasks": list(tasks),
     }
+    return build("controllers", run, tasks, errors, now, outcome=outcome, problem=problem, own=own)
 
 
 def _outcome(
@@ -70,24 +62,12 @@ def left_out(plan: Mapping[str, Any] | None, controllers: Sequence[Mapping[str, 
     return [host for host in plan or {} if host not in done]
 
 
-def problem_of(
+def what_went_wrong(
     tasks: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
 ) -> str | None:
     """One sentence for what went wrong on the first controller that failed; None: nothing."""
-    failed = [task for task in tasks if task["state"] == "failed"]
-    if not failed:
-        is_bad = any(task["state"] in _BAD for task in tasks)
-        return "A task could not run because an earlier one failed." if is_bad else None
+    found = failures(tasks, errors, "See its log, then clear the run's failed tasks.")
+    if not found:
+        return NEVER_BEGAN if is_bad(tasks) else None
     # Those that come later only say that this one failed.
-    first = min(failed, key=lambda task: int(task["map_index"]))
-    said = next((each for each in errors if _is_of(each, first)), None)
-    if said is None:
-        return (
-            f"task {first['task_id']}: it ended without saying why (killed, or its worker died). "
-            "See its log, then clear the run's failed tasks."
-        )
-    return f"{said['subject']}: {said['found'].rstrip('.')}. {said['remedy']}"
-
-
-def _is_of(error: Mapping[str, Any], task: Mapping[str, Any]) -> bool:
-    return (error["task_id"], error["map_index"]) == (task["task_id"], task["map_index"])
+    return str(min(found, key=lambda each: each.map_index))

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.record import NEVER_BEGAN, build, failures, is_bad
 
-# States of a task that mean: this did not end well.
-_BAD = ("failed", "upstream_failed")
 _BEFORE_REBOOT = "empty_before_reboot"
 # In the order of the steps.
 _EVIDENCE = {
@@ -34,30 +33,20 @@ def build_record(
 ) -> dict[str, Any]:
     """Compose the record, as plain JSON.
 
-    ``run``: dag_id, run_id, params, started_at, triggered_by. ``tasks``: task_id, map_index,
-    state, duration. ``results``: return values by task id (mapped tasks: a list). ``errors``:
-    task_id, subject, found, remedy of each task that said why it failed.
+    ``results``: return values by task id (mapped tasks: a list). The rest: see `domain.record`.
     """
-    bad = [task for task in tasks if task["state"] in _BAD]
     checked = results.get("check_host") or {}
-    return {
-        "dag_id": run["dag_id"],
-        "run_id": run["run_id"],
-        "outcome": _outcome(bad, results, run["params"]),
+    own = {
         "host": run["params"].get("host"),
-        "asked": dict(run["params"]),
-        "triggered_by": run.get("triggered_by"),
-        "started_at": run["started_at"],
-        "ended_at": now.isoformat(),
-        "problem": problem(bad, errors),
-        "errors": list(errors),
         "before": {key: value for key, value in checked.items() if key != "would"},
         "would": checked.get("would", []),
         "moves": moves(results),
         "left": (results.get("check_host_empty") or {}).get("left", checked.get("left", [])),
         "evidence": {name: _evidence(name, results.get(task)) for name, task in _EVIDENCE.items()},
-        "tasks": list(tasks),
     }
+    outcome = "failed" if is_bad(tasks) else _outcome(results, run["params"])
+    problem = what_went_wrong(tasks, errors)
+    return build("host", run, tasks, errors, now, outcome=outcome, problem=problem, own=own)
 
 
 def _evidence(name: str, result: Any) -> Any:
@@ -65,11 +54,7 @@ def _evidence(name: str, result: Any) -> Any:
     return (result or {}).get("empty") if name == _BEFORE_REBOOT else result
 
 
-def _outcome(
-    bad: Sequence[Mapping[str, Any]], results: Mapping[str, Any], params: Mapping[str, Any]
-) -> str:
-    if bad:
-        return "failed"
+def _outcome(results: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     if (results.get("check_host") or {}).get("already_done"):
         return "already_done"
     if params.get("dry_run"):
@@ -93,17 +78,14 @@ def _seconds(move: Mapping[str, Any]) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
-def problem(bad: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> str | None:
-    """One sentence for the first thing that went wrong: subject, what was found, what to do."""
-    failed = [task for task in bad if task["state"] == "failed"]
-    if not failed:
-        return None if not bad else "A task could not run because an earlier one failed."
-    first = failed[0]
-    said = next((each for each in errors if each["task_id"] == first["task_id"]), None)
-    more = f" ({len(failed)} tasks failed)" if len(failed) > 1 else ""
-    if said is None:
-        return (
-            f"task {first['task_id']}: it ended without saying why (killed, or its worker died)"
-            f"{more}. See its log, then clear it with Downstream."
-        )
-    return f"{said['subject']}: {said['found'].rstrip('.')}{more}. {said['remedy']}"
+def what_went_wrong(
+    tasks: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """One sentence for the first thing that went wrong; the others only follow from it."""
+    found = failures(tasks, errors)
+    if not found:
+        return NEVER_BEGAN if is_bad(tasks) else None
+    # Any of a mapped task's instances will do where the first one said nothing.
+    same = [each for each in found if each.task_id == found[0].task_id]
+    first = next((each for each in same if not each.is_silent), found[0])
+    return first.sentence(f" ({len(found)} tasks failed)" if len(found) > 1 else "")

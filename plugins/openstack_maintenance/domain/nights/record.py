@@ -8,8 +8,7 @@ from typing import Any
 
 from openstack_maintenance.domain.errors import LONGEST_SENTENCE
 from openstack_maintenance.domain.foreign_text import shortened
-
-_BAD = ("failed", "upstream_failed")
+from openstack_maintenance.domain.record import build, failures, is_bad
 
 
 def build_roll_record(
@@ -24,32 +23,20 @@ def build_roll_record(
     ``found``: due (verdicts of select_hosts), planned (hosts of plan), night (its XCom), done
     (what maintain_host returned), skipped (host and reason of those that were not started).
     """
-    bad = [task for task in tasks if task["state"] in _BAD]
     done = [dict(each) for each in found["done"]]
-    return {
-        "dag_id": run["dag_id"],
-        "run_id": run["run_id"],
-        "outcome": _outcome(bad, run["params"], found),
-        "asked": dict(run["params"]),
-        "triggered_by": run.get("triggered_by"),
-        "started_at": run["started_at"],
-        "ended_at": now.isoformat(),
-        "problem": _problem(bad, errors),
-        "errors": list(errors),
+    own = {
         "due": [each for each in found["due"] if each["kind"] == "due"],
         "planned": list(found["planned"]),
         "done": done,
         "left": [*found["night"].get("left", ()), *found["skipped"]],
         "bound": {key: found["night"].get(key) for key in ("instances", "migrations", "seconds")},
-        "tasks": list(tasks),
     }
+    outcome = "failed" if is_bad(tasks) else _outcome(run["params"], found)
+    problem = _what_went_wrong(tasks, errors)
+    return build("night", run, tasks, errors, now, outcome=outcome, problem=problem, own=own)
 
 
-def _outcome(
-    bad: Sequence[Mapping[str, Any]], params: Mapping[str, Any], found: Mapping[str, Any]
-) -> str:
-    if bad:
-        return "failed"
+def _outcome(params: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     if params.get("dry_run"):
         return "dry_run"
     due = {each["host"] for each in found["due"] if each["kind"] == "due"}
@@ -61,12 +48,15 @@ def _outcome(
     return "done" if done >= due else "partly_done"
 
 
-def _problem(bad: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]) -> str | None:
-    if not bad:
+def _what_went_wrong(
+    tasks: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """Everything that went wrong: each host's failure is one of its own."""
+    if not is_bad(tasks):
         return None
-    said = [f"{each['subject']}: {each['found']}. {each['remedy']}" for each in errors]
-    silent = sum(task["state"] == "failed" for task in bad) - len(said)
-    if silent > 0:
+    found = failures(tasks, errors)
+    said = [str(each) for each in found if not each.is_silent]
+    if silent := sum(each.is_silent for each in found):
         said.append(f"{silent} tasks ended without saying why. See their logs.")
     told = " ".join(said) or "A task failed before anything was started. See the run."
     return shortened(told, LONGEST_SENTENCE)
