@@ -204,15 +204,6 @@ FIRST_NOTE = {**PICTURE, "nova_services": [["nova-api", "ctl01"]]}
 WRITTEN = {"dag_id": DAG, "run_id": RUN, "outcome": "x"}
 
 
-class Step:
-    """What a note is asked of."""
-
-    dag_id_of_run, run_id = DAG, RUN
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-
-
 def read_record(policy: Policy) -> None:
     run_record.has_done(policy, DAG, RUN)
 
@@ -222,8 +213,7 @@ def write_record(policy: Policy) -> None:
 
 
 def read_turn(policy: Policy) -> None:
-    step: Any = Step(policy)
-    str(night_turn.turn_of(step))
+    str(night_turn.find_turn(policy, DAG, RUN))
 
 
 def read_before(policy: Policy) -> None:

@@ -13,7 +13,7 @@ from openstack_maintenance.records.page import page_of
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 ERROR = {
     "task_id": "maintain_host",
-    "map_index": 1,
+    "map_index": -1,
     "subject": "host c02",
     "found": "run nightly__c02__x did not finish it: no answer",
     "remedy": "Mend that.",
