@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostile import TIMES, chars, json_values, mutated, texts
+from hostile import chars, json_values, mutated, texts
 from judged import assert_grows_linearly, judged
-from openstack_maintenance.domain.checks.record import build_checks_record
 from openstack_maintenance.domain.controllers.instance_changes import compare_instances
-from openstack_maintenance.domain.controllers.record import build_controller_record
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.foreign_text import storable
-from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import Pace
-from openstack_maintenance.domain.nights.record import build_roll_record
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.operators.controllers.steps import is_note
@@ -34,70 +30,8 @@ from openstack_maintenance.records import last_check, last_maintenance
 from openstack_maintenance.records import store as run_record
 from openstack_maintenance.records import turn as night_turn
 from openstack_maintenance.records.page import page_of, shown
+from sample_records import AT, DAG, PICTURE, RECORDS, RUN
 
-NOW = datetime(2026, 3, 10, 1, 40, tzinfo=UTC)
-AT = TIMES[3]
-DAG, RUN = "compute_host_maintenance", "r1"
-ASKED = {"host": "c01", "reason": "kernel", "dry_run": False}
-RUN_FACTS = {"dag_id": DAG, "run_id": RUN, "params": ASKED, "started_at": AT, "triggered_by": "ana"}
-TASKS = [
-    {"task_id": "reboot", "map_index": -1, "state": "success", "seconds": 1.5},
-    {"task_id": "check_clocks", "map_index": -1, "state": "failed", "seconds": None},
-]
-ERRORS = [{"task_id": "check_clocks", "map_index": -1, "subject": "s", "found": "f", "remedy": "r"}]
-MOVE = {
-    "name": "web-1",
-    "instance_id": "i1",
-    "source": "c01",
-    "host": "c02",
-    "status": "ACTIVE",
-    "method": "live",
-    "outcome": "moved to c02",
-    "started_at": AT,
-    "ended_at": AT,
-}
-INSTANCE = {"id": "i1", "name": "web-1", "status": "ACTIVE"}
-FINDING = {"name": "nova-api", "verdict": "bad", "text": "failed", "journal": ["a line", AT]}
-RESULTS = {
-    "check_host": {"host": "c01", "left": [INSTANCE], "would": []},
-    "check_host_empty": {"checked_at": AT, "left": [INSTANCE]},
-    "migrate_instance": [MOVE],
-    "enable_service": {"state": "enabled"},
-    "run_script": {"script": "a.sh", "output": ["<b>", AT]},
-}
-NIGHT = {
-    "due": [{"host": "c01", "kind": "due", "reason": "old"}],
-    "planned": [{"host": "c01", "zone": "nova", "seconds": 300.0, "destinations": {"i1": "c02"}}],
-    "night": {"left": [{"host": "c02", "reason": "no room"}], "instances": 1, "migrations": 1},
-    "done": [{"host": "c01", "run_id": "nightly__c01__x", "outcome": "done"}],
-    "skipped": [],
-}
-CHECKS = {
-    "check_controller": [
-        {
-            "host": "ctl01",
-            "clock": AT,
-            "groups": [{"title": "Nova services", "findings": [FINDING]}],
-            "findings": [FINDING],
-        }
-    ],
-    "check_clocks": {"findings": [FINDING]},
-}
-PLAN = {"ctl01": {"action": "restart", "stages": [["a", "b"], ["c"]], "boot_id": "b"}}
-PICTURE = {
-    "at": AT,
-    "instances": [{**INSTANCE, "host": "c01", "power_state": 1, "task_state": None}],
-}
-CONTROLLERS = [
-    {"host": "ctl01", "evidence": {"reboot": {"at": AT}}, "before": PICTURE, "after": None}
-]
-NIGHTS_SPAN = (NOW, NOW)
-RECORDS: dict[str, dict[str, Any]] = {
-    "host": {**build_record(RUN_FACTS, TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
-    "night": build_roll_record(RUN_FACTS, TASKS, NIGHT, ERRORS, NOW),
-    "checks": build_checks_record(RUN_FACTS, TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN),
-    "controllers": build_controller_record(RUN_FACTS, TASKS, PLAN, CONTROLLERS, ERRORS, NOW),
-}
 pages = pytest.mark.parametrize("page", RECORDS)
 MARKUP = (
     "<x-evil>",

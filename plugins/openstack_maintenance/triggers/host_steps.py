@@ -112,7 +112,8 @@ class NovaComputeUpTrigger(HostWaitTrigger):
     """nova-compute runs, Nova calls it up, and its heartbeat advanced twice meanwhile.
 
     One advance alone may be a write from before the stop that shows late, or come from an
-    enable or disable. ``known``: may_start (start a unit that does not start by itself).
+    enable or disable. ``known``: start_after_seconds (a unit that has not started by itself by
+    then is started).
     """
 
     every_seconds = 5.0  # Nova writes a heartbeat every 10 s (report_interval)

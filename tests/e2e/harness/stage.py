@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jsonschema import Draft202012Validator
+
+from airflow_local.home import PROJECT
 from harness.airflow_server import PATIENCE, AirflowServer, Run
 from harness.witness import BootWitness
 from openstack_lab import Cloud, Instance, Lab
@@ -156,8 +159,12 @@ class Stage:
         return found
 
     def record(self, run: Run) -> dict[str, Any]:
-        """The run's record, as it is stored."""
-        return dict(json.loads((self.records / run.dag_id / f"{run.run_id}.json").read_text()))
+        """The run's record, as it is stored; it is what its published schema says."""
+        record = json.loads((self.records / run.dag_id / f"{run.run_id}.json").read_text())
+        kind = record["schema"]["name"].rpartition("/")[2]
+        schema = json.loads((PROJECT / f"docs/records/{kind}.schema.json").read_text())
+        Draft202012Validator(schema).validate(record)
+        return dict(record)
 
     def page(self, run: Run) -> str:
         """The run's record as a person reads it."""
