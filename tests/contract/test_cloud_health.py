@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.adapters import cloud_health
+from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_health import CloudHealth, request_url, versioned
 from openstack_maintenance.domain.checks.cloud_rules import Endpoint, ServiceRow, judge_endpoints
 from openstack_maintenance.domain.errors import CloudError
@@ -232,22 +233,25 @@ def test_an_api_that_does_not_serve_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("status", "found"),
+    ("status", "found", "kind"),
     [
-        (401, r"Keystone rejects the credentials \(401\)"),
-        (500, "Keystone answers 500 to the request for a token"),
-        (503, "Keystone answers 503"),
+        (401, r"Keystone rejected the credentials \(401\)\. .* of connection lab", Refused),
+        (500, "Keystone answers 500 to the request for a token", CloudError),
+        (503, "Keystone answers 503", CloudError),
     ],
 )
-def test_a_keystone_that_gives_no_token_says_so(cloud: FakeCloud, status: int, found: str) -> None:
+def test_a_keystone_that_gives_no_token_says_so(
+    cloud: FakeCloud, status: int, found: str, kind: type[CloudError]
+) -> None:
     cloud.login = status
-    with pytest.raises(CloudError, match=found):
+    with pytest.raises(CloudError, match=found) as raised:
         cloud.health().new_token()
+    assert type(raised.value) is kind
 
 
 def test_nobody_at_the_auth_url_is_said(cloud: FakeCloud) -> None:
     cloud.url = "http://127.0.0.1:1"
-    with pytest.raises(CloudError, match="Unable to establish connection"):
+    with pytest.raises(CloudError, match=r"127\.0\.0\.1:1/identity/v3 cannot be reached"):
         cloud.health().new_token()
 
 

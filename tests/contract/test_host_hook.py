@@ -10,6 +10,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.hooks.host import HostHook
 
@@ -101,6 +102,21 @@ async def test_it_works_in_a_running_loop_and_a_missing_known_hosts_is_one_clear
     with pytest.raises(HostError, match="known_hosts file /nonexistent/known_hosts does not exist"):
         async with HostHook(address="127.0.0.1", name="c01").connect_shell():
             pytest.fail("it logged in")
+
+
+async def test_what_to_do_names_the_connection_that_was_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {"known_hosts": "/nonexistent/known_hosts"}
+    monkeypatch.setenv("AIRFLOW_CONN_SECOND_SSH", json.dumps({"conn_type": "ssh", "extra": extra}))
+    hook = HostHook("second_ssh", address="127.0.0.1", name="c01")
+    for opened in (
+        hook.connect_shell(),
+        hook.connect(NovaCompute("nova-compute.service", ("/var/log/nova.log",))),
+    ):
+        with pytest.raises(HostError, match="`known_hosts` of the SSH connection second_ssh"):
+            async with opened:
+                pytest.fail("it logged in")
 
 
 def test_a_private_key_where_a_name_belongs_is_refused_without_repeating_it(

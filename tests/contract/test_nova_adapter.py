@@ -884,9 +884,20 @@ def test_wrong_credentials_are_named_as_such(start: Clouds) -> None:
         nova_of(cloud).services()
     assert str(raised.value) == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
-        "Mend login, password and project, or the application credential, of connection "
+        "Fix login, password and project, or the application credential, of connection "
         "openstack_default, and see whether its auth URL is Keystone's."
     )
+
+
+def test_what_to_do_names_the_connection_that_was_used(start: Clouds) -> None:
+    forbidden = (403, {"forbidden": {"message": "Policy doesn't allow a:b to be performed."}})
+    cloud = start(answers={"POST /identity": (401, {}), "GET /v2.1/servers": forbidden})
+    options = nova_of(cloud)._session._options
+    with pytest.raises(Refused, match="of connection second_cloud, and see"):
+        Nova("second_cloud", options).services()
+    del cloud.answers["POST /identity"]
+    with pytest.raises(Refused, match="Allow a:b to the user of connection second_cloud: see"):
+        Nova("second_cloud", options).instances()
 
 
 def test_an_application_credential_that_there_is_not_reads_the_same(start: Clouds) -> None:

@@ -133,7 +133,7 @@ def test_a_wrong_password_for_the_cloud_is_named_as_such(stage: Stage) -> None:
 
     assert problem == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
-        "Mend login, password and project, or the application credential, of connection "
+        "Fix login, password and project, or the application credential, of connection "
         f"openstack_default, and see whether its auth URL is Keystone's. {NOTHING}"
     )
     assert stage.picture() == before

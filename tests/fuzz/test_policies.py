@@ -63,7 +63,7 @@ def as_people_use(made: Policy | Deployment) -> None:
     now = datetime.now(UTC)
     for name in DURATIONS:
         if name not in ("deployment", "on_blocked", "amqp_evidence", "stuck_migration"):
-            now + timedelta(seconds=made.seconds(name))
+            now + made.length(name)
     now - timedelta(days=made.due.days_since_boot)
     made.window.next_opening(now)
     made.window.current(datetime.max.replace(tzinfo=UTC))

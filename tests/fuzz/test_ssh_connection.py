@@ -61,7 +61,7 @@ def options(extra: Any, **parts: Any) -> dict[str, Any]:
 
 async def opened(given: dict[str, Any]) -> None:
     """Up to where a connection would be made; what comes then is asyncssh's own."""
-    shell._require_known_hosts(given, "c01")
+    shell._require_known_hosts(given, "c01", shell.SOURCE)
 
 
 def safe(found: dict[str, Any] | None) -> None:
@@ -163,7 +163,7 @@ def test_any_failed_login(error: Exception, known: str, user: str, port: int) ->
     given = {"host": "10.0.0.1", "port": port, "known_hosts": known, "username": user}
 
     def refused() -> None:
-        raise shell._in_words(error, given, "c01")
+        raise shell._in_words(error, given, "c01", shell.SOURCE)
 
     assert judged(refused) is None
 

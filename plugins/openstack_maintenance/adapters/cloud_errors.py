@@ -13,24 +13,29 @@ from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
-_OF_IT = "of connection openstack_default"
+# What to do, by the connection that was used.
 _CREDENTIALS = (
-    f"Mend login, password and project, or the application credential, {_OF_IT}, and see whether "
-    "its auth URL is Keystone's."
+    "Fix login, password and project, or the application credential, of connection {cloud}, and "
+    "see whether its auth URL is Keystone's."
 )
-_AUTH_URL = f"Give Keystone's own URL, which ends in /v3, as host {_OF_IT}."
-_CATALOG = f"Mend region_name, interface and project {_OF_IT} (openstack catalog list shows them)."
+_AUTH_URL = "Give Keystone's own URL, which ends in /v3, as host of connection {cloud}."
+_CATALOG = (
+    "Fix region_name, interface and project of connection {cloud} (openstack catalog list shows "
+    "them)."
+)
 _CLOUDS_YAML = (
-    f"Name an entry of clouds.yaml in the extra 'cloud' {_OF_IT} "
+    "Name an entry of clouds.yaml in the extra 'cloud' of connection {cloud} "
     "(OS_CLIENT_CONFIG_FILE tells where that file is)."
 )
 _TLS = (
-    f"See whether that URL begins with https rightly, or name the CA in the extra cacert {_OF_IT}."
+    "See whether that URL begins with https rightly, or name the CA in the extra cacert of "
+    "connection {cloud}."
 )
-_CHECK_URL = f"Check the auth URL {_OF_IT} and whether its API works."
+_CHECK_URL = "Check the auth URL of connection {cloud} and whether its API works."
+_QUOTA = "Raise that quota of the project of connection {cloud}, then run again."
+_KEYSTONE = "See Keystone's log on the controllers, and whether its database runs."
 _SHORTER = 300
 _DEEPEST = 20  # errors around each other
-_QUOTA = "Raise that quota of the project of connection openstack_default, then run again."
 
 
 class NotThere(CloudError):
@@ -110,9 +115,9 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException, said:
         return Refused(
             subject,
             f"the cloud {cloud} forbids it: {said}",
-            _QUOTA
+            _QUOTA.format(cloud=cloud)
             if said.startswith("Quota exceeded")
-            else right_remedy(denied_rule(said), "openstack_default"),
+            else right_remedy(denied_rule(said), cloud),
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):
@@ -125,30 +130,37 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException, said:
 
 
 def _client_error(cloud: str, error: Exception, secrets: Iterable[str]) -> CloudError:
-    subject, text = f"cloud {cloud}", cleaned(raised(error), secrets, _SHORTER)
+    kind, found, remedy = _client_trouble(error, secrets)
+    return kind(f"cloud {cloud}", found, remedy.format(cloud=cloud))
+
+
+def _client_trouble(error: Exception, secrets: Iterable[str]) -> tuple[type[CloudError], str, str]:
+    """What went wrong on the way to an API: its kind, what was found, what to do."""
+    text = cleaned(raised(error), secrets, _SHORTER)
     if isinstance(error, keystone_errors.Unauthorized) or getattr(error, "status_code", 0) == 401:
-        return Refused(subject, "Keystone rejected the credentials (401)", _CREDENTIALS)
+        return Refused, "Keystone rejected the credentials (401)", _CREDENTIALS
     match error:
         case keystone_errors.NotFound() if "Could not find" in text:
-            return Refused(subject, f"Keystone rejected the credentials: {text}", _CREDENTIALS)
+            return Refused, f"Keystone rejected the credentials: {text}", _CREDENTIALS
+        case keystone_errors.HttpError(http_status=status):
+            return CloudError, f"Keystone answers {status} to the request for a token", _KEYSTONE
         case keystone_errors.DiscoveryFailure() if text.startswith("Cannot use v2"):
-            return Refused(subject, f"its auth URL is not Keystone's: {text}", _AUTH_URL)
+            return Refused, f"its auth URL is not Keystone's: {text}", _AUTH_URL
         case sdk_errors.ServiceDisabledException():
             reason = text.rpartition("could not be loaded. ")[2]
-            return Refused(subject, f"its connection cannot be used: {reason}", _CATALOG)
+            return Refused, f"its connection cannot be used: {reason}", _CATALOG
         case sdk_errors.ConfigException():
-            return Refused(subject, f"its connection cannot be used: {text}", _CLOUDS_YAML)
+            return Refused, f"its connection cannot be used: {text}", _CLOUDS_YAML
         case keystone_errors.SSLError():
             cause = _cause_of(error, secrets)
-            found = f"no usable answer: TLS with {_url_in(text)} fails: {cause}"
-            return CloudError(subject, found, _TLS)
+            return CloudError, f"no usable answer: TLS with {_url_in(text)} fails: {cause}", _TLS
         case OSError() if "TLS" in text:
-            return CloudError(subject, f"no usable answer: {text}", _TLS)
+            return CloudError, f"no usable answer: {text}", _TLS
         case _ if "Unable to establish connection" in text:
             cause = _cause_of(error, secrets)
             found = f"no usable answer: {_url_in(text)} cannot be reached: {cause}"
-            return CloudError(subject, found, _CHECK_URL)
-    return CloudError(subject, f"no usable answer: {text}", _CHECK_URL)
+            return CloudError, found, _CHECK_URL
+    return CloudError, f"no usable answer: {text}", _CHECK_URL
 
 
 def raised(error: Exception) -> str:

@@ -7,17 +7,15 @@ its version document does not serve.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone_errors
-from openstack import exceptions as sdk_errors
 
 from openstack_maintenance.adapters.answers import Row, Unreadable, body_of, rows_in
-from openstack_maintenance.adapters.cloud_errors import UNREADABLE, raised
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.checks.cloud_rules import Answered, Endpoint, ServiceRow, Token
@@ -30,6 +28,7 @@ IMAGE = ("image",)
 VOLUME = ("block-storage", "volumev3", "volumev2", "volume")
 REQUEST_SECONDS = 15.0
 _AT_ONCE = 8
+_SILENCE = (keystone_errors.ConnectTimeout, keystone_errors.RetriableConnectionFailure)
 # Before 2.69 Nova leaves out the services of a cell that does not answer, and says 200; `latest`
 # is understood by every Nova that has microversions.
 _HEADERS = {
@@ -113,10 +112,16 @@ class CloudHealth:
     def _try(self, url: str) -> tuple[int | None, str]:
         try:
             with self._errors():
-                # Without redirects: one that loses the token must not look like an answer.
-                answer = self._get(url)
+                return self._status(url)
         except CloudError as error:
             return None, error.found
+
+    def _status(self, url: str) -> tuple[int | None, str]:
+        try:
+            # Without redirects: one that loses the token must not look like an answer.
+            answer = self._get(url)
+        except _SILENCE as error:
+            return None, f"nobody answers: {self._cleaned(error)}"
         return answer.status_code, ""
 
     def compute_services(self) -> list[ServiceRow] | None:
@@ -188,44 +193,9 @@ class CloudHealth:
         with self._errors():
             return self._cloud.session.auth.get_access(self._cloud.session)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> AbstractContextManager[None]:
         """Turn every failure of the SDK into one sentence."""
-        subject = f"cloud {self.name}"
-        try:
-            yield
-        except keystone_errors.Unauthorized:
-            raise CloudError(
-                subject,
-                "Keystone rejects the credentials (401)",
-                "Mend login and password of connection openstack_default.",
-            ) from None
-        except keystone_errors.HttpError as error:
-            raise CloudError(
-                subject,
-                f"Keystone answers {error.http_status} to the request for a token",
-                "See Keystone's log on the controllers, and whether its database runs.",
-            ) from None
-        except sdk_errors.ConfigException as error:
-            raise CloudError(
-                subject,
-                f"its connection cannot be used: {self._cleaned(error)}",
-                "Name an entry of clouds.yaml in the extra 'cloud' of connection "
-                "openstack_default (OS_CLIENT_CONFIG_FILE tells where that file is).",
-            ) from None
-        except (
-            keystone_errors.ConnectTimeout,
-            keystone_errors.RetriableConnectionFailure,
-        ) as error:
-            raise CloudError(
-                subject, f"nobody answers: {self._cleaned(error)}", "See whether the API runs."
-            ) from None
-        except (sdk_errors.SDKException, keystone_errors.ClientException, *UNREADABLE) as error:
-            raise CloudError(
-                subject,
-                f"no usable answer: {self._cleaned(raised(error))}",
-                "See whether the API runs, and its log.",
-            ) from None
+        return self._session.errors(f"cloud {self.name}")
 
     def _cleaned(self, said: object) -> str:
         return cleaned(said, self._session.secrets(), 300)

@@ -21,7 +21,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from openstack_maintenance.adapters.shell import HostUnreachable, Shell, connect_shell
+from openstack_maintenance.adapters.shell import SOURCE, HostUnreachable, Shell, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
@@ -53,15 +53,17 @@ _RIGHTS_SHOWN = (60, 300)
 
 @asynccontextmanager
 async def connect_host(
-    options: Mapping[str, Any], name: str, nova_compute: NovaCompute
+    options: Mapping[str, Any], name: str, nova_compute: NovaCompute, source: str = SOURCE
 ) -> AsyncIterator[Host]:
     """Log in to the compute host ``name``; ``options`` are those of ``asyncssh.connect``.
 
+    ``source``: where they come from, for messages.
+
     Raises:
         HostUnreachable: nobody answers now; try again later.
-        HostError: the login cannot work as configured; a person must mend it.
+        HostError: the login cannot work as configured; a person must fix it.
     """
-    async with connect_shell(options, name) as shell:
+    async with connect_shell(options, name, source) as shell:
         yield Host(shell, nova_compute)
 
 

@@ -39,6 +39,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 # Output and errors together. The longest honest answer: 8,000 journal entries of 1,000 bytes.
 MOST_BYTES = 16 * 1024 * 1024
+SOURCE = "the SSH connection"
 _LONGEST_NAME = 200  # of a file, in a message: what is longer may be a key
 # How maintenance-shell, a forced command on the host, begins what it says when it refuses.
 _FORCED_COMMAND = "maintenance-shell: "
@@ -198,15 +199,19 @@ def script_texts() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def connect_shell(options: Mapping[str, Any], name: str) -> AsyncIterator[Shell]:
+async def connect_shell(
+    options: Mapping[str, Any], name: str, source: str = SOURCE
+) -> AsyncIterator[Shell]:
     """Log in with ``asyncssh.connect`` options; the host's key is always verified.
+
+    ``source``: where the options come from, for messages.
 
     Raises:
         HostUnreachable: nobody answers at the address now; try again later.
-        HostError: the login cannot work as it is configured; a person must mend it.
+        HostError: the login cannot work as it is configured; a person must fix it.
     """
-    _require_known_hosts(options, name)
-    connection = await _connect({**_DEFAULTS, **options}, name)
+    _require_known_hosts(options, name, source)
+    connection = await _connect({**_DEFAULTS, **options}, name, source)
     try:
         yield Shell(connection, name)
     finally:
@@ -214,16 +219,16 @@ async def connect_shell(options: Mapping[str, Any], name: str) -> AsyncIterator[
         connection.abort()
 
 
-async def _connect(options: dict[str, Any], name: str) -> asyncssh.SSHClientConnection:
+async def _connect(options: dict[str, Any], name: str, source: str) -> asyncssh.SSHClientConnection:
     limit = float(options["connect_timeout"]) + float(options["login_timeout"])
     try:
         async with asyncio.timeout(limit):
             return await asyncssh.connect(**options)
     except (TimeoutError, asyncssh.Error, OSError, ValueError, OverflowError) as error:
-        raise _in_words(error, options, name) from error
+        raise _in_words(error, options, name, source) from error
 
 
-def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
+def _require_known_hosts(options: Mapping[str, Any], name: str, source: str) -> None:
     known = options.get("known_hosts")
     if not known:
         found = "no known_hosts is given, so the host's key cannot be verified"
@@ -238,7 +243,7 @@ def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
         f"host {name}",
         found,
         "Collect the hosts' keys over a trusted path (`ssh-keyscan`, compared with the console) "
-        "into a file and name it in the SSH connection's extra `known_hosts`.",
+        f"into a file and name it in the extra `known_hosts` of {source}.",
     )
 
 
@@ -249,26 +254,26 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostError:
+def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: str) -> HostError:
     where = f"{options.get('host')}:{options.get('port') or 22}"
     subject = f"host {name} at {where}"
     user = brief(options.get("username") or f"{getpass.getuser()} (no login is given)", 100)
     told = brief(error)
     match error:
         case asyncssh.HostKeyNotVerifiable():
-            return _host_key_error(options, subject, told)
+            return _host_key_error(options, subject, told, source)
         case asyncssh.PermissionDenied() if not {"client_keys", "password"} & options.keys():
             return HostError(
                 subject,
                 f"login as {user} is refused: neither key_file, private_key nor password is given",
-                "Give one of them in the SSH connection's extra.",
+                f"Give one of them in the extra of {source}.",
             )
         case asyncssh.PermissionDenied():
             return HostError(
                 subject,
                 f"login as {user} is refused",
-                "Put the public key of the SSH connection's key_file into the user's "
-                "authorized_keys on the host, or mend login and key in the connection.",
+                f"Put the public key of {source} (its key_file) into the user's authorized_keys on "
+                "the host, or fix login and key in the connection.",
             )
         case asyncssh.KeyExchangeFailed():
             return HostError(
@@ -281,7 +286,7 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
             return HostError(
                 subject,
                 f"the SSH key or known_hosts cannot be read: {told}",
-                "Mend key_file, private_key, passphrase or known_hosts in the SSH connection.",
+                f"Fix key_file, private_key, passphrase or known_hosts in {source}.",
             )
         # Of a file; a network's error has no name of a file.
         case OSError(filename=str(file)):
@@ -289,8 +294,8 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
                 subject,
                 f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
                 f"as whom Airflow runs: {error.strerror}",
-                "Give the file to that user (mode 600), or mend key_file or known_hosts in the "
-                "SSH connection.",
+                "Give the file to that user (mode 600), or fix key_file or known_hosts in "
+                f"{source}.",
             )
         case socket.gaierror():
             return HostError(
@@ -306,25 +311,25 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
             return HostUnreachable(subject, f"the connection broke at login: {told}", _REACH)
         case OSError():
             return HostUnreachable(subject, f"it cannot be reached: {told}", _REACH)
-    return HostError(subject, f"SSH failed: {told}", "Mend the SSH connection's settings.")
+    return HostError(subject, f"SSH failed: {told}", f"Fix the settings of {source}.")
 
 
-def _host_key_error(options: Mapping[str, Any], subject: str, text: str) -> HostError:
+def _host_key_error(options: Mapping[str, Any], subject: str, text: str, source: str) -> HostError:
     known = options["known_hosts"]
-    source = "the SSH connection's host_key"
+    trusted = f"the host_key of {source}"
     if isinstance(known, str):
-        source = brief(known, _LONGEST_NAME)
+        trusted = brief(known, _LONGEST_NAME)
     host, port = str(options.get("host")), options.get("port") or 22
     if _has_entry(known, host, port):
         return HostError(
             subject,
-            f"the host key has changed: it is not the one in {source} ({text})",
+            f"the host key has changed: it is not the one in {trusted} ({text})",
             "If the host was reinstalled, compare the new key at its console and replace the "
             "entry; otherwise somebody may be in between: do not go on.",
         )
     return HostError(
         subject,
-        f"the host key is not trusted: {source} has no entry for this address ({text})",
+        f"the host key is not trusted: {trusted} has no entry for this address ({text})",
         f"Compare the key at the console and add it: ssh-keyscan -p {port} {host} >> known_hosts.",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.duration import parse_duration
@@ -127,9 +128,9 @@ class Policy:
                     f"{name}: {quoted(getattr(self, name))} is no time at all; write more"
                 )
 
-    def seconds(self, name: str) -> float:
-        """The length of one of the duration fields, in seconds."""
-        return parse_duration(getattr(self, name)).total_seconds()
+    def length(self, name: str) -> timedelta:
+        """The length of one of the duration fields."""
+        return parse_duration(getattr(self, name))
 
 
 def check_host_word(field: str, text: str) -> None:

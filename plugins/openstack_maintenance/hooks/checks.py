@@ -18,6 +18,7 @@ from openstack_maintenance.domain.checks.service_rules import (
 )
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.ssh import open_shell
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.cloud_checks import CloudCheck
@@ -77,13 +78,12 @@ class ChecksHook:
         )
 
     async def _read(self, controller: Mapping[str, str]) -> Controller | Finding:
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
+        # Brings asyncssh: not while a DAG file is parsed.
         from openstack_maintenance.adapters.controller import read_controller
-        from openstack_maintenance.hooks.host import HostHook
 
-        where = HostHook(self.ssh_conn_id, address=controller["address"], name=controller["host"])
+        host, address = controller["host"], controller["address"]
         try:
-            async with where.connect_shell() as shell:
+            async with open_shell(self.ssh_conn_id, host, address) as shell:
                 return await read_controller(shell, self.deployment)
         except MaintenanceError as error:
             return Finding("SSH", "bad", error.found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.nights.fleet_facts import CloudFacts
 from openstack_maintenance.domain.nights.requirements import asks_for_traits
+from openstack_maintenance.hooks.ssh import open_host
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
@@ -45,16 +46,12 @@ async def read_hosts(
     addresses: Mapping[str, str], deployment: Deployment, ssh_conn_id: str
 ) -> dict[str, HostFacts | str]:
     """One look at each host, one SSH round trip each; of one that cannot be read, why."""
-    # Brings paramiko and asyncssh: not while a DAG file is parsed.
-    from openstack_maintenance.hooks.host import HostHook
-
-    slots = asyncio.Semaphore(_AT_A_TIME)
+    compute, slots = deployment.nova_compute, asyncio.Semaphore(_AT_A_TIME)
 
     async def look(host: str, address: str) -> HostFacts | str:
-        hook = HostHook(ssh_conn_id, address=address, name=host)
         async with slots:
             try:
-                async with hook.connect(deployment.nova_compute) as opened:
+                async with open_host(ssh_conn_id, host, address, compute) as opened:
                     return await opened.read_facts()
             except MaintenanceError as error:
                 return f"{error.found}. {error.remedy}"

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.ssh.hooks.ssh import SSHHookAsync
 
 from openstack_maintenance.adapters.host import Host, connect_host
-from openstack_maintenance.adapters.shell import Shell, connect_shell
+from openstack_maintenance.adapters.shell import SOURCE, Shell, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief
@@ -69,14 +69,19 @@ class HostHook(SSHHookAsync):
             HostUnreachable: nobody answers now; try again later.
             HostError: connection or host must be mended by a person.
         """
-        async with connect_host(await self.get_options(), self.host_name, nova_compute) as host:
+        options, source = await self.get_options(), self._source
+        async with connect_host(options, self.host_name, nova_compute, source) as host:
             yield host
 
     @asynccontextmanager
     async def connect_shell(self) -> AsyncIterator[Shell]:
         """Open a plain shell, for controllers. Raises as `connect` does."""
-        async with connect_shell(await self.get_options(), self.host_name) as shell:
+        async with connect_shell(await self.get_options(), self.host_name, self._source) as shell:
             yield shell
+
+    @property
+    def _source(self) -> str:
+        return f"{SOURCE} {self.ssh_conn_id}"
 
     async def get_options(self) -> dict[str, Any]:
         """The connection as ``asyncssh.connect`` options.

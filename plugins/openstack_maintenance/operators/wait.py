@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from openstack_maintenance.domain.host.record_in_words import length_in_words
@@ -29,7 +29,7 @@ class Reaches(Protocol):
 
 def wait(step: Reaches, trigger: type[HostWaitTrigger], patience: str, **known: Any) -> None:
     """Defer a step to a trigger that ends it. ``patience``: a duration field of the policy."""
-    deadline = utc_now() + timedelta(seconds=step.policy.seconds(patience))
+    deadline = utc_now() + step.policy.length(patience)
     step.defer(
         trigger=trigger(
             **step.host_trigger_args(),

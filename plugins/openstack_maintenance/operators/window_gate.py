@@ -52,7 +52,7 @@ def closed_blocker(policy: Policy, request: HeldToWindow, now: datetime) -> Bloc
     if request.ignore_window or policy.window.current(now) is not None:
         return None
     opening = policy.window.next_opening(now)
-    patience = timedelta(seconds=policy.seconds("window_patience"))
+    patience = policy.length("window_patience")
     if opening is not None and opening - now <= patience:
         return None
     when = f"opens next at {opening.isoformat()}" if opening else "does not open within a year"

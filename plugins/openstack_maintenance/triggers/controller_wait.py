@@ -19,6 +19,7 @@ from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_steps import RebootedTrigger
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
@@ -109,11 +110,9 @@ class ServicesBackTrigger(HostWaitTrigger):
 
     async def _read(self) -> tuple[Controller, list[Service]]:
         from openstack_maintenance.adapters.controller import read_controller
-        from openstack_maintenance.hooks.host import HostHook
 
         deployment = read_deployment(read_policy())
-        hook = HostHook(self.ssh_conn_id, address=self.address, name=self.host)
-        async with hook.connect_shell() as shell:
+        async with open_shell(self.ssh_conn_id, self.host, self.address) as shell:
             seen = await read_controller(shell, deployment)
         return seen, [each for each in deployment if each.name in self.known["services"]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from openstack_maintenance.domain.errors import CheckFailed, HostError, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event
 
@@ -113,16 +114,10 @@ class HostWaitTrigger(BaseTrigger):
     async def too_late(self, found: str) -> CheckFailed:
         """The sentence for the end of the patience; ``found`` is what was seen last."""
 
-    @asynccontextmanager
-    async def on_host(self) -> AsyncIterator[Host]:
+    def on_host(self) -> AbstractAsyncContextManager[Host]:
         """The host over SSH. Raises: HostError."""
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
         compute = stored.nova_compute(self.nova_compute)
-        hook = HostHook(self.ssh_conn_id, address=self.address, name=self.host)
-        async with hook.connect(compute) as host:
-            yield host
+        return open_host(self.ssh_conn_id, self.host, self.address, compute)
 
     async def service(self) -> ComputeService:
         """The host's nova-compute, as Nova shows it. Raises: CloudError."""

@@ -105,9 +105,9 @@ def denied_rule(said: str) -> str | None:
     return found[1] if found else None
 
 
-def right_remedy(rule: str | None, user: str) -> str:
-    """What to do about a right that is missing."""
-    whom = f"the user of connection {user}"
+def right_remedy(rule: str | None, connection: str) -> str:
+    """What to do about a right that is missing to the user of an Airflow connection."""
+    whom = f"the user of connection {connection}"
     what = f"Allow {rule} to {whom}" if rule else f"Give {whom} the role for it"
     return f"{what}: see {POLICIES}."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, 
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.past_night import judge_night
 from openstack_maintenance.domain.checks.service_rules import judge_services, restarts_of
+from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.operators.base import MaintenanceOperator, map_name
 from openstack_maintenance.operators.checks.base import CheckOperator, plain_finding
 from openstack_maintenance.records.last_check import find_last_check
 
 if TYPE_CHECKING:
+    from openstack_maintenance.adapters.shell import Shell
     from openstack_maintenance.domain.checks.controller_facts import Controller
     from openstack_maintenance.domain.checks.night import Span
     from openstack_maintenance.domain.checks.past_night import History
@@ -98,21 +101,17 @@ class CheckControllerOperator(CheckOperator):
     async def _read(self) -> Controller:
         from openstack_maintenance.adapters.controller import read_controller
 
-        async with self._hook().connect_shell() as shell:
+        async with self._shell() as shell:
             return await read_controller(shell, self.deployment)
 
     async def _read_history(self, night: Span) -> History:
         from openstack_maintenance.adapters.controller import read_history
 
-        async with self._hook().connect_shell() as shell:
+        async with self._shell() as shell:
             return await read_history(shell, self.deployment, night)
 
-    def _hook(self) -> Any:
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        where = self.controller
-        return HostHook(self.ssh_conn_id, address=where["address"], name=where["host"])
+    def _shell(self) -> AbstractAsyncContextManager[Shell]:
+        return open_shell(self.ssh_conn_id, self.controller["host"], self.controller["address"])
 
 
 def _judges(

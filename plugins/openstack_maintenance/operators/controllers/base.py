@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from openstack_maintenance.domain.controllers.request import (
 )
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.hooks.checks import ChecksHook
+from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.operators.base import MaintenanceOperator, map_name, plain
 from openstack_maintenance.operators.runs import running_among
 
@@ -125,12 +126,6 @@ class ControllersOperator(MaintenanceOperator):
         """The runs, other than this one, that still hold a compute host."""
         return running_among(self._context, marks, Mark(self.dag_id_of_run, self.run_id))
 
-    @asynccontextmanager
-    async def shell(self, host: str) -> AsyncIterator[Shell]:
+    def shell(self, host: str) -> AbstractAsyncContextManager[Shell]:
         """A controller over SSH. Raises: HostError."""
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        hook = HostHook(self.ssh_conn_id, address=self.address_of(host), name=host)
-        async with hook.connect_shell() as shell:
-            yield shell
+        return open_shell(self.ssh_conn_id, host, self.address_of(host))

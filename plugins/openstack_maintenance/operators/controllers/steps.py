@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from openstack_maintenance.domain.controllers.plan import stages, still_to_resta
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.gate import (
@@ -194,14 +195,9 @@ class RebootControllerOperator(ControllersOperator):
         async with self._controller() as controller:
             return await controller.reboot(boot_id)
 
-    @asynccontextmanager
-    async def _controller(self) -> AsyncIterator[Host]:
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        hook = HostHook(self.ssh_conn_id, address=self.controller["address"], name=self.host)
-        async with hook.connect(self.deployment.nova_compute) as controller:
-            yield controller
+    def _controller(self) -> AbstractAsyncContextManager[Host]:
+        address, compute = self.controller["address"], self.deployment.nova_compute
+        return open_host(self.ssh_conn_id, self.host, address, compute)
 
 
 class WaitForControllerOperator(ControllersOperator):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host.request import Request, read_request
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.operators.base import MaintenanceOperator
 from openstack_maintenance.records.turn import Turn, find_turn
 
@@ -69,19 +69,14 @@ class HostOperator(MaintenanceOperator):
             "nova_compute": asdict(self.deployment.nova_compute),
         }
 
-    @asynccontextmanager
-    async def on_host(self, address: str | None = None) -> AsyncIterator[Host]:
+    def on_host(self, address: str | None = None) -> AbstractAsyncContextManager[Host]:
         """The host over SSH. Raises: HostError."""
-        # Brings paramiko and asyncssh: not while a DAG file is parsed.
-        from openstack_maintenance.hooks.host import HostHook
-
-        hook = HostHook(
+        return open_host(
             self.ssh_conn_id,
-            address=address or self.host_xcom["address"],
-            name=self.request.host,
+            self.request.host,
+            address or self.host_xcom["address"],
+            self.deployment.nova_compute,
         )
-        async with hook.connect(self.deployment.nova_compute) as host:
-            yield host
 
     def check_ownership(self) -> ComputeService:
         """The host's nova-compute service, still disabled by this run.

@@ -44,9 +44,7 @@ class ListInstancesOperator(HostOperator):
             self.defer(
                 trigger=IncomingTrigger(
                     self.request.host,
-                    (
-                        utc_now() + timedelta(seconds=self.policy.seconds("turn_patience"))
-                    ).isoformat(),
+                    (utc_now() + self.policy.length("turn_patience")).isoformat(),
                     self.cloud_conn_id,
                 ),
                 method_name="execute_complete",
@@ -118,9 +116,11 @@ class MigrateInstanceOperator(HostOperator):
                 },
                 patience={
                     "retries": policy.migration_retries,
-                    "timeout_per_gib_seconds": policy.seconds("migration_timeout_per_gib"),
-                    "turn_seconds": policy.seconds("turn_patience"),
-                    "api_seconds": policy.seconds("api_patience"),
+                    "timeout_per_gib_seconds": policy.length(
+                        "migration_timeout_per_gib"
+                    ).total_seconds(),
+                    "turn_seconds": policy.length("turn_patience").total_seconds(),
+                    "api_seconds": policy.length("api_patience").total_seconds(),
                     "on_stuck": policy.stuck_migration,
                 },
                 destination=request.destination or self._suggested(),

@@ -15,6 +15,7 @@ from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_roll_params
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet import read_hosts
+from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
 from openstack_maintenance.operators.nights.open_hosts import open_closed
@@ -106,11 +107,8 @@ def find_candidates(
 async def _look(
     addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str
 ) -> dict[str, HostFacts | str]:
-    # Brings paramiko and asyncssh: not while a DAG file is parsed.
-    from openstack_maintenance.hooks.host import HostHook
-
     # What is wrong with the connection itself is a fault, not a reason to pass over every host.
-    await HostHook(ssh_conn_id, address="").get_options()
+    await check_connection(ssh_conn_id)
     return await read_hosts(addresses, deployment, ssh_conn_id)
 
 
