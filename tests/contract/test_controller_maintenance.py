@@ -214,9 +214,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World(monkeypatch)
 
 
-def begin(step: type[Any], given: Any, name: str = "step") -> Any:
-    """Run a step of ctl02, which is the first in turn."""
-    return step(task_id=name, controller=CTL02).execute(given)
+def begin(step: type[Any], given: Any, controller: dict[str, str] = CTL02) -> Any:
+    """Run a step of a controller: of ctl02, which is the first in turn, if not said otherwise."""
+    return step(task_id="step", controller=controller).execute(given)
 
 
 # Whose turn it is.
@@ -231,18 +231,27 @@ def rows(*states: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_first_controller_does_not_wait() -> None:
+def wait_for_turn_of_ctl01(*states: str) -> None:
+    """ctl01 is the second in turn; ``states``: of the steps of ctl02, the first."""
+    begin(steps.WaitForTurnOperator, context(1, rows(*states)), CTL01)
+
+
+def test_the_first_controller_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
     begin(steps.WaitForTurnOperator, context(0, rows("failed")))
+    assert "controller ctl02: it is its turn" in capsys.readouterr().out
 
 
-def test_the_next_one_begins_when_the_one_before_it_is_proven_well() -> None:
-    begin(steps.WaitForTurnOperator, context(1, rows("success", "success", "success")))
+def test_the_next_one_begins_when_the_one_before_it_is_proven_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wait_for_turn_of_ctl01("success", "success", "success")
+    assert "controller ctl01: it is its turn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("states", [(), ("success",), ("success", "success"), ("skipped",)])
 def test_it_waits_without_a_worker_until_then(states: tuple[str, ...]) -> None:
     with pytest.raises(TaskDeferred) as deferred:
-        begin(steps.WaitForTurnOperator, context(1, rows(*states)))
+        wait_for_turn_of_ctl01(*states)
     assert deferred.value.method_name == "look_again"
 
 
@@ -255,9 +264,9 @@ def test_it_waits_without_a_worker_until_then(states: tuple[str, ...]) -> None:
     ],
 )
 def test_it_is_not_touched_where_one_before_it_failed(states: tuple[str, ...]) -> None:
-    said = r"controller ctl02: was not touched: ctl02 was not maintained well\. Mend ctl02"
+    said = r"controller ctl01: was not touched: ctl02 was not maintained well\. Mend ctl02"
     with pytest.raises(StepFailed, match=said):
-        begin(steps.WaitForTurnOperator, context(1, rows(*states)))
+        wait_for_turn_of_ctl01(*states)
 
 
 # Restarts: once a run, in order.

@@ -175,8 +175,8 @@ async def test_one_look_tells_everything_about_a_healthy_host(fake: FakeHost) ->
     assert facts.nova_compute.is_active
     assert facts.nova_compute.pids == (61,)
     assert facts.nova_compute.is_back_after_boot
-    assert (facts.log_path, facts.log_readable) == (str(fake.log), True)
-    assert facts.sudo_ok
+    assert (facts.log_path, facts.log_error) == (str(fake.log), "")
+    assert facts.sudo_missing == ()
     assert facts.guests == ()
     assert (facts.reboot_required, facts.reboot_reasons, facts.reboot_unread) == (False, (), "")
     assert fake.calls() == []

@@ -143,18 +143,6 @@ class HostFacts:
     def reboot_required(self) -> bool:
         return bool(self.reboot_reasons)
 
-    @property
-    def utc_offset(self) -> timedelta:
-        return self.clock.utcoffset() or timedelta()
-
-    @property
-    def log_readable(self) -> bool:
-        return not self.log_error
-
-    @property
-    def sudo_ok(self) -> bool:
-        return not self.sudo_missing
-
 
 @dataclass(frozen=True)
 class BrokerSocket:

@@ -21,7 +21,6 @@ from openstack_maintenance.domain.params import (
 )
 
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
-SCRIPT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _KEYS = (
     "host",
     "destination",
