@@ -255,7 +255,7 @@ def test_it_waits_without_a_worker_until_then(states: tuple[str, ...]) -> None:
     ],
 )
 def test_it_is_not_touched_where_one_before_it_failed(states: tuple[str, ...]) -> None:
-    said = r"controller ctl02: was not touched: ctl02 was not maintained well\. Mend ctl02"
+    said = r"controller ctl02: was not touched, because the maintenance of ctl02 failed\. Fix ctl02"
     with pytest.raises(StepFailed, match=said):
         begin(steps.WaitForTurnOperator, context(1, rows(*states)))
 
@@ -331,7 +331,7 @@ def test_a_controller_is_not_touched_when_another_one_went_down_meanwhile(
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
     step = {"restart": steps.RestartServicesOperator, "reboot": steps.RebootControllerOperator}
     store = Store()
-    with pytest.raises(StepFailed, match=r"ctl01: is not well, so ctl02 cannot .*was not touched"):
+    with pytest.raises(StepFailed, match=r"ctl01: is not healthy, so ctl02 must .*was not touched"):
         begin(step[action], context(store=store, action=action))
     assert (world.did, store) == ([], {})
 
@@ -357,7 +357,9 @@ def test_the_rest_is_not_restarted_when_another_controller_went_down_meanwhile(
     store = Store(change={"since": NOW.isoformat(), "services": ["nova-scheduler", "nova-api"]})
     world.controllers["ctl02"] = seen("b2", restarted=("nova-scheduler",))
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
-    with pytest.raises(StepFailed, match=r"ctl01: is not well.*No more was restarted on ctl02"):
+    with pytest.raises(
+        StepFailed, match=r"ctl01: is not healthy.*Nothing more was restarted on ctl02"
+    ):
         begin(steps.RestartServicesOperator, context(store=store))
     assert world.did == []
 
@@ -365,7 +367,7 @@ def test_the_rest_is_not_restarted_when_another_controller_went_down_meanwhile(
 def test_a_reboot_that_was_noted_but_not_done_is_judged_anew(world: World) -> None:
     store = Store(change={"boot_id_before": "b2", "ordered_at": NOW.isoformat()})
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
-    with pytest.raises(StepFailed, match="ctl01: is not well, so ctl02 cannot be spared"):
+    with pytest.raises(StepFailed, match="ctl01: is not healthy, so ctl02 must stay in service"):
         begin(steps.RebootControllerOperator, context(store=store, action="reboot"))
     assert world.did == []
 
@@ -449,7 +451,7 @@ BACK = {"ordered_at": "2026-03-10T01:00:00+00:00", "back_at": "2026-03-10T01:00:
         (
             steps.CheckControllerAgainOperator,
             {"verdicts": {"ok": 60, "absent": 2}, "seen": {}},
-            "controller ctl02: all checks pass at two looks in a row: 60 ok, 2 absent",
+            "controller ctl02: all checks pass, twice in a row: 60 ok, 2 absent",
         ),
         (
             steps.WaitForNovaServicesOperator,
@@ -534,7 +536,7 @@ def test_a_scheduler_that_does_not_answer_may_be_restarted(
     found, _ = check(services=["nova-scheduler"])
     assert [each["host"] for each in found] == ["ctl02", "ctl01"]
     said = capsys.readouterr().out
-    assert "Before anything is changed: scheduler round trip: no answer within 75 s" in said
+    assert "This is not a blocker: scheduler round trip: no answer within 75 s" in said
 
 
 def test_a_dry_run_tells_the_plan_and_goes_on_with_nothing(world: World) -> None:
@@ -599,7 +601,9 @@ def test_a_dry_run_outside_of_the_window_tells_its_plan(
     found, xcoms = check(action="reboot", ignore_window=False, dry_run=True)
     assert found == []
     assert [each["host"] for each in xcoms["plan"]] == ["ctl02", "ctl01"]
-    assert "Now it would end: maintenance window: " in capsys.readouterr().out
+    assert (
+        "A real run started now would be refused: maintenance window: " in capsys.readouterr().out
+    )
 
 
 def days() -> str:

@@ -375,7 +375,7 @@ BEATS = [f"2026-03-10T12:00:{second}.25+00:00" for second in ("01", "06", "11")]
         (
             host_steps.RunScriptOperator,
             {"script": "fstrim.sh", "exit_code": 0, "output": ["a", "b"]},
-            "script fstrim.sh: ended well; the last it said: b",
+            "script fstrim.sh: succeeded; its last line: b",
         ),
         (
             host_steps.WaitForHostOperator,

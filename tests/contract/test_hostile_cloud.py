@@ -565,8 +565,8 @@ def test_an_entry_that_switches_the_check_of_the_certificate_off_is_refused(
         opened.services() if open_cloud is Nova else opened.compute_services()
     key = "insecure: true" if "insecure" in setting else "verify: false"
     assert str(raised.value) == (
-        f"connection openstack_default: {key} switches the check of the certificate off, which is "
-        "never done here. Remove it and name the CA in the extra cacert."
+        f"connection openstack_default: {key} disables the certificate check, which this project "
+        "never does. Remove it and name the CA in the extra cacert."
     )
     assert cloud.asked == []
 

@@ -352,7 +352,7 @@ def test_the_services_of_one_host_are_one_request(cloud: Cloud) -> None:
     nova = nova_of(cloud)
     assert nova.find_service("c01") is not None
     assert nova.find_service("c09") is None
-    with pytest.raises(NotThere, match="Nova knows no nova-compute there"):
+    with pytest.raises(NotThere, match="Nova lists no nova-compute service on it"):
         nova.get_service("c09")
     assert [str(each) for each in cloud.work()] == ["GET /v2.1/os-services"] * 3
     assert cloud.work()[0].query == {"binary": ["nova-compute"]}
@@ -884,8 +884,8 @@ def test_wrong_credentials_are_named_as_such(start: Clouds) -> None:
         nova_of(cloud).services()
     assert str(raised.value) == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
-        "Mend login, password and project, or the application credential, of connection "
-        "openstack_default, and see whether its auth URL is Keystone's."
+        "Fix login, password and project, or the application credential, of connection "
+        "openstack_default. Check that its auth URL is Keystone's."
     )
 
 
@@ -1057,7 +1057,7 @@ def test_what_nova_leaves_out_without_a_word_is_a_missing_right_too(
         (403, {"forbidden": {"message": "Quota exceeded"}}, "forbids it: Quota exceeded"),
         (403, "<html>go away</html>", "forbids it"),
         (401, {"error": {"message": "no"}}, "rejected the credentials"),
-        (202, {}, "Nova answers 202 to what it must refuse"),
+        (202, {}, "Nova answers 202 to a test request that it should reject"),
     ],
 )
 @pytest.mark.parametrize("right", [rights.UPDATE_SERVICE, rights.LIVE_TO_HOST, rights.ABORT])

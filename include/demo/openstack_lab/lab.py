@@ -75,7 +75,7 @@ class Lab:
         except subprocess.TimeoutExpired as error:
             raise LabError(f"The lab was not up within {timeout:.0f} s.") from error
         if done.returncode != 0:
-            raise LabError("The lab did not come up; what it said is above.")
+            raise LabError("The lab did not come up. Its messages are above.")
 
     def down(self, timeout: float = 300) -> None:
         self.run("down", timeout=timeout)

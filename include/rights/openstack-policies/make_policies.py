@@ -212,9 +212,9 @@ def differences(service: str, file: str, *, old: bool) -> Iterator[str]:
             gained = asks(after, name, ROLE, project) and not asks(before, name, ROLE, project)
             should = name in wanted and (whose == "own" or not wanted[name])
             if gained and not should and name not in ours - set(wanted):
-                yield f"{name}: the role may do it in {whose} project, and nothing needs that."
+                yield f"{name}: the role may do it in {whose} project, but no step needs that."
             if should and not asks(after, name, ROLE, project):
-                yield f"{name}: the role may not do it in {whose} project, and a step needs that."
+                yield f"{name}: the role may not do it in {whose} project, but a step needs that."
             for role in OTHER_ROLES:
                 if asks(after, name, role, project) != asks(before, name, role, project):
                     yield f"{name}: the role {role} is treated differently in {whose} project."

@@ -15,19 +15,19 @@ from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 _OF_IT = "of connection openstack_default"
 _CREDENTIALS = (
-    f"Mend login, password and project, or the application credential, {_OF_IT}, and see whether "
-    "its auth URL is Keystone's."
+    f"Fix login, password and project, or the application credential {_OF_IT}. Check that its "
+    "auth URL is Keystone's."
 )
 _AUTH_URL = f"Give Keystone's own URL, which ends in /v3, as host {_OF_IT}."
-_CATALOG = f"Mend region_name, interface and project {_OF_IT} (openstack catalog list shows them)."
+_CATALOG = f"Fix region_name, interface and project {_OF_IT} (`openstack catalog list` shows them)."
 _CLOUDS_YAML = (
     f"Name an entry of clouds.yaml in the extra 'cloud' {_OF_IT} "
     "(OS_CLIENT_CONFIG_FILE tells where that file is)."
 )
 _TLS = (
-    f"See whether that URL begins with https rightly, or name the CA in the extra cacert {_OF_IT}."
+    f"Check that https is right for that URL. If it is, name the CA in the extra cacert {_OF_IT}."
 )
-_CHECK_URL = f"Check the auth URL {_OF_IT} and whether its API works."
+_CHECK_URL = f"Check the auth URL {_OF_IT} and that its API answers."
 _SHORTER = 300
 _DEEPEST = 20  # errors around each other
 _QUOTA = "Raise that quota of the project of connection openstack_default, then run again."
@@ -116,11 +116,12 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException, said:
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):
-        return Refused(subject, f"Nova refused: {said}", "Remove the reason, then run again.")
+        return Refused(subject, f"Nova refused: {said}", "Fix the cause, then run again.")
     return CloudError(
         subject,
         f"the cloud {cloud} answered {status or 'nothing'}: {said}",
-        "Wait for its API to work (openstack endpoint list), then clear the failed task.",
+        "Wait until its API works (`openstack endpoint list` shows its URL), then clear the "
+        "failed task.",
     )
 
 

@@ -78,7 +78,7 @@ class CloudHealth:
             names = Row("token", {"user": access.username, "project": access.project_name})
             expires = access.expires
             if not isinstance(expires, datetime) or expires.tzinfo is None:
-                raise Unreadable("the token does not say until when it is valid")
+                raise Unreadable("the token has no expiry time")
             return Token(names.words("user") or "", names.words("project") or "", expires)
 
     def endpoints(self) -> list[Endpoint]:
@@ -198,13 +198,13 @@ class CloudHealth:
             raise CloudError(
                 subject,
                 "Keystone rejects the credentials (401)",
-                "Mend login and password of connection openstack_default.",
+                "Fix login and password of connection openstack_default.",
             ) from None
         except keystone_errors.HttpError as error:
             raise CloudError(
                 subject,
                 f"Keystone answers {error.http_status} to the request for a token",
-                "See Keystone's log on the controllers, and whether its database runs.",
+                "Read Keystone's log on the controllers, and check that its database runs.",
             ) from None
         except sdk_errors.ConfigException as error:
             raise CloudError(
@@ -218,13 +218,13 @@ class CloudHealth:
             keystone_errors.RetriableConnectionFailure,
         ) as error:
             raise CloudError(
-                subject, f"nobody answers: {self._cleaned(error)}", "See whether the API runs."
+                subject, f"nobody answers: {self._cleaned(error)}", "Check that the API runs."
             ) from None
         except (sdk_errors.SDKException, keystone_errors.ClientException, *UNREADABLE) as error:
             raise CloudError(
                 subject,
                 f"no usable answer: {self._cleaned(raised(error))}",
-                "See whether the API runs, and its log.",
+                "Check that the API runs, and read its log.",
             ) from None
 
     def _cleaned(self, said: object) -> str:

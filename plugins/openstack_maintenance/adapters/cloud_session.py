@@ -94,8 +94,9 @@ def _check_configuration(name: str, config: Mapping[str, Any]) -> None:
     if "@" in str(url or ""):
         raise Refused(
             subject,
-            "the auth_url of its clouds.yaml entry holds a login (something before an @)",
-            "Write the URL alone, and login and password as username and password of the entry.",
+            "the auth_url of its clouds.yaml entry contains a login (text before an @)",
+            "Write only the URL there. Write login and password as username and password of the "
+            "entry.",
         )
 
 

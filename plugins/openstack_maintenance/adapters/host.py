@@ -59,7 +59,7 @@ async def connect_host(
 
     Raises:
         HostUnreachable: nobody answers now; try again later.
-        HostError: the login cannot work as configured; a person must mend it.
+        HostError: the login cannot work as configured; a person must fix it.
     """
     async with connect_shell(options, name) as shell:
         yield Host(shell, nova_compute)
@@ -189,7 +189,7 @@ class Host:
                 f"host {self.name}",
                 f"the reboot was refused: {words(answers, 'message') or 'no reason given'}",
                 "Allow the login `sudo systemctl reboot` without a password, or end what "
-                "inhibits it (`systemd-inhibit --list`).",
+                "blocks it (`systemd-inhibit --list` shows it).",
             )
         return RebootAnswer("asked", boot_id, clock)
 
@@ -239,7 +239,7 @@ class Host:
         if not content.startswith(b"#!"):
             raise HostError(
                 f"script {name}",
-                "its first line does not say what runs it",
+                "its first line names no interpreter",
                 "Begin the script with a line such as #!/bin/sh.",
             )
         unit = service_unit(unit)
@@ -277,7 +277,7 @@ class Host:
     def _need(self, answers: Answers, key: str) -> str:
         if value := one(answers, key):
             return value
-        raise self._unreadable(f"it does not say its {key}")
+        raise self._unreadable(f"its answer has no {key}")
 
     def _unreadable(self, found: str) -> HostError:
         return HostError(
@@ -293,7 +293,9 @@ def service_unit(name: str) -> str:
     """
     if not _UNIT.fullmatch(name):
         raise HostError(
-            f"unit {brief(name, 100)!r}", "this is not a unit's name", "Use letters, digits, _.@-"
+            f"unit {brief(name, 100)!r}",
+            "this is not a valid unit name",
+            "Use letters, digits, _.@-",
         )
     return name if name.endswith((".service", ".target")) else f"{name}.service"
 
@@ -308,7 +310,7 @@ def local_zone(zone_name: str, clock: datetime) -> tzinfo:
     if zone is not None and clock.astimezone(zone).utcoffset() == clock.utcoffset():
         return zone
     if clock.tzinfo is None:
-        raise HostError("host clock", "it carries no UTC offset", "Read the host again.")
+        raise HostError("host clock", "it has no UTC offset", "Read the host again.")
     return clock.tzinfo
 
 

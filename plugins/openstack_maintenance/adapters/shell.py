@@ -106,7 +106,9 @@ class Shell:
         try:
             values = await asyncio.to_thread(parse_answers, answer.stdout)
         except ValueError as error:
-            raise self._excess(f"its answer to {script!r} is none of ours: {error}") from error
+            raise self._excess(
+                f"its answer to {script!r} is not in the expected form: {error}"
+            ) from error
         if values is None:
             raise self._no_answer(script, answer)
         if later := words(values, "later"):
@@ -124,21 +126,21 @@ class Shell:
             return HostError(
                 f"host {self.name}",
                 f"its maintenance-shell refused {script!r}: {reason}",
-                "Install the rights anew on it: "
-                "include/rights/host-rights, then install-host-rights there.",
+                "Install the rights on it again: "
+                "run include/rights/host-rights, then install-host-rights on the host.",
             )
         return HostError(
             f"host {self.name}",
             f"{script!r} ended with status {answer.status} and no complete answer: {said}",
-            "Log in by hand and see whether /bin/sh and the usual tools work.",
+            "Log in by hand and check that /bin/sh and the usual tools work.",
         )
 
     def _excess(self, found: str) -> HostError:
         return HostError(
             f"host {self.name}",
             found,
-            "Log in by hand and see what the host answers: a program of its own that replaces a "
-            "usual one, or a shell profile that prints.",
+            "Log in by hand and see what the host prints. Usual causes: a shell profile that "
+            "prints text, or a replaced system command.",
         )
 
     async def run(self, command: str, *, wait: timedelta, stdin: bytes = b"") -> Answer:
@@ -203,7 +205,7 @@ async def connect_shell(options: Mapping[str, Any], name: str) -> AsyncIterator[
 
     Raises:
         HostUnreachable: nobody answers at the address now; try again later.
-        HostError: the login cannot work as it is configured; a person must mend it.
+        HostError: the login cannot work as it is configured; a person must fix it.
     """
     _require_known_hosts(options, name)
     connection = await _connect({**_DEFAULTS, **options}, name)
@@ -226,19 +228,19 @@ async def _connect(options: dict[str, Any], name: str) -> asyncssh.SSHClientConn
 def _require_known_hosts(options: Mapping[str, Any], name: str) -> None:
     known = options.get("known_hosts")
     if not known:
-        found = "no known_hosts is given, so the host's key cannot be verified"
+        found = "no known_hosts file is named, so the host's key cannot be verified"
     elif isinstance(known, str) and not _is_file(known):
         file = brief(known, _LONGEST_NAME)
-        found = f"the known_hosts file {file} does not exist, or is in a folder that is closed"
+        found = f"the known_hosts file {file} does not exist, or its folder cannot be read"
     elif not isinstance(known, str | bytes):
-        found = f"known_hosts is no file's name but of type {type(known).__name__}"
+        found = f"known_hosts must be a file name, but is of type {type(known).__name__}"
     else:
         return
     raise HostError(
         f"host {name}",
         found,
-        "Collect the hosts' keys over a trusted path (`ssh-keyscan`, compared with the console) "
-        "into a file and name it in the SSH connection's extra `known_hosts`.",
+        "Collect the hosts' keys in a file (`ssh-keyscan HOST`, compared with the console). Name "
+        "that file in the SSH connection's extra `known_hosts`.",
     )
 
 
@@ -268,45 +270,47 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str) -> HostEr
                 subject,
                 f"login as {user} is refused",
                 "Put the public key of the SSH connection's key_file into the user's "
-                "authorized_keys on the host, or mend login and key in the connection.",
+                "authorized_keys on the host, or fix login and key in the connection.",
             )
         case asyncssh.KeyExchangeFailed():
             return HostError(
                 subject,
-                f"no common way to talk: {told}",
-                "The host may offer a host key of another type than known_hosts holds: compare "
-                "the keys at the console and mend known_hosts.",
+                f"SSH key exchange failed, no algorithm in common: {told}",
+                "The host may offer a host key of another type than known_hosts holds. Compare "
+                "the keys at the console, then fix known_hosts.",
             )
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError():
             return HostError(
                 subject,
                 f"the SSH key or known_hosts cannot be read: {told}",
-                "Mend key_file, private_key, passphrase or known_hosts in the SSH connection.",
+                "Fix key_file, private_key, passphrase or known_hosts in the SSH connection.",
             )
         # Of a file; a network's error has no name of a file.
         case OSError(filename=str(file)):
             return HostError(
                 subject,
                 f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
-                f"as whom Airflow runs: {error.strerror}",
-                "Give the file to that user (mode 600), or mend key_file or known_hosts in the "
-                "SSH connection.",
+                f"the user that Airflow runs as: {error.strerror}",
+                "Give the file to that user (mode 600), or fix key_file or known_hosts in the SSH "
+                "connection.",
             )
         case socket.gaierror():
             return HostError(
                 subject,
                 "the name cannot be resolved",
-                "Set `addresses:` in the policy for this host, or mend the name service.",
+                "Set `addresses:` in the policy for this host, or fix DNS.",
             )
         case ConnectionRefusedError():
-            return HostUnreachable(subject, "the connection is refused (no sshd listens)", _REACH)
+            return HostUnreachable(
+                subject, "the connection is refused (no sshd is listening)", _REACH
+            )
         case TimeoutError():
             return HostUnreachable(subject, "nobody answers in time", _REACH)
         case asyncssh.DisconnectError() | ConnectionError():
             return HostUnreachable(subject, f"the connection broke at login: {told}", _REACH)
         case OSError():
             return HostUnreachable(subject, f"it cannot be reached: {told}", _REACH)
-    return HostError(subject, f"SSH failed: {told}", "Mend the SSH connection's settings.")
+    return HostError(subject, f"SSH failed: {told}", "Fix the SSH connection's settings.")
 
 
 def _host_key_error(options: Mapping[str, Any], subject: str, text: str) -> HostError:
@@ -320,7 +324,7 @@ def _host_key_error(options: Mapping[str, Any], subject: str, text: str) -> Host
             subject,
             f"the host key has changed: it is not the one in {source} ({text})",
             "If the host was reinstalled, compare the new key at its console and replace the "
-            "entry; otherwise somebody may be in between: do not go on.",
+            "entry. If it was not, somebody may be intercepting the connection: do not go on.",
         )
     return HostError(
         subject,

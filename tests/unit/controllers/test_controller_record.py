@@ -77,11 +77,11 @@ def test_the_sentence_is_of_the_controller_that_failed_first() -> None:
             "map_index": each["map_index"],
             "subject": f"controller {each['map_index']}",
             "found": "is wrong.",
-            "remedy": "Mend it.",
+            "remedy": "Fix it.",
         }
         for each in tasks
     ]
-    assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Mend it."
+    assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Fix it."
     said = what_went_wrong(tasks, errors[:1])
     assert said is not None
     assert said.startswith("task maintain_controller.check_controller: it ended without saying")

@@ -62,7 +62,7 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
     ):
         return _verdict(candidate, "due", reason)
     unread = candidate.reboot_unread if due.reboot_required else ""
-    unknown = f"; whether it wants a reboot is unknown: {unread}" if unread else ""
+    unknown = f"; whether it needs a reboot is unknown: {unread}" if unread else ""
     return _verdict(candidate, "not_due", f"booted {_days(now - candidate.booted)} ago{unknown}")
 
 

@@ -169,7 +169,7 @@ class _Roll:
             self._leave(zone, place, f"would be back after {_told(ends)}, beyond the window's end")
             return "no time"
         if any(self._groups_out[group] for group in place.groups):
-            return "another member of a server group of its instances is on the move"
+            return "another member of a server group of its instances is being migrated"
         if not room.keeps_reserve_without(place):
             return _no_reserve(self._limits.reserve_hosts)
         groups = frozenset(place.groups)

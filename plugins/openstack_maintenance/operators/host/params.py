@@ -24,7 +24,8 @@ def compute_host_params() -> dict[str, Param]:
             "",
             type=["string", "null"],
             title="Reason",
-            description="Why; it is written into Nova's disabled_reason and into the record.",
+            description="Why this is done. It is written into Nova's disabled_reason and into "
+            "the record.",
             maxLength=150,
         ),
         "destination": _optional_host(
@@ -38,8 +39,8 @@ def compute_host_params() -> dict[str, Param]:
             anyOf=[{"enum": ["auto", "true", "false"]}, {"type": "boolean"}],
             examples=["auto", "true", "false"],
             title="Block migration",
-            description="Move the disks along (true), use shared storage (false), or let Nova "
-            "see for itself (auto).",
+            description="Copy the disks, too (true), use shared storage (false), or let Nova "
+            "find out (auto).",
         ),
         "on_blocked": Param(
             None,

@@ -146,7 +146,7 @@ class DrainWatch:
             if now - self._silent_since > move.request.api_patience or is_refusal(error):
                 move.fail(error)
             else:
-                move.say(f"Nova does not answer, trying on: {error}")
+                move.say(f"Nova does not answer, trying again: {error}")
 
     async def _refresh_ledger(self) -> None:
         for migration in await self._ledger.refresh():
@@ -240,7 +240,7 @@ class DrainWatch:
             except Exception as error:
                 told = self._in_our_words(f"the instances on {host}", error)
                 self._unlisted.add(host)
-                move.say(f"Nova does not answer, trying on: {told}")
+                move.say(f"Nova does not answer, trying again: {told}")
         move.stale = True
 
     async def _read_source(self, host: str) -> None:
@@ -304,8 +304,8 @@ class DrainWatch:
             raise MigrationFailed(
                 move.subject,
                 f"nothing happened within the policy's turn_patience: {cleaned(why)}",
-                "See openstack server migration list and openstack server event list, "
-                "then clear this task.",
+                "See `openstack server migration list` and `openstack server event list "
+                "ID`, then clear this task.",
             )
         move.say(why)
 
@@ -345,15 +345,17 @@ class DrainWatch:
         now = datetime.now(UTC)
         move.failing_since = move.failing_since or now
         if is_refusal(error) and self._may_choose_another(move):
-            move.say(f"the planned destination is refused, Nova chooses: {error.found}")
+            move.say(
+                f"Nova refused the planned destination, its scheduler now chooses: {error.found}"
+            )
         elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
             move.fail(error)
         elif is_worth_a_look(error):
             move.stale = True
             move.memory = replace(move.memory, posted_at=None)
-            move.say(f"Nova refused, looking again: {error.found}")
+            move.say(f"Nova refused, reading the instance again: {error.found}")
         else:
-            move.say(f"Nova does not answer, trying on: {error}")
+            move.say(f"Nova does not answer, trying again: {error}")
 
     @staticmethod
     def _may_choose_another(move: Move) -> bool:
