@@ -199,7 +199,7 @@ def test_a_check_that_begins_too_late_does_not_begin(policy: Path) -> None:
     began = now - timedelta(minutes=30)
     ends = now - timedelta(minutes=10)
     policy.write_text(f'{GOOD}window: {{start: "{began:%H:%M:%S}", end: "{ends:%H:%M:%S}"}}\n')
-    with pytest.raises(StepFailed, match="still out"):
+    with pytest.raises(StepFailed, match="still running"):
         SlowCheck(task_id="slow").execute(context(start_date=began + timedelta(seconds=5)))
 
 

@@ -182,7 +182,7 @@ def test_an_extra_of_another_kind_is_refused_by_its_name(key: str, value: Any) -
 
 @pytest.mark.parametrize("value", [[], ["x"], {}, 7, "a\nb"])
 def test_a_verify_of_another_kind_is_refused_too(value: Any) -> None:
-    with pytest.raises(ConnectionMissing, match="'verify' is no text"):
+    with pytest.raises(ConnectionMissing, match="'verify' is not a string"):
         full(verify=value)
 
 

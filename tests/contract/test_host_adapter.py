@@ -720,7 +720,7 @@ async def test_a_key_file_that_cannot_be_read_is_no_trouble_of_the_network(
 ) -> None:
     text = await refused(fake.options(client_keys=str(tmp_path)))
     assert f"{tmp_path} cannot be read by " in text
-    assert "mend key_file or known_hosts in the SSH connection" in text
+    assert "fix key_file or known_hosts in the SSH connection" in text
 
 
 async def test_a_connection_without_any_key_says_so(fake: FakeHost) -> None:

@@ -77,7 +77,7 @@ def test_switching_the_check_of_host_keys_off_is_refused(
     connection: Any, extra: dict[str, Any]
 ) -> None:
     connection(extra)
-    with pytest.raises(HostError, match="never done here"):
+    with pytest.raises(HostError, match="which this project never does"):
         options_of(HostHook(address="10.0.0.1"))
 
 

@@ -310,7 +310,7 @@ def test_no_name_makes_a_rule_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("argument", ["", "a\nb", "a\\", "a  b", " a", "a\x00", "^a$", "a\x85b"])
 def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> None:
-    with pytest.raises(HostError, match="sudoers cannot hold it"):
+    with pytest.raises(HostError, match="cannot be written into a sudoers file"):
         sudoers("x", "maintenance", [Rule("why", "tail", (argument,))])
 
 
@@ -318,7 +318,7 @@ def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> N
 def test_what_is_no_login_is_refused(tmp_path: Path, login: str) -> None:
     done = host_rights("lab", f"--login={login}", "--output", str(tmp_path / "x"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "this is no login for it" in done.stderr
+    assert "it cannot be used as the SSH login" in done.stderr
     assert not (tmp_path / "x").exists()
 
 

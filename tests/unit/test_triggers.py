@@ -714,7 +714,7 @@ async def test_the_last_words_come_even_where_the_journal_cannot_be_read() -> No
     trigger = with_services(on(Mute(UP), NovaComputeUpTrigger, PAST), service(0))
     error = await error_of(trigger)
     assert error["subject"] == "host c01"
-    assert "the time is over" in error["found"]
+    assert "the deadline has passed" in error["found"]
     assert "Clear this task" in error["remedy"] or "clear this task" in error["remedy"]
 
 

@@ -15,7 +15,7 @@ from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 _OF_IT = "of connection openstack_default"
 _CREDENTIALS = (
-    f"Fix login, password and project, or the application credential {_OF_IT}. Check that its "
+    f"Fix login, password and project, or the application credential, {_OF_IT}. Check that its "
     "auth URL is Keystone's."
 )
 _AUTH_URL = f"Give Keystone's own URL, which ends in /v3, as host {_OF_IT}."

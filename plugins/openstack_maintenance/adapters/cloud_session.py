@@ -140,5 +140,5 @@ def read_bounded(answer: requests.Response, seconds: float | None) -> bytes:
             raise requests.RequestException(f"its answer is longer than {limit} bytes")
         if ends is not None and time.monotonic() > ends:
             answer.close()
-            raise requests.Timeout("its answer does not end")
+            raise requests.Timeout("its answer did not end in time")
     return bytes(found[:limit])

@@ -282,7 +282,7 @@ def test_only_what_is_asked_for_may_be_down_there(
 def test_two_names_of_one_machine_are_no_redundancy() -> None:
     seen = {"a": controller(), "b": controller(), "c": controller(boot_id="b2")}
     (found,) = one_machine_blockers(seen)
-    assert str(found).startswith("controllers a, b: are one and the same machine")
+    assert str(found).startswith("controllers a, b: are the same machine")
     assert one_machine_blockers({"a": controller(), "c": controller(boot_id="b2")}) == []
 
 

@@ -84,7 +84,7 @@ def test_the_sentence_is_of_the_controller_that_failed_first() -> None:
     assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Fix it."
     said = what_went_wrong(tasks, errors[:1])
     assert said is not None
-    assert said.startswith("task maintain_controller.check_controller: it ended without saying")
+    assert said.startswith("task maintain_controller.check_controller: it ended without an error")
 
 
 @pytest.mark.parametrize(
