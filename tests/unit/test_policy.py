@@ -121,7 +121,11 @@ reboot_timeout: 1h
         ("reboot_timeout: 20m", 1, "reboot_timeout: '20m' is not a duration; write for example"),
         ("reboot_timeout: -5min", 1, "reboot_timeout: '-5min' is not a duration"),
         ("reboot_timeout: 0s", 1, "reboot_timeout: '0s' must be longer than zero"),
-        ("migration_timeout_per_gib: 0s", 1, "migration_timeout_per_gib: '0s' must be longer than zero"),
+        (
+            "migration_timeout_per_gib: 0s",
+            1,
+            "migration_timeout_per_gib: '0s' must be longer than zero",
+        ),
         ("migrations_per_host: many", 1, "migrations_per_host: write a whole number (found"),
         ("migrations_per_host: 1.5", 1, "migrations_per_host: "),
         ("migrations_per_host: [1]", 1, "migrations_per_host: "),
@@ -212,7 +216,7 @@ def test_a_mistake_is_named_with_file_line_and_field(
 def test_doubling_aliases_are_refused_before_they_are_walked(policy_file: Path) -> None:
     lines = [f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]" for n in range(60)]
     policy_file.write_text("\n".join(["a0: &a0 [x]", *lines]))
-    with pytest.raises(PolicyError, match="stands for more than"):
+    with pytest.raises(PolicyError, match="more than 30000 values"):
         read_policy()
 
 

@@ -1,4 +1,4 @@
-"""Say what tonight's roll of the compute hosts would do; change nothing.
+"""Say what tonight's roll of the compute hosts would do. Change nothing.
 
 It reads the cloud and each host with the two connections that the DAGs have, and goes by the same
 policy, records and planner as they do, so that it differs only by what happens until then. No

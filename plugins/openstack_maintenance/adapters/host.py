@@ -231,7 +231,7 @@ class Host:
         """Run a maintenance script as root in transient unit ``unit``, once per boot of the host.
 
         It survives a broken connection. Where the unit exists already nothing is started: the
-        state of what runs, or ran, is given; a failed one runs anew only with ``again``.
+        state of what runs, or ran, is given; a failed one runs again only with ``again``.
 
         Raises:
             HostError: not a script, or the host cannot start it.
@@ -319,6 +319,6 @@ def _zone_name(answers: Answers) -> str:
 
 
 def _modified(answers: Answers) -> datetime | None:
-    """When the log was written, where that can be reckoned with."""
+    """When the log was written, where that can be calculated with."""
     modified = parse_iso(one(answers, "modified"))
     return modified if modified and modified.tzinfo else None

@@ -70,7 +70,7 @@ def build(
 
 
 def is_bad(tasks: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether any task did not end well."""
+    """Whether any task failed."""
     return any(task["state"] in BAD for task in tasks)
 
 

@@ -168,7 +168,7 @@ def _write(policy: Policy, path: ObjectStoragePath, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """At once or not at all: whoever dies meanwhile, the file is never cut short."""
+    """At once or not at all: if the process dies meanwhile, the file is still whole."""
     beside = path.with_name(f".{uuid.uuid4().hex}")
     try:
         beside.write_text(text, encoding="utf-8")

@@ -40,7 +40,7 @@ class NovaComputeGoneTrigger(HostWaitTrigger):
 
 
 class ScriptTrigger(HostWaitTrigger):
-    """The maintenance script has ended well. ``known``: unit, script."""
+    """The maintenance script has succeeded. ``known``: unit, script."""
 
     needs = (("unit", stored.text), ("script", stored.text))
 
@@ -201,7 +201,7 @@ class AmqpTrigger(HostWaitTrigger):
         )
 
     async def _note_heartbeat(self, evidence: AmqpEvidence) -> None:
-        """Count heartbeats anew whenever the log got another line about the broker."""
+        """Count heartbeats again whenever the log got another line about the broker."""
         lines = await asyncio.to_thread(amqp_lines, evidence.log.lines)
         last = lines[-1].line.text if lines else ""
         if last != self._last_line:

@@ -100,5 +100,5 @@ def test_the_page_tells_all_and_escapes_what_people_wrote() -> None:
     assert "restart mariadb; then nova-api" in page
     assert "2026-03-10 01:02:03 UTC: 1" in page
     assert "&lt;b&gt;kernel&lt;/b&gt;" in page
-    assert "Not brought to their end" not in page
-    assert "Not brought to their end: ctl01" in page_of(record(PLAN, PROVEN[:1]))
+    assert "Not finished" not in page
+    assert "Not finished: ctl01" in page_of(record(PLAN, PROVEN[:1]))

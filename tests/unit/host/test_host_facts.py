@@ -373,5 +373,5 @@ def test_units_get_their_full_name_and_nothing_else_passes() -> None:
     assert service_unit("nova-compute.service") == "nova-compute.service"
     bad: tuple[Any, ...] = ("", "-x", "a b", "a;reboot", "../x", "$(id)")
     for name in bad:
-        with pytest.raises(HostError, match="not a unit's name"):
+        with pytest.raises(HostError, match="not a valid unit name"):
             service_unit(name)

@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Boot:
-    """A boot as the journal has it; ``was_shut_down``: the journal said farewell at its end."""
+    """A boot as the journal has it; ``was_shut_down``: the journal recorded its orderly end."""
 
     id: str
     first: datetime

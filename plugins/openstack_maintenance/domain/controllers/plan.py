@@ -166,7 +166,7 @@ def _database_quorum(service: Service, controller: Controller) -> list[str]:
 
 
 def others_blockers(host: str, checked: Checked) -> list[Blocker]:
-    """The other controllers that are not well, so that this one cannot be spared."""
+    """The other controllers that are not healthy, so that this one must stay in service."""
     return [
         Blocker(
             f"controller {other}",
@@ -179,7 +179,7 @@ def others_blockers(host: str, checked: Checked) -> list[Blocker]:
 
 
 def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list[Blocker]:
-    """What is not well, and so forbids to begin with ``host``.
+    """What is not healthy, and so forbids to begin with ``host``.
 
     ``asked``: the services to be restarted there: they may be down, and so may be what the cloud
     says of itself for that reason.

@@ -1,4 +1,4 @@
-"""A night's record: who was due, who was maintained, who was left and why."""
+"""A night's record: which hosts were due, were maintained, were left and why."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class DisableServiceOperator(HostOperator):
     """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
 
-    One at a time in the whole Airflow, and every gate is read again here: so two runs never
+    One at a time in the whole Airflow, and every gate is read again here, so two runs never
     take one host, and never more than ``max_hosts_out`` hosts are out.
 
     Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).

@@ -108,7 +108,7 @@ class RunScriptOperator(HostOperator):
         return None
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """The script ended well while the task waited: noted, so that no rerun runs it again."""
+        """The script succeeded while the task waited: noted, so that no rerun runs it again."""
         return self._done(super().resume(event))
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The plan of a night: who goes when, and where the instances go."""
+"""The plan of a night: which host goes when, and where the instances go."""
 
 from __future__ import annotations
 

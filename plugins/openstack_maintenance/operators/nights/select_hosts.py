@@ -1,4 +1,4 @@
-"""Who is due tonight."""
+"""The hosts that are due tonight."""
 
 from __future__ import annotations
 

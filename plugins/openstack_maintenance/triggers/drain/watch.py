@@ -67,7 +67,7 @@ class DrainWatch:
         return move
 
     def leave(self, move: Move) -> None:
-        """Follow a move no longer; what Nova does goes on."""
+        """Stop following a move. What Nova does goes on."""
         if self._moves.get(move.order.instance_id) is move:
             del self._moves[move.order.instance_id]
         move.done.cancel()  # a beat that is under way must not start it any more
@@ -87,7 +87,7 @@ class DrainWatch:
             self._end_all(unexpected("the watch over all moves", error))
 
     def _end_all(self, error: MaintenanceError) -> None:
-        """The next move that comes finds the watch ended, and starts it anew."""
+        """The next move that comes finds the watch ended, and starts it again."""
         for move in self._waiting():
             move.fail(error)
 
@@ -114,7 +114,7 @@ class DrainWatch:
         await self._turns.read_groups()
 
     def _in_our_words(self, subject: str, error: Exception) -> CloudError:
-        """An error of a look or a step; what nobody thought of is told, and kept for developers."""
+        """An error of a look or a step; an unexpected one is logged for developers."""
         if isinstance(error, CloudError):
             return error
         told = unexpected(subject, error)
@@ -299,7 +299,7 @@ class DrainWatch:
         return None if tried or move.is_suggestion_refused else move.request.destination
 
     def _wait(self, move: Move, why: str) -> None:
-        """Nothing waits for ever: neither for its turn, nor in Nova's queue, nor for a task."""
+        """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task."""
         if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
             raise MigrationFailed(
                 move.subject,
@@ -386,7 +386,7 @@ class DrainWatch:
 
 
 def unexpected(subject: str, error: Exception) -> CloudError:
-    """What nobody thought of, as a sentence."""
+    """An unexpected error, as a sentence."""
     said = cleaned(f"{type(error).__name__}: {error}", longest=300)
     return CloudError(
         subject,
