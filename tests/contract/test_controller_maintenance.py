@@ -375,7 +375,7 @@ def test_a_reboot_that_was_noted_but_not_done_is_judged_anew(world: World) -> No
 @pytest.mark.parametrize("status", ["running", "queued"])
 def test_a_controller_is_not_touched_while_instances_move(world: World, status: str) -> None:
     world.moving = [Migration(1, "u", "i1", "live-migration", status, "c01", "c02", NOW, NOW)]
-    with pytest.raises(StepFailed, match="migrations: 1 are under way: i1 off c01"):
+    with pytest.raises(StepFailed, match="migrations: 1 are running: i1 off c01"):
         begin(steps.RestartServicesOperator, context())
     assert world.did == []
 

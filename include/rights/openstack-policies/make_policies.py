@@ -119,7 +119,7 @@ by then is_admin is true, so that for them it still means role:admin and nothing
     },
     "neutron": {
         "Neutron's database shows other projects' ports to such a context; what may be read of\n"
-        "them is decided by the rules, as ever.": {"context_with_global_access": f"role:{ROLE}"}
+        "them is still decided by the rules.": {"context_with_global_access": f"role:{ROLE}"}
     },
 }
 # Where a service registers checks of its own kind, such as is_admin.

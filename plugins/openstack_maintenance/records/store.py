@@ -147,7 +147,7 @@ def read_json(policy: Policy, path: ObjectStoragePath) -> Any:
     except (ValueError, RecursionError) as error:  # not UTF-8, cut short, nested without end
         raise NotJson(f"it is not JSON: {error}") from error
     if found is None:  # nothing of ours is ever written as that
-        raise NotJson("it says nothing")
+        raise NotJson("it is empty")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether a controller may be touched: read anew before the run, and before each change."""
+"""Whether a controller may be touched: read again before the run, and before each change."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def under_way_blockers(step: ControllersOperator) -> list[Blocker]:
         found.append(
             Blocker(
                 "migrations",
-                f"{len(moving)} are under way: {ways}{more}",
+                f"{len(moving)} are running: {ways}{more}",
                 "Wait until they have ended (see `openstack server migration list`), then run "
                 "again.",
             )

@@ -69,7 +69,7 @@ class WaitForTurnOperator(ControllersOperator):
             self.log.info("controller %s: waiting for its turn", self.host)
             again = utc_now() + _LOOK_AGAIN
             self.defer(trigger=DateTimeTrigger(again), method_name="look_again")
-        self.log.info("controller %s: it is its turn", self.host)
+        self.log.info("controller %s: its turn has come", self.host)
 
     def _end_where_one_failed(self, earlier: Iterable[Mapping[str, Any]]) -> None:
         for row in earlier:
