@@ -1,9 +1,9 @@
 """Compute host maintenance: one run takes one compute host through the whole runbook.
 
-Before a compute host restarts, every instance on it is moved away; then nova-compute is stopped,
-the node's maintenance is done, the host reboots, and it is given back only when it is proven
-healthy and on the message bus. Whatever fails, the host stays disabled and says why in Nova's
-`disabled_reason`; when the cause is gone, clear the failed task with Downstream.
+Every instance on the host is moved away. Then nova-compute is stopped, the maintenance script
+runs, and the host reboots. The host is enabled again only when it is proven healthy and on the
+message bus. If a step fails, the host stays disabled. Nova's `disabled_reason` says why. Fix the
+cause, then clear the failed task with Downstream.
 """
 
 from __future__ import annotations

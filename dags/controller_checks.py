@@ -1,12 +1,13 @@
 """Controller checks: every night, confirm that every service of every controller came up.
 
-The runbook's list is read on each controller, all services at one look; then the cloud is asked
-by its APIs, and what the controllers are together is judged. Everything is read, nothing is
-changed. A check that fails does not stop the others; `report` prints all services in the
-runbook's form, writes the record, and fails with one sentence that names what is wrong and where.
+All services are read on each controller, in one SSH connection. Then the clusters (broker,
+database, memcached, clocks) and the cloud's APIs are checked. Nothing is changed. A check that
+fails does not stop the others. The task `report` prints all services in the runbook's form and
+writes the record. If anything is wrong, it fails with one sentence that names what is wrong and
+where.
 
-A run for a past night (backfill) says of each service what the units' times and the journal
-prove: active then, not active then, or unknown and why. It never takes today's state for that
+A run for a past night (backfill) says for each service what the units' times and the journal
+prove: active then, not active then, or unknown and why. It never reports today's state as that
 night's.
 """
 

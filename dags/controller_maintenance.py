@@ -1,13 +1,13 @@
 """Controller maintenance: restart services or reboot controllers, one at a time, safely.
 
-First everything is read, and whatever forbids the maintenance is named at once: a controller
-that is not well, the last database, broker or API. Then each controller in turn, the primary
-last: its services are restarted in the catalog's order, or it is rebooted; then all checks of
-controller_checks must pass, the APIs must serve again, every Nova service must have its heartbeat
-back, and no instance may have changed, before the next controller is touched.
+First everything is read. All blockers are named at once, such as a controller that is not healthy,
+or the last database, broker or API. Then the controllers are maintained one by one, the primary
+last: services are restarted in the catalog's order, or the controller is rebooted. Before the next
+controller is touched, all checks of controller_checks must pass, the APIs must work, every Nova
+service must send heartbeats again, and no instance may have changed.
 
-When a step fails, the controllers after it are left alone. Mend what the sentence names, then
-clear the run's failed tasks: what was restarted or rebooted already is not again.
+If a step fails, the later controllers are not touched. Fix what the error names, then clear the
+run's failed tasks. Nothing is restarted or rebooted twice.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Nightly compute maintenance: the hosts that are due, one after the other, within the window.
 
-The hosts that are due are found and looked at; a plan says in which order they go and where their
-instances go meanwhile, so that almost every instance moves once. Each host then has a run of
-compute_host_maintenance of its own, started as soon as another is back, never past the window's
-end, the failure budget, or the capacity that must stay free. Who is left is named with the reason,
-and comes first the next night. A past night that is backfilled touches only hosts that have not
-been rebooted since its window began.
+The hosts that are due are found. A plan says in which order they are maintained and where their
+instances go, so that almost every instance moves once. Each host has its own run of
+compute_host_maintenance. It starts as soon as another host is back, but not if it would end after
+the window, if too many hosts have failed, or if too little capacity would stay free. The hosts
+that are left are named with the reason, and come first the next night. A backfill of a past night
+maintains only hosts that have not been rebooted since its window began.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def test_a_past_night_is_not_judged_by_today(policy: Path) -> None:
         checks.CheckDatabaseOperator(task_id="check_database"),
     ):
         given = context([facts("ctl01")], "backfill", datetime(2026, 1, 5, 1, tzinfo=UTC))
-        with pytest.raises(AirflowSkipException, match="Not knowable for a past night"):
+        with pytest.raises(AirflowSkipException, match="Unknown for a past night"):
             step.execute(given)
         assert given["ti"].xcoms == {}
 
@@ -187,7 +187,9 @@ def test_a_check_that_is_still_out_when_the_window_ends_says_so(policy: Path) ->
     now = datetime.now(UTC)
     ends = now + timedelta(seconds=3)
     policy.write_text(f'{GOOD}window: {{start: "{now:%H:%M:%S}", end: "{ends:%H:%M:%S}"}}\n')
-    with pytest.raises(StepFailed, match=r"slow: still out when the window .* was about to end"):
+    with pytest.raises(
+        StepFailed, match=r"slow: still running when the window .* was about to end"
+    ):
         SlowCheck(task_id="slow").execute(context())
     assert datetime.now(UTC) <= ends + timedelta(seconds=1)
 
@@ -197,7 +199,7 @@ def test_a_check_that_begins_too_late_does_not_begin(policy: Path) -> None:
     began = now - timedelta(minutes=30)
     ends = now - timedelta(minutes=10)
     policy.write_text(f'{GOOD}window: {{start: "{began:%H:%M:%S}", end: "{ends:%H:%M:%S}"}}\n')
-    with pytest.raises(StepFailed, match="still out"):
+    with pytest.raises(StepFailed, match="still running"):
         SlowCheck(task_id="slow").execute(context(start_date=began + timedelta(seconds=5)))
 
 

@@ -114,7 +114,7 @@ def test_an_empty_extra_counts_as_not_given(value: str | None) -> None:
 
 # What is refused, in a sentence that repeats no secret.
 
-NEVER = "switches the check of the certificate off, which is never done here"
+NEVER = "disables the certificate check, which this project never does"
 
 
 @pytest.mark.parametrize("base", [{}, {"cloud": "lab"}], ids=["fields", "entry of clouds.yaml"])
@@ -175,14 +175,14 @@ def test_an_extra_of_another_kind_is_refused_by_its_name(key: str, value: Any) -
     with pytest.raises(ConnectionMissing) as raised:
         full(**{key: value})
     assert str(raised.value) == (
-        f"Airflow connection openstack_default: its extra '{key}' is no text of one line. "
-        f"Write it as a text, or leave '{key}' out."
+        f"Airflow connection openstack_default: its extra '{key}' is not a string of one line. "
+        f"Write it as a string, or leave '{key}' out."
     )
 
 
 @pytest.mark.parametrize("value", [[], ["x"], {}, 7, "a\nb"])
 def test_a_verify_of_another_kind_is_refused_too(value: Any) -> None:
-    with pytest.raises(ConnectionMissing, match="'verify' is no text"):
+    with pytest.raises(ConnectionMissing, match="'verify' is not a string"):
         full(verify=value)
 
 

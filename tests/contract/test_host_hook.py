@@ -78,7 +78,7 @@ def test_switching_the_check_of_host_keys_off_is_refused(
     connection: Any, extra: dict[str, Any]
 ) -> None:
     connection(extra)
-    with pytest.raises(HostError, match="never done here"):
+    with pytest.raises(HostError, match="which this project never does"):
         options_of(HostHook(address="10.0.0.1"))
 
 
@@ -173,20 +173,20 @@ def test_a_part_of_an_odd_type_is_one_sentence(connection: Any, part: str, odd: 
     connection({part: odd})
     with pytest.raises(HostError, match=f"its {part} cannot be of the type") as caught:
         options_of(HostHook(address="10.0.0.1"))
-    assert caught.value.remedy == f"Write {part} as a text, in quotation marks."
+    assert caught.value.remedy == f"Write {part} as a string, in quotation marks."
 
 
 @pytest.mark.parametrize("extra", ["[1]", "null", "5", '"x"'])
 def test_an_extra_that_is_no_object_is_one_sentence(connection: Any, extra: Any) -> None:
     connection(extra)
-    with pytest.raises(HostError, match="its extra is no JSON object"):
+    with pytest.raises(HostError, match="its extra is not a JSON object"):
         options_of(HostHook(address="10.0.0.1"))
 
 
 @pytest.mark.parametrize("port", [-1, 65_536, 10**30])
 def test_a_port_that_is_none_is_one_sentence(connection: Any, port: Any) -> None:
     connection({}, port=port)
-    with pytest.raises(HostError, match="its port is no number from 1 to 65535"):
+    with pytest.raises(HostError, match="its port is not a number from 1 to 65535"):
         options_of(HostHook(address="10.0.0.1"))
 
 

@@ -310,7 +310,7 @@ def test_no_name_makes_a_rule_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("argument", ["", "a\nb", "a\\", "a  b", " a", "a\x00", "^a$", "a\x85b"])
 def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> None:
-    with pytest.raises(HostError, match="sudoers cannot hold it"):
+    with pytest.raises(HostError, match="cannot be written into a sudoers file"):
         sudoers("x", "maintenance", [Rule("why", "tail", (argument,))])
 
 
@@ -318,7 +318,7 @@ def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> N
 def test_what_is_no_login_is_refused(tmp_path: Path, login: str) -> None:
     done = host_rights("lab", f"--login={login}", "--output", str(tmp_path / "x"))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "this is no login for it" in done.stderr
+    assert "it cannot be used as the SSH login" in done.stderr
     assert not (tmp_path / "x").exists()
 
 
@@ -472,7 +472,7 @@ def test_only_the_maintenance_scripts_that_were_installed_reach_script_start(
 def test_root_is_refused_whatever_it_asks(shell: Path) -> None:
     status, out, err = asked_for(shell, BOOT_ID, uid=0)
     assert (status, out) == (126, "")
-    assert "this login is root, for whom a forced command is no limit" in err
+    assert "this login is root, and a forced command cannot limit root" in err
 
 
 def test_a_maintenance_script_is_not_run_as_the_login_itself(shell: Path) -> None:
@@ -498,8 +498,8 @@ async def test_what_the_forced_command_refuses_names_the_host_and_the_remedy(
         await host.boot_id()
     assert str(caught.value) == (
         "host c01: its maintenance-shell refused 'boot_id': the script 'boot_id' is not one of "
-        "those that are allowed. Install the rights anew on it: include/rights/host-rights, then "
-        "install-host-rights there."
+        "those that are allowed. Install the rights on it again: run include/rights/host-rights, "
+        "then install-host-rights on the host."
     )
 
 

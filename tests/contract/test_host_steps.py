@@ -375,12 +375,12 @@ BEATS = [f"2026-03-10T12:00:{second}.25+00:00" for second in ("01", "06", "11")]
         (
             host_steps.RunScriptOperator,
             {"script": "fstrim.sh", "exit_code": 0, "output": ["a", "b"]},
-            "script fstrim.sh: ended well; the last it said: b",
+            "script fstrim.sh: succeeded; its last line: b",
         ),
         (
             host_steps.WaitForHostOperator,
             BACK,
-            "host c01: back in another boot, 1 min 42 s after nova-compute was stopped",
+            "host c01: has rebooted and is back, 1 min 42 s after nova-compute was stopped",
         ),
         (
             host_steps.WaitForNovaComputeOperator,

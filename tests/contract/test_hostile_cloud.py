@@ -225,7 +225,7 @@ def test_an_answer_about_another_instance_is_none(cloud: AnsweringCloud) -> None
     body = READS["instance"].body()
     body["server"]["id"] = "e33e7513-3367-4512-bcbc-a52410943c35"
     answer(cloud, READS["instance"], body)
-    with pytest.raises(CloudError, match="Nova tells of e33e7513"):
+    with pytest.raises(CloudError, match="and answered about e33e7513"):
         new_nova().get_instance(INSTANCE)
 
 
@@ -565,8 +565,8 @@ def test_an_entry_that_switches_the_check_of_the_certificate_off_is_refused(
         opened.services() if open_cloud is Nova else opened.compute_services()
     key = "insecure: true" if "insecure" in setting else "verify: false"
     assert str(raised.value) == (
-        f"connection openstack_default: {key} switches the check of the certificate off, which is "
-        "never done here. Remove it and name the CA in the extra cacert."
+        f"connection openstack_default: {key} disables the certificate check, which this project "
+        "never does. Remove it and name the CA in the extra cacert."
     )
     assert cloud.asked == []
 
@@ -610,7 +610,7 @@ def test_an_entry_with_a_login_in_its_url_is_refused_without_repeating_it(
     cloud: AnsweringCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     entry(monkeypatch, tmp_path, "", "https://admin:hunter22@ctl:5000/v3")
-    with pytest.raises(Refused, match="holds a login") as raised:
+    with pytest.raises(Refused, match="contains a login") as raised:
         Nova("openstack_default", {"cloud": "lab"}).services()
     assert "hunter22" not in str(raised.value)
     assert cloud.asked == []

@@ -238,7 +238,7 @@ def test_a_hosts_run_that_was_refused_does_not_go_on_when_another_night_has_done
     ("mark", "child", "again"),
     [
         (None, None, False),
-        (None, "failed", True),  # refused, and mended since
+        (None, "failed", True),  # refused, and fixed since
         (Mark(CHILD_DAG, CHILD_RUN, "failed at reboot: no", kind="failed"), "failed", True),
     ],
 )

@@ -352,7 +352,7 @@ def test_the_services_of_one_host_are_one_request(cloud: Cloud) -> None:
     nova = nova_of(cloud)
     assert nova.find_service("c01") is not None
     assert nova.find_service("c09") is None
-    with pytest.raises(NotThere, match="Nova knows no nova-compute there"):
+    with pytest.raises(NotThere, match="Nova lists no nova-compute service on it"):
         nova.get_service("c09")
     assert [str(each) for each in cloud.work()] == ["GET /v2.1/os-services"] * 3
     assert cloud.work()[0].query == {"binary": ["nova-compute"]}
@@ -885,7 +885,7 @@ def test_wrong_credentials_are_named_as_such(start: Clouds) -> None:
     assert str(raised.value) == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
         "Fix login, password and project, or the application credential, of connection "
-        "openstack_default, and see whether its auth URL is Keystone's."
+        "openstack_default. Check that its auth URL is Keystone's."
     )
 
 
@@ -1035,7 +1035,7 @@ def test_instances_that_nova_hides_are_named_by_the_rule_that_shows_them(cloud: 
     gone = (404, {"itemNotFound": {"code": 404, "message": "Instance i1 could not be found."}})
     cloud.answers = but({f"{method} {ON}": gone for method in ("GET", "POST", "DELETE")})
     (missing,) = nova_of(cloud).missing_rights(NEEDED[:8])
-    assert "Nova lists instance i1, but does not show it" in missing.reason
+    assert "Nova lists instance i1, but answers 404" in missing.reason
     assert missing.remedy.startswith("Allow context_is_admin to the user")
 
 
@@ -1068,7 +1068,7 @@ def test_what_nova_leaves_out_without_a_word_is_a_missing_right_too(
         (403, {"forbidden": {"message": "Quota exceeded"}}, "forbids it: Quota exceeded"),
         (403, "<html>go away</html>", "forbids it"),
         (401, {"error": {"message": "no"}}, "rejected the credentials"),
-        (202, {}, "Nova answers 202 to what it must refuse"),
+        (202, {}, "Nova answers 202 to a test request that it should reject"),
     ],
 )
 @pytest.mark.parametrize("right", [rights.UPDATE_SERVICE, rights.LIVE_TO_HOST, rights.ABORT])
@@ -1088,7 +1088,7 @@ def test_a_list_of_instances_that_is_not_about_the_host_is_refused(cloud: Cloud)
     for host in (rows[0]["OS-EXT-SRV-ATTR:host"], "c77"):
         with pytest.raises(Refused, match="allow_all_filters") as raised:
             nova_of(cloud).instances_on(host)
-        assert f"asked for the instances on {host}, Nova lists others" in str(raised.value)
+        assert f"asked for the instances on {host}, but it lists others" in str(raised.value)
 
 
 def test_placements_refusal_names_its_rule(cloud: Cloud) -> None:

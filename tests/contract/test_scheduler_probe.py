@@ -112,12 +112,15 @@ def test_any_other_end_is_no_proof_and_nothing_is_left_either(faults: list[Any],
 
 def test_no_answer_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_probe, "_PATIENCE_SECONDS", 0.0)
-    with pytest.raises(CloudError, match="no scheduler's answer within 0 s"):
+    with pytest.raises(CloudError, match="no scheduler answered within 0 s"):
         ask(Compute(("BUILD", None)), IMAGE)
 
 
 def test_without_an_image_it_is_said_that_nothing_was_asked() -> None:
     compute = Compute(("BUILD", None))
     found = ask(compute)
-    assert found == {"asked": False, "reason": "the cloud has no image to ask with"}
+    assert found == {
+        "asked": False,
+        "reason": "the cloud has no image, which the test request needs",
+    }
     assert compute.bodies == {}

@@ -150,7 +150,7 @@ def airflow(
     say: Say,
     witness: BootWitness,
 ) -> Iterator[AirflowServer]:
-    """Airflow and the lab at rest: whatever the test breaks is mended after it."""
+    """Airflow and the lab at rest: whatever the test breaks is fixed after it."""
     restore(lab, cloud, say)
     yield airflow_server
     airflow_server.repair()

@@ -16,7 +16,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a misspelt host": (
         {"host": "c-01"},
         "host c-01: Nova knows no compute host of that name (did you mean c01",
-        "Write it as openstack compute service list shows it.",
+        "Write it as `openstack compute service list` shows it.",
     ),
     "a controller": (
         {"host": "ctl01"},
@@ -41,7 +41,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a host that a person disabled": (
         {"host": "c02"},
         "host c02: a person disabled it with the reason 'ask Ana'.",
-        "Ask them, then enable it (openstack compute service set --enable) and run again.",
+        "Ask them, then enable it (`openstack compute service set --enable c02 nova-compute`) "
+        "and run again.",
     ),
     "an unknown param": (
         {"host": "c01", "destinaton": "c03"},
@@ -119,7 +120,7 @@ def test_a_malformed_policy_is_named_with_its_field(stage: Stage) -> None:
         said = run.xcom("check_host", "error")
         assert "policy.yaml" in said["subject"], line
         assert field in said["found"], line
-        assert said["remedy"] == "Mend policy.yaml and run again; nothing was changed.", line
+        assert said["remedy"] == "Fix policy.yaml and run again; nothing was changed.", line
     assert {run.wait() for run in runs} == {"failed"}
     assert stage.picture() == before
 
@@ -134,7 +135,7 @@ def test_a_wrong_password_for_the_cloud_is_named_as_such(stage: Stage) -> None:
     assert problem == (
         "cloud openstack_default: Keystone rejected the credentials (401). "
         "Fix login, password and project, or the application credential, of connection "
-        f"openstack_default, and see whether its auth URL is Keystone's. {NOTHING}"
+        f"openstack_default. Check that its auth URL is Keystone's. {NOTHING}"
     )
     assert stage.picture() == before
 

@@ -41,7 +41,7 @@ def test_a_drain_outlives_a_failing_and_a_slow_api_and_a_restart_of_the_broker(
     run = stage.airflow.maintain("c01", reboot=False)
     first = stage.wait_for_a_migration_off("c01")
     stage.lab.fault("api-fail", "500")
-    stage.until(lambda: says(run, "Nova does not answer, trying on"), "a word about the API")
+    stage.until(lambda: says(run, "Nova does not answer, trying again"), "a word about the API")
     stage.lab.fault("clear", "api-fail")
     stage.lab.fault("api-slow", "2")
     stage.complete_migration(first)

@@ -228,4 +228,4 @@ def test_past_nights_are_told_by_what_the_units_and_the_journal_prove(
     assert [run.state() for run in nights] == ["success", "success", "failed"]
     for run in nights:
         assert run.states()["check_images"] == "skipped"
-        assert "unknown (nobody remembers it of a past night)" in run.log("report")
+        assert "unknown (nothing keeps a history of it)" in run.log("report")

@@ -194,7 +194,7 @@ def test_what_forbids_a_maintenance_is_named_and_nothing_changes(
     before, since = stage.lab.boot_id("ctl01"), active_since(controller, "nova-scheduler")
 
     said = refusal(stage, maintain(stage, action="reboot"))
-    assert said.startswith("controller ctl01: maintaining it takes from the cloud: ")
+    assert said.startswith("controller ctl01: maintaining it would leave the cloud without: ")
     for last in ("mariadb (the last database)", "rabbitmq-server (the last broker)"):
         assert last in said
     for api in ("nova-api", "placement-api", "glance-api", "keystone", "neutron-server"):
@@ -233,8 +233,10 @@ def test_what_forbids_a_maintenance_is_named_and_nothing_changes(
         f"{{host: ctl03, address: {controller.unused_address}}}]\n"
     )
     said = refusal(stage, maintain(stage, services=["nova-scheduler"], controllers=["ctl01"]))
-    assert "controller c01: is not well, so ctl01 cannot be spared: nova-api: inactive" in said
-    assert "controller ctl03: is not well, so ctl01 cannot be spared: SSH: " in said
+    assert (
+        "controller c01: is not healthy, so ctl01 must stay in service: nova-api: inactive" in said
+    )
+    assert "controller ctl03: is not healthy, so ctl01 must stay in service: SSH: " in said
     said = refusal(stage, maintain(stage, action="reboot", controllers=["c01"]))
     assert "controller c01: is also the compute host c01 and holds active-01 (" in said
     assert "Drain it first: compute_host_maintenance with host=c01" in said

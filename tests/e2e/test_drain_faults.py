@@ -150,7 +150,7 @@ def a_person_who_ends_a_migrating_task_aborts_its_migration(
     stage.wait_for_migration("aborted-active-01", "cancelled")
     problem = stage.fail(run, "migrate_instance")
 
-    assert problem.startswith("task migrate_instance: it ended without saying why")
+    assert problem.startswith("task migrate_instance: it ended without an error message")
     assert problem.endswith("See its log, then clear it with Downstream.")
     aborted = stage.cloud.wait_for_status(stage.instance("aborted-active-01").id, "ACTIVE")
     assert aborted.host == host

@@ -56,9 +56,7 @@ def a_nova_compute_that_does_not_start_is_named_with_its_last_words(
     assert problem.startswith(f"host {host}: nova-compute is not healthy (")
     assert "; its journal ends: " in problem
     assert "nova-compute-no-start" in problem
-    assert problem.endswith(
-        "Mend it on the host, then clear wait_for_nova_compute with Downstream."
-    )
+    assert problem.endswith("Fix it on the host, then clear wait_for_nova_compute with Downstream.")
     stage.assert_stays_out(host, run, "wait_for_nova_compute")
     rebooted = stage.lab.boot_id(host)
     yield
@@ -99,18 +97,18 @@ def a_host_that_is_cut_off_before_its_reboot_is_not_rebooted(stage: Stage, host:
 def a_script_that_fails_runs_again_when_cleared(stage: Stage, host: str) -> Scenario:
     boot = stage.lab.boot_id(host)
 
-    run = stage.airflow.maintain(host, script="fail-until-mended.sh")
+    run = stage.airflow.maintain(host, script="fail-until-fixed.sh")
     problem = stage.fail(run, "run_script")
 
     assert problem == (
-        f"script fail-until-mended.sh on {host}: failed, exit code 1 (exit-code): the disk is "
-        "full. Mend the cause, then clear run_script with Downstream: it runs the script again."
+        f"script fail-until-fixed.sh on {host}: failed, exit code 1 (exit-code): the disk is "
+        "full. Fix the cause, then clear run_script with Downstream: it runs the script again."
     )
     assert stage.lab.boot_id(host) == boot
     stage.assert_stays_out(host, run, "run_script")
     yield
 
-    stage.lab.ssh(host, "touch /var/tmp/mended")
+    stage.lab.ssh(host, "touch /var/tmp/fixed")
     run.clear("run_script")
     stage.finish(run)
 

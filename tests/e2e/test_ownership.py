@@ -88,7 +88,8 @@ def test_a_host_that_a_person_disabled_is_refused(stage: Stage) -> None:
 
     assert problem == (
         "host c01: a person disabled it with the reason 'disk is being replaced, ask Ana'. Ask "
-        "them, then enable it (openstack compute service set --enable) and run again. "
+        "them, then enable it (`openstack compute service set --enable c01 nova-compute`) and "
+        "run again. "
         "Nothing was changed."
     )
     assert stage.picture() == before

@@ -23,7 +23,7 @@ def test_a_window_that_stays_closed_for_too_long_ends_the_run_at_once(stage: Sta
 
     assert dry.wait() == "success"
     told = dry.log("check_host")
-    assert "Now it would end: maintenance window: " in told
+    assert "A real run started now would be refused: maintenance window: " in told
     assert "1. disable nova-compute on c04: " in told
     assert problem.startswith("maintenance window: ")
     assert "UTC is closed and opens next at " in problem

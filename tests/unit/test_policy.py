@@ -121,8 +121,12 @@ reboot_timeout: 1h
         ("reboot_timeout: '20'", 1, "reboot_timeout: '20' is not a duration"),
         ("reboot_timeout: 20m", 1, "reboot_timeout: '20m' is not a duration; write for example"),
         ("reboot_timeout: -5min", 1, "reboot_timeout: '-5min' is not a duration"),
-        ("reboot_timeout: 0s", 1, "reboot_timeout: '0s' is no time at all"),
-        ("migration_timeout_per_gib: 0s", 1, "migration_timeout_per_gib: '0s' is no time at all"),
+        ("reboot_timeout: 0s", 1, "reboot_timeout: '0s' must be longer than zero"),
+        (
+            "migration_timeout_per_gib: 0s",
+            1,
+            "migration_timeout_per_gib: '0s' must be longer than zero",
+        ),
         ("migrations_per_host: many", 1, "migrations_per_host: write a whole number (found"),
         ("migrations_per_host: 1.5", 1, "migrations_per_host: "),
         ("migrations_per_host: [1]", 1, "migrations_per_host: "),
@@ -164,8 +168,8 @@ reboot_timeout: 1h
         ("\nrecords: 2026-13-01", 2, "'2026-13-01' is no value of the kind timestamp"),
         ("records: 9999-12-31T23:59:59-14:00", 1, "records: write it in quotes"),
         ("a: !!python/name:os.system x", 1, "could not determine a constructor for the tag"),
-        ("a: &x [*x]", 1, "'x' stands for what it is a part of"),
-        ("\na: &x {b: [*x]}", 2, "'x' stands for what it is a part of"),
+        ("a: &x [*x]", 1, "'x' refers to itself"),
+        ("\na: &x {b: [*x]}", 2, "'x' refers to itself"),
         ("[" * 2000, 1, "nested more than 30 levels deep"),
         ("{a: " * 2000, 1, "nested more than 30 levels deep"),
         ("? " * 2000, 1, "nested more than 30 levels deep"),
@@ -213,7 +217,7 @@ def test_a_mistake_is_named_with_file_line_and_field(
 def test_doubling_aliases_are_refused_before_they_are_walked(policy_file: Path) -> None:
     lines = [f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]" for n in range(60)]
     policy_file.write_text("\n".join(["a0: &a0 [x]", *lines]))
-    with pytest.raises(PolicyError, match="stands for more than"):
+    with pytest.raises(PolicyError, match="more than 30000 values"):
         read_policy()
 
 

@@ -191,11 +191,11 @@ async def test_a_move_that_ends_well_ends_its_task_in_the_triggerer(
 async def test_a_move_that_fails_resumes_its_task_with_the_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    error = CloudError("instance web-1", "was refused", "Mend it.")
+    error = CloudError("instance web-1", "was refused", "Fix it.")
     watch = watched(monkeypatch, error)
     event = await event_of(migrate())
     assert not isinstance(event, TaskSuccessEvent)
-    said = {"subject": "instance web-1", "found": "was refused", "remedy": "Mend it."}
+    said = {"subject": "instance web-1", "found": "was refused", "remedy": "Fix it."}
     assert event.payload == {"error": said}
     assert len(watch.left) == 1
 
@@ -538,7 +538,7 @@ async def test_a_unit_gets_the_time_to_start_by_itself() -> None:
 
 
 async def test_what_can_never_come_true_ends_at_once() -> None:
-    pointless = CheckFailed("host c01", "is another host", "Mend the address.")
+    pointless = CheckFailed("host c01", "is another host", "Fix the address.")
     error = await error_of(on(Host(pointless), RebootedTrigger, boot_id_before="b1"))
     assert error["found"] == "is another host"
 
@@ -613,7 +613,7 @@ async def test_so_does_a_wait_for_what_comes_in(given: dict[str, Any], found: st
 @pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
 async def test_a_trigger_without_any_argument_ends_with_a_sentence(file: Path) -> None:
     trigger = type(from_golden(file))()  # type: ignore[call-arg]  # they are all missing
-    await refused(trigger, "host is '', not a text")
+    await refused(trigger, "host is '', not a string")
 
 
 @pytest.mark.parametrize(
@@ -714,7 +714,7 @@ async def test_the_last_words_come_even_where_the_journal_cannot_be_read() -> No
     trigger = with_services(on(Mute(UP), NovaComputeUpTrigger, PAST), service(0))
     error = await error_of(trigger)
     assert error["subject"] == "host c01"
-    assert "the time is over" in error["found"]
+    assert "the deadline has passed" in error["found"]
     assert "Clear this task" in error["remedy"] or "clear this task" in error["remedy"]
 
 

@@ -201,7 +201,7 @@ class AirflowUnderTest:
         until = time.monotonic() + REST_SECONDS
         while (state := watched.run_state()) != "success":
             if state == "failed" or time.monotonic() > until:
-                raise BenchError(f"DAG: the run should have ended well and is {state}.")
+                raise BenchError(f"DAG: the run should have succeeded and is {state}.")
             time.sleep(EVERY_SECONDS)
 
 

@@ -1,1 +1,1 @@
-"""The demo: one whole maintenance of a compute host, told while it happens and then verified."""
+"""The demo: one whole maintenance of a compute host, shown while it happens, then verified."""

@@ -23,11 +23,15 @@ def main() -> int:
         return run(Narrator(), arguments.port)
     except (AirflowLocalError, LabError) as error:
         print(f"\ndemo: {error}", file=sys.stderr)
-        print("demo: mend that and run it again, or `make demo-down`.", file=sys.stderr)
+        print(
+            "demo: fix that, then run `make demo` again, or remove everything with `make "
+            "demo-down`.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print(
-            "\ndemo: left. What is up stays up: `make demo` picks it up again, "
+            "\ndemo: interrupted. What is up stays up: `make demo` continues, "
             "`make demo-down` removes it.",
             file=sys.stderr,
         )
@@ -50,7 +54,7 @@ def run(narrator: Narrator, port: int) -> int:
     narrator.heading(f"The maintenance of {stage.HOST}")
     before = maintenance.find_run_under_way(api)
     if before:
-        narrator.say("airflow", f"{before.run_id} is still under way: following it")
+        narrator.say("airflow", f"{before.run_id} is still running: following it")
     else:
         instances = stage.put_instances(narrator, lab, cloud)
         before = maintenance.trigger(api, lab, instances)

@@ -25,10 +25,10 @@ LOOK_AT_NOVA_EVERY = 2.0
 QUIET = frozenset({None, "scheduled", "queued", "restarting"})
 SAID_AS = {
     "running": "...",
-    "deferred": "waits, holding no worker",
+    "deferred": "waits without a worker slot",
     "success": "done",
     "up_for_retry": "will be tried again",
-    "upstream_failed": "not run: something before it failed",
+    "upstream_failed": "not run: an earlier task failed",
     "skipped": "not needed",
 }
 

@@ -108,7 +108,7 @@ def _start_lab(narrator: Narrator, lab: Lab) -> None:
     for line in process.stdout or ():
         narrator.say("lab", LAB_CLOCK.sub("", line.rstrip()))
     if process.wait(LAB_TIMEOUT) != 0:
-        raise LabError("The lab did not come up; what it said is above.")
+        raise LabError("The lab did not come up. Its messages are above.")
 
 
 def _start_airflow(narrator: Narrator, airflow: LocalAirflow) -> None:

@@ -1,4 +1,4 @@
-"""The lab as its users see it: its command, its hosts, how to log in to both kinds of things."""
+"""The lab as its users see it: its command, its hosts, how to log in to both."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ class Lab:
         return done.stdout
 
     def up(self, *options: str, timeout: float = 1800) -> None:
-        """Bring the lab up, or repair it, its own words going to the terminal."""
+        """Bring the lab up, or repair it, its output goes to the terminal."""
         order = [*self.prefix, "up", *options]
         try:
             done = subprocess.run(order, stdin=subprocess.DEVNULL, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError(f"The lab was not up within {timeout:.0f} s.") from error
         if done.returncode != 0:
-            raise LabError("The lab did not come up; what it said is above.")
+            raise LabError("The lab did not come up. Its messages are above.")
 
     def down(self, timeout: float = 300) -> None:
         self.run("down", timeout=timeout)
@@ -111,11 +111,11 @@ class Lab:
         return self.ssh(host, f"cat {BOOT_ID}").strip()
 
     def fault(self, *words: str) -> None:
-        """Make something go wrong: `fault("c01", "migration-seconds", "20")`."""
+        """Inject a fault: `fault("c01", "migration-seconds", "20")`."""
         self.run("fault", *words)
 
     def clear_faults(self) -> None:
-        """Take every fault back; a host that hangs in its boot is reset, so that it boots."""
+        """Undo every fault; a host that hangs in its boot is reset, so that it boots."""
         faults: dict[str, list[str]] = self.status()["faults"]
         if faults:
             self.run("fault", "clear")

@@ -1,1 +1,1 @@
-"""Tonight's roll of the compute hosts, told beforehand."""
+"""Tonight's roll of the compute hosts, shown beforehand."""

@@ -1,4 +1,4 @@
-"""Say what tonight's roll of the compute hosts would do; change nothing.
+"""Say what tonight's roll of the compute hosts would do. Change nothing.
 
 It reads the cloud and each host with the two connections that the DAGs have, and goes by the same
 policy, records and planner as they do, so that it differs only by what happens until then. No
@@ -54,9 +54,9 @@ def tell_night() -> None:
     ]
     if unread:
         raise HostError(
-            f"\nNot looked at: {', '.join(unread)}",
-            "why, stands above, and the plan is without them",
-            "Mend that, then plan again.",
+            f"\nNot read: {', '.join(unread)}",
+            "the reasons are above, and the plan leaves these hosts out",
+            "Fix that, then run `make plan` again.",
         )
 
 
@@ -70,7 +70,7 @@ def _head(policy: Policy, now: datetime, opens: datetime) -> str:
     return (
         f"Tonight's maintenance of compute hosts, by the policy {policy_path()}.\n"
         f"Window {policy.window}, {when}.{approval}\n"
-        "Nothing is changed by this."
+        "This changes nothing."
     )
 
 

@@ -1,7 +1,7 @@
 """Write the files that give the SSH login its rights on the hosts of a deployment, and no others.
 
 They go into a folder that is copied to each host; install-host-rights in it puts them into place.
-After each upgrade of the project write and install them anew: the hosts accept only the scripts of
+After each upgrade of the project write and install them again: the hosts accept only the scripts of
 the release that wrote them. docs/least_privilege_hosts.md says what each right is for.
 """
 

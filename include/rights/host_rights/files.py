@@ -28,7 +28,9 @@ def write_rights(deployment: Deployment, name: str, login: str, folder: Path) ->
     """
     if not _LOGIN.fullmatch(login) or login == "root":
         raise HostError(
-            f"login {login!r}", "this is no login for it", "Use a user's name: a-z0-9_-"
+            f"login {login!r}",
+            "it cannot be used as the SSH login",
+            "Name a user other than root: a-z, 0-9, _ and -",
         )
     files = {
         "sudoers-compute": sudoers(_title("compute hosts", name), login, compute_rules(deployment)),
@@ -67,7 +69,7 @@ def _title(whom: str, deployment: str) -> str:
 def _check(files: list[Path]) -> str:
     visudo = shutil.which("visudo") or shutil.which("visudo", path="/usr/sbin:/sbin")
     if visudo is None:
-        return "not checked, as this machine has no visudo (install-host-rights checks it)"
+        return "not checked: this machine has no visudo (install-host-rights checks it)"
     for file in files:
         done = subprocess.run([visudo, "-cf", file], capture_output=True, text=True)
         if done.returncode != 0:

@@ -13,7 +13,7 @@ from openstack_maintenance.domain.deployment import Deployment, Service
 
 
 class Pattern(str):
-    """An argument that is a pattern of sudoers, not a text."""
+    """An argument that is a pattern of sudoers, not a string."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def _escape(argument: str) -> str:
     if not argument.isprintable() or re.search(r"\\|\s\s|^\s|\s$|^\^|^$", argument):
         raise HostError(
             f"argument {argument[:100]!r}",
-            "sudoers cannot hold it: it is empty, or has a backslash, a line break or the like",
+            "it cannot be written into a sudoers file: it is empty, or has a backslash, a line "
+            "break or the like",
             "Change that name or path in the deployment file.",
         )
     special = _SPECIAL if isinstance(argument, Pattern) else _SPECIAL_OR_GLOB

@@ -119,7 +119,7 @@ by then is_admin is true, so that for them it still means role:admin and nothing
     },
     "neutron": {
         "Neutron's database shows other projects' ports to such a context; what may be read of\n"
-        "them is decided by the rules, as ever.": {"context_with_global_access": f"role:{ROLE}"}
+        "them is still decided by the rules.": {"context_with_global_access": f"role:{ROLE}"}
     },
 }
 # Where a service registers checks of its own kind, such as is_admin.
@@ -212,9 +212,9 @@ def differences(service: str, file: str, *, old: bool) -> Iterator[str]:
             gained = asks(after, name, ROLE, project) and not asks(before, name, ROLE, project)
             should = name in wanted and (whose == "own" or not wanted[name])
             if gained and not should and name not in ours - set(wanted):
-                yield f"{name}: the role may do it in {whose} project, and nothing needs that."
+                yield f"{name}: the role may do it in {whose} project, but no step needs that."
             if should and not asks(after, name, ROLE, project):
-                yield f"{name}: the role may not do it in {whose} project, and a step needs that."
+                yield f"{name}: the role may not do it in {whose} project, but a step needs that."
             for role in OTHER_ROLES:
                 if asks(after, name, role, project) != asks(before, name, role, project):
                     yield f"{name}: the role {role} is treated differently in {whose} project."

@@ -27,7 +27,7 @@ _KINDS = {
     "NoneType": "null",
     "dict": "an object",
     "list": "a list",
-    "str": "a text",
+    "str": "a string",
     "int": "a number",
     "float": "a number",
     "bool": "true or false",
@@ -72,7 +72,7 @@ def texts_in(body: Mapping[str, Any], key: str) -> list[str]:
     if not isinstance(found, list):
         raise Unreadable(f"{key} is {_kind_at(body, key)}, not a list")
     if not all(isinstance(each, str) and _NAME.fullmatch(each) for each in found):
-        raise Unreadable(f"{key} lists something else than names")
+        raise Unreadable(f"{key} lists something other than names")
     return found
 
 
@@ -220,7 +220,7 @@ class Row:
         if not isinstance(found, dict):
             raise self._odd(key, "an object")
         if not all(isinstance(each, (str, int, float)) for each in found.values()):
-            raise Unreadable(f"{self._what}: {key} holds something else than texts")
+            raise Unreadable(f"{self._what}: {key} holds something other than strings")
         return {str(name): str(value) for name, value in found.items()}
 
     def _odd(self, key: str, wanted: str) -> Unreadable:
@@ -232,7 +232,7 @@ def _kind_at(values: Mapping[str, Any], key: str) -> str:
         return "missing"
     found = values[key]
     if isinstance(found, str):
-        return "another text" if found else "empty"
+        return "another string" if found else "empty"
     return _kind(found)
 
 

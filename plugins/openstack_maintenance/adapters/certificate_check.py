@@ -30,4 +30,4 @@ def switched_off_by(verify: Any, insecure: Any) -> str | None:
         return None
     else:
         setting = "insecure: true"
-    return f"{setting} switches the check of the certificate off, which is never done here"
+    return f"{setting} disables the certificate check, which this project never does"

@@ -15,12 +15,12 @@ from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 # What to do, by the connection that was used.
 _CREDENTIALS = (
-    "Fix login, password and project, or the application credential, of connection {cloud}, and "
-    "see whether its auth URL is Keystone's."
+    "Fix login, password and project, or the application credential, of connection {cloud}. Check "
+    "that its auth URL is Keystone's."
 )
 _AUTH_URL = "Give Keystone's own URL, which ends in /v3, as host of connection {cloud}."
 _CATALOG = (
-    "Fix region_name, interface and project of connection {cloud} (openstack catalog list shows "
+    "Fix region_name, interface and project of connection {cloud} (`openstack catalog list` shows "
     "them)."
 )
 _CLOUDS_YAML = (
@@ -28,12 +28,12 @@ _CLOUDS_YAML = (
     "(OS_CLIENT_CONFIG_FILE tells where that file is)."
 )
 _TLS = (
-    "See whether that URL begins with https rightly, or name the CA in the extra cacert of "
+    "Check that https is right for that URL. If it is, name the CA in the extra cacert of "
     "connection {cloud}."
 )
-_CHECK_URL = "Check the auth URL of connection {cloud} and whether its API works."
+_CHECK_URL = "Check the auth URL of connection {cloud} and that its API answers."
 _QUOTA = "Raise that quota of the project of connection {cloud}, then run again."
-_KEYSTONE = "See Keystone's log on the controllers, and whether its database runs."
+_KEYSTONE = "Read Keystone's log on the controllers, and check that its database runs."
 _SHORTER = 300
 _DEEPEST = 20  # errors around each other
 
@@ -121,11 +121,12 @@ def _http_error(cloud: str, subject: str, error: sdk_errors.HttpException, said:
         )
     # 408 and 429 come from proxies in front of Nova, and pass.
     if status is not None and 400 <= status < 500 and status not in (408, 429):
-        return Refused(subject, f"Nova refused: {said}", "Remove the reason, then run again.")
+        return Refused(subject, f"Nova refused: {said}", "Fix the cause, then run again.")
     return CloudError(
         subject,
         f"the cloud {cloud} answered {status or 'nothing'}: {said}",
-        "Wait for its API to work (openstack endpoint list), then clear the failed task.",
+        "Wait until its API works (`openstack endpoint list` shows its URL), then clear the "
+        "failed task.",
     )
 
 

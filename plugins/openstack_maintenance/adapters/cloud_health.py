@@ -77,7 +77,7 @@ class CloudHealth:
             names = Row("token", {"user": access.username, "project": access.project_name})
             expires = access.expires
             if not isinstance(expires, datetime) or expires.tzinfo is None:
-                raise Unreadable("the token does not say until when it is valid")
+                raise Unreadable("the token has no expiry time")
             return Token(names.words("user") or "", names.words("project") or "", expires)
 
     def endpoints(self) -> list[Endpoint]:

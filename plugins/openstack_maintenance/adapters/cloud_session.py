@@ -94,8 +94,9 @@ def _check_configuration(name: str, config: Mapping[str, Any]) -> None:
     if "@" in str(url or ""):
         raise Refused(
             subject,
-            "the auth_url of its clouds.yaml entry holds a login (something before an @)",
-            "Write the URL alone, and login and password as username and password of the entry.",
+            "the auth_url of its clouds.yaml entry contains a login (text before an @)",
+            "Write only the URL there. Write login and password as username and password of the "
+            "entry.",
         )
 
 
@@ -139,5 +140,5 @@ def read_bounded(answer: requests.Response, seconds: float | None) -> bytes:
             raise requests.RequestException(f"its answer is longer than {limit} bytes")
         if ends is not None and time.monotonic() > ends:
             answer.close()
-            raise requests.Timeout("its answer does not end")
+            raise requests.Timeout("its answer did not end in time")
     return bytes(found[:limit])

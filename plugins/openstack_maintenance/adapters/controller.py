@@ -133,7 +133,7 @@ async def restart_service(shell: Shell, deployment: Deployment, service: Service
     raise HostError(
         f"service {service.name} on {shell.name}",
         f"its restart was refused: {told}" if status else "there is no such unit or container",
-        f"See systemctl status {unit} there; the login needs sudo for this command.",
+        f"Run `systemctl status {unit}` there. The login needs sudo for the restart.",
     )
 
 

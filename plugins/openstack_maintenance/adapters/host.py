@@ -191,7 +191,7 @@ class Host:
                 f"host {self.name}",
                 f"the reboot was refused: {words(answers, 'message') or 'no reason given'}",
                 "Allow the login `sudo systemctl reboot` without a password, or end what "
-                "inhibits it (`systemd-inhibit --list`).",
+                "blocks it (`systemd-inhibit --list` shows it).",
             )
         return RebootAnswer("asked", boot_id, clock)
 
@@ -233,7 +233,7 @@ class Host:
         """Run a maintenance script as root in transient unit ``unit``, once per boot of the host.
 
         It survives a broken connection. Where the unit exists already nothing is started: the
-        state of what runs, or ran, is given; a failed one runs anew only with ``again``.
+        state of what runs, or ran, is given; a failed one runs again only with ``again``.
 
         Raises:
             HostError: not a script, or the host cannot start it.
@@ -241,7 +241,7 @@ class Host:
         if not content.startswith(b"#!"):
             raise HostError(
                 f"script {name}",
-                "its first line does not say what runs it",
+                "its first line names no interpreter",
                 "Begin the script with a line such as #!/bin/sh.",
             )
         unit = service_unit(unit)
@@ -279,7 +279,7 @@ class Host:
     def _need(self, answers: Answers, key: str) -> str:
         if value := one(answers, key):
             return value
-        raise self._unreadable(f"it does not say its {key}")
+        raise self._unreadable(f"its answer has no {key}")
 
     def _unreadable(self, found: str) -> HostError:
         return HostError(
@@ -295,7 +295,9 @@ def service_unit(name: str) -> str:
     """
     if not _UNIT.fullmatch(name):
         raise HostError(
-            f"unit {brief(name, 100)!r}", "this is not a unit's name", "Use letters, digits, _.@-"
+            f"unit {brief(name, 100)!r}",
+            "this is not a valid unit name",
+            "Use letters, digits, _.@-",
         )
     return name if name.endswith((".service", ".target")) else f"{name}.service"
 
@@ -310,7 +312,7 @@ def local_zone(zone_name: str, clock: datetime) -> tzinfo:
     if zone is not None and clock.astimezone(zone).utcoffset() == clock.utcoffset():
         return zone
     if clock.tzinfo is None:
-        raise HostError("host clock", "it carries no UTC offset", "Read the host again.")
+        raise HostError("host clock", "it has no UTC offset", "Read the host again.")
     return clock.tzinfo
 
 
@@ -319,6 +321,6 @@ def _zone_name(answers: Answers) -> str:
 
 
 def _modified(answers: Answers) -> datetime | None:
-    """When the log was written, where that can be reckoned with."""
+    """When the log was written, where that can be calculated with."""
     modified = parse_iso(one(answers, "modified"))
     return modified if modified and modified.tzinfo else None

@@ -133,8 +133,8 @@ class Nova:
         if service is None:
             raise NotThere(
                 f"host {host}",
-                "Nova knows no nova-compute there",
-                "See openstack compute service list.",
+                "Nova lists no nova-compute service on it",
+                "See `openstack compute service list`.",
             )
         return service
 
@@ -241,7 +241,8 @@ class Nova:
         if any(each.host != host for each in found):
             raise Refused(
                 f"cloud {self.name}",
-                f"asked for the instances on {host}, Nova lists others, or does not say where",
+                f"Nova was asked for the instances on {host}, but it lists others, or does not "
+                "show their hosts",
                 right_remedy(f"{ALL_FILTERS.rule} and {SEE_HOST.rule}", self.name),
             )
         return found
@@ -286,7 +287,7 @@ class Nova:
             body = self._get(f"/servers/{_quoted(instance_id)}", {}, _SERVERS, subject)
             found = self._placed(object_in(body, "server"))
             if found.id != instance_id:
-                raise Unreadable(f"asked for {instance_id}, Nova tells of {found.id}")
+                raise Unreadable(f"Nova was asked for {instance_id} and answered about {found.id}")
             return found
 
     def migrations(self, changes_since: datetime) -> list[Migration]:

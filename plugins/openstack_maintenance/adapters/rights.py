@@ -26,7 +26,9 @@ from openstack_maintenance.domain.host.rights import Needed, Right, denied_rule
 
 # A name that no host can have (RFC 2606).
 NOWHERE = "no-such-host.invalid"
-_NOT_SHOWN = "Nova lists instance {}, but does not show it (404), unless it was deleted just now"
+_NOT_SHOWN = (
+    "Nova lists instance {}, but answers 404 when asked for it (unless it was deleted just now)"
+)
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def _judge(
         raise_from_response(answer)
         raise CloudError(
             f"{question.method} {question.path}",
-            f"Nova answers {answer.status_code} to what it must refuse",
-            "See Nova's log: this is about something that is not there.",
+            f"Nova answers {answer.status_code} to a test request that it should reject",
+            "Read nova-api's log. The request names an object that does not exist, on purpose.",
         )
     return _left_out(right, body_of(answer)) if question.method == "GET" else []
 
@@ -147,7 +149,7 @@ def _left_out(right: Right, answer: dict[str, Any]) -> list[tuple[Right, str]]:
             found.append(rights.SEE_HOST)
         if not server.find_part("flavor").has("extra_specs"):
             found.append(rights.SEE_EXTRA_SPECS)
-    return [(each, "Nova leaves it out") for each in found]
+    return [(each, "Nova leaves it out of its answers") for each in found]
 
 
 def _message(answer: Any, secrets: Iterable[str]) -> str:

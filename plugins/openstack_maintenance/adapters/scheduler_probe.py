@@ -43,7 +43,7 @@ def scheduler_round_trip(
     images: Any = cloud.image
     found = rows_in(_get(images, "/images", {"status": "active", "limit": "1"}, None), "images")
     if not found:
-        return {"asked": False, "reason": "the cloud has no image to ask with"}
+        return {"asked": False, "reason": "the cloud has no image, which the test request needs"}
     compute: Any = cloud.compute
     image, began = Row("images", found[0]), time.monotonic()
     with _flavor(compute, name, image) as flavor, _server(compute, name, image, flavor) as server:
@@ -115,7 +115,7 @@ def _wait_for_answer(compute: Any, server_id: str, secrets: Callable[[], Iterabl
         if status != "BUILD":
             raise _no_answer(f"the instance became {status}: {said or 'no reason given'}")
         if time.monotonic() > deadline:
-            raise _no_answer(f"no scheduler's answer within {_PATIENCE_SECONDS:g} s")
+            raise _no_answer(f"no scheduler answered within {_PATIENCE_SECONDS:g} s")
         time.sleep(0.5)
 
 

@@ -107,7 +107,9 @@ class Shell:
         try:
             values = await asyncio.to_thread(parse_answers, answer.stdout)
         except ValueError as error:
-            raise self._excess(f"its answer to {script!r} is none of ours: {error}") from error
+            raise self._excess(
+                f"its answer to {script!r} is not in the expected form: {error}"
+            ) from error
         if values is None:
             raise self._no_answer(script, answer)
         if later := words(values, "later"):
@@ -125,21 +127,21 @@ class Shell:
             return HostError(
                 f"host {self.name}",
                 f"its maintenance-shell refused {script!r}: {reason}",
-                "Install the rights anew on it: "
-                "include/rights/host-rights, then install-host-rights there.",
+                "Install the rights on it again: "
+                "run include/rights/host-rights, then install-host-rights on the host.",
             )
         return HostError(
             f"host {self.name}",
             f"{script!r} ended with status {answer.status} and no complete answer: {said}",
-            "Log in by hand and see whether /bin/sh and the usual tools work.",
+            "Log in by hand and check that /bin/sh and the usual tools work.",
         )
 
     def _excess(self, found: str) -> HostError:
         return HostError(
             f"host {self.name}",
             found,
-            "Log in by hand and see what the host answers: a program of its own that replaces a "
-            "usual one, or a shell profile that prints.",
+            "Log in by hand and see what the host prints. Usual causes: a shell profile that "
+            "prints text, or a replaced system command.",
         )
 
     async def run(self, command: str, *, wait: timedelta, stdin: bytes = b"") -> Answer:
@@ -231,19 +233,19 @@ async def _connect(options: dict[str, Any], name: str, source: str) -> asyncssh.
 def _require_known_hosts(options: Mapping[str, Any], name: str, source: str) -> None:
     known = options.get("known_hosts")
     if not known:
-        found = "no known_hosts is given, so the host's key cannot be verified"
+        found = "no known_hosts file is named, so the host's key cannot be verified"
     elif isinstance(known, str) and not _is_file(known):
         file = brief(known, _LONGEST_NAME)
-        found = f"the known_hosts file {file} does not exist, or is in a folder that is closed"
+        found = f"the known_hosts file {file} does not exist, or its folder cannot be read"
     elif not isinstance(known, str | bytes):
-        found = f"known_hosts is no file's name but of type {type(known).__name__}"
+        found = f"known_hosts must be a file name, but is of type {type(known).__name__}"
     else:
         return
     raise HostError(
         f"host {name}",
         found,
-        "Collect the hosts' keys over a trusted path (`ssh-keyscan`, compared with the console) "
-        f"into a file and name it in the extra `known_hosts` of {source}.",
+        "Collect the hosts' keys in a file (`ssh-keyscan HOST`, compared with the console). Name "
+        f"that file in the extra `known_hosts` of {source}.",
     )
 
 
@@ -278,9 +280,9 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: s
         case asyncssh.KeyExchangeFailed():
             return HostError(
                 subject,
-                f"no common way to talk: {told}",
-                "The host may offer a host key of another type than known_hosts holds: compare "
-                "the keys at the console and mend known_hosts.",
+                f"SSH key exchange failed, no algorithm in common: {told}",
+                "The host may offer a host key of another type than known_hosts holds. Compare "
+                "the keys at the console, then fix known_hosts.",
             )
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError():
             return HostError(
@@ -293,7 +295,7 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: s
             return HostError(
                 subject,
                 f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
-                f"as whom Airflow runs: {error.strerror}",
+                f"the user that Airflow runs as: {error.strerror}",
                 "Give the file to that user (mode 600), or fix key_file or known_hosts in "
                 f"{source}.",
             )
@@ -301,10 +303,12 @@ def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: s
             return HostError(
                 subject,
                 "the name cannot be resolved",
-                "Set `addresses:` in the policy for this host, or mend the name service.",
+                "Set `addresses:` in the policy for this host, or fix DNS.",
             )
         case ConnectionRefusedError():
-            return HostUnreachable(subject, "the connection is refused (no sshd listens)", _REACH)
+            return HostUnreachable(
+                subject, "the connection is refused (no sshd is listening)", _REACH
+            )
         case TimeoutError():
             return HostUnreachable(subject, "nobody answers in time", _REACH)
         case asyncssh.DisconnectError() | ConnectionError():
@@ -325,7 +329,7 @@ def _host_key_error(options: Mapping[str, Any], subject: str, text: str, source:
             subject,
             f"the host key has changed: it is not the one in {trusted} ({text})",
             "If the host was reinstalled, compare the new key at its console and replace the "
-            "entry; otherwise somebody may be in between: do not go on.",
+            "entry. If it was not, somebody may be intercepting the connection: do not go on.",
         )
     return HostError(
         subject,

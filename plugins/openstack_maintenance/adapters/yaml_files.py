@@ -87,7 +87,9 @@ def _read(path: Path, what: str) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
             raise PolicyError(
-                f"{what} {path}", "cannot be read: it is no regular file", "Name a readable file."
+                f"{what} {path}",
+                "cannot be read: it is not a regular file",
+                "Name a readable file.",
             )
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
@@ -100,7 +102,7 @@ def _read(path: Path, what: str) -> str:
         raise PolicyError(
             f"{what} {path}",
             f"cannot be read: it is larger than {_MOST_BYTES // 1024} KiB",
-            "Name the right file; none that people write is so large.",
+            "Name the right file: no file of this kind is that large.",
         )
     return text
 
@@ -117,12 +119,14 @@ def _parse(path: Path, text: str, what: str) -> tuple[Node | None, Any]:
         where = f":{mark.line + 1}" if mark else ""
         if isinstance(error, _TooMuch):
             raise PolicyError(
-                f"{what} {path}{where}", f"cannot be read: {error.problem}", "Write it simpler."
+                f"{what} {path}{where}",
+                f"cannot be read: {error.problem}",
+                "Write it in a simpler way.",
             ) from error
         raise PolicyError(
             f"{what} {path}{where}",
             f"is not YAML: {error.problem or error.context}",
-            "Fix the line; often it is indentation, a tab, or a missing quote.",
+            "Fix the line. Usual causes: indentation, a tab, a missing quote.",
         ) from error
     except yaml.YAMLError as error:
         raise PolicyError(f"{what} {path}", f"is not YAML: {error}", "Fix the file.") from error
@@ -163,7 +167,7 @@ def _check_size(text: str) -> None:
             continue
         if isinstance(event, yaml.AliasEvent):
             if event.anchor in {each.anchor for each in within}:
-                raise _TooMuch(f"{quoted(event.anchor)} stands for what it is a part of", event)
+                raise _TooMuch(f"{quoted(event.anchor)} refers to itself", event)
             part = known.get(event.anchor or "", _Size(None))
             total += part.nodes
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -174,7 +178,7 @@ def _check_size(text: str) -> None:
         else:
             continue
         if total > _MOST_NODES:
-            raise _TooMuch(f"it stands for more than {_MOST_NODES} values", event)
+            raise _TooMuch(f"it has, with its aliases, more than {_MOST_NODES} values", event)
         if len(within) + part.depth > _DEEPEST + 1:
             raise _TooMuch(f"it is nested more than {_DEEPEST} levels deep", event)
         within[-1].add(part)
@@ -286,7 +290,7 @@ def _policy_error(
     if len(faults) > _NAMED:
         found += "; and more"
     return PolicyError(
-        f"{what} {path}:{first}", found, f"Mend {path.name} and run again; nothing was changed."
+        f"{what} {path}:{first}", found, f"Fix {path.name} and run again; nothing was changed."
     )
 
 

@@ -24,7 +24,7 @@ def is_in_calendar(moment: datetime) -> bool:
 
 
 def parse_iso(text: str) -> datetime | None:
-    """A moment in ISO 8601 that can be reckoned with, or None."""
+    """A moment in ISO 8601 that can be calculated with, or None."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -55,7 +55,9 @@ def text_of(params: Mapping[str, Any], key: str) -> str:
 def bad_texts(params: Mapping[str, Any], keys: Iterable[str]) -> list[Blocker]:
     """Every param that must be a text and is none."""
     return [
-        Blocker(f"param {key}", f"{quoted(params[key])} is not a text", "Write it as a text.")
+        Blocker(
+            f"param {key}", f"{quoted(params[key])} is not a string", "Write it in quotation marks."
+        )
         for key in keys
         if not isinstance(params.get(key), (str, NoneType))
     ]
@@ -70,7 +72,7 @@ def bad_reason(params: Mapping[str, Any]) -> list[Blocker]:
         blockers.append(Blocker("param reason", found, "Write it on one line."))
     if len(reason) > _LONGEST_REASON:
         found = f"has {len(reason)} characters, more than {_LONGEST_REASON}"
-        blockers.append(Blocker("param reason", found, "Say it shorter."))
+        blockers.append(Blocker("param reason", found, "Shorten it."))
     return blockers
 
 

@@ -125,7 +125,8 @@ class Policy:
                 raise ValueError(f"{name}: {error}") from None
             if not length and name != "window_patience":
                 raise ValueError(
-                    f"{name}: {quoted(getattr(self, name))} is no time at all; write more"
+                    f"{name}: {quoted(getattr(self, name))} must be longer than zero; write for "
+                    "example 15min"
                 )
 
     def length(self, name: str) -> timedelta:

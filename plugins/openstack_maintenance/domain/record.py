@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 # States of a task that mean: this did not end well.
 BAD = ("failed", "upstream_failed")
 NEVER_BEGAN = "A task could not run because an earlier one failed."
-_SILENT = "it ended without saying why (killed, or its worker died)"
+_SILENT = "it ended without an error message (killed, or its worker died)"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def build(
 
 
 def is_bad(tasks: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether any task did not end well."""
+    """Whether any task failed."""
     return any(task["state"] in BAD for task in tasks)
 
 

@@ -1,4 +1,4 @@
-"""All checks of controller_checks at one call, for whoever goes on only when all is well."""
+"""All checks of controller_checks at one call, for steps that go on only when all are good."""
 
 from __future__ import annotations
 

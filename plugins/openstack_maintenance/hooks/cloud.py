@@ -153,7 +153,7 @@ def _extras(connection: Connection) -> dict[str, Any]:
     except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
-        raise _unusable(connection, "its extra is no JSON object", 'Write {"key": "value"}.')
+        raise _unusable(connection, "its extra is not a JSON object", 'Write {"key": "value"}.')
     if switched_off := switched_off_by(extra.get("verify"), extra.get("insecure")):
         raise ConnectionMissing(f"connection {connection.conn_id}", switched_off, REMEDY)
     found = {key: extra[key] for key in _EXTRAS if extra.get(key) is not None}
@@ -164,8 +164,8 @@ def _extras(connection: Connection) -> dict[str, Any]:
         if not is_text and not (key == "verify" and value is True):
             raise _unusable(
                 connection,
-                f"its extra '{key}' is no text of one line",
-                f"Write it as a text, or leave '{key}' out.",
+                f"its extra '{key}' is not a string of one line",
+                f"Write it as a string, or leave '{key}' out.",
             )
     return found
 
@@ -183,8 +183,8 @@ def auth_url(connection: Connection) -> str:
     if "@" in host or _MORE_THAN_A_LINE.search(host):
         raise _unusable(
             connection,
-            "its host is no plain URL: it holds a login (something before an @), or a line break",
-            "Write the auth URL alone as host, and login and password in their own fields.",
+            "its host is not a plain URL: it contains a login (text before an @) or a line break",
+            "Write only the auth URL as host. Write login and password in their own fields.",
         )
     if "://" in host:
         return host

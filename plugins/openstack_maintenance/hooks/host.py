@@ -67,7 +67,7 @@ class HostHook(SSHHookAsync):
 
         Raises:
             HostUnreachable: nobody answers now; try again later.
-            HostError: connection or host must be mended by a person.
+            HostError: connection or host must be fixed by a person.
         """
         options, source = await self.get_options(), self._source
         async with connect_host(options, self.host_name, nova_compute, source) as host:
@@ -96,7 +96,7 @@ class HostHook(SSHHookAsync):
         try:
             self._parse_extras(SimpleNamespace(host=conn.host, extra_dejson=extra))
         except ValueError as error:
-            raise self._bad_connection(brief(error), "Mend the connection's extra.") from error
+            raise self._bad_connection(brief(error), "Fix the connection's extra.") from error
         options: dict[str, Any] = {
             "host": self.address,
             "port": self.port or conn.port or 22,
@@ -119,8 +119,8 @@ class HostHook(SSHHookAsync):
         except (ValueError, TypeError, AttributeError):
             # Without the cause: it repeats the connection's parts, passwords among them.
             raise self._bad_connection(
-                "it cannot be read: its port is no number, or it is no connection at all",
-                "Write it anew: airflow connections add, or the page Admin > Connections.",
+                "it cannot be read: its port is not a number, or it is not a connection",
+                "Create it again: `airflow connections add`, or the page Admin > Connections.",
             ) from None
 
     async def _extra(self, conn: Any) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class HostHook(SSHHookAsync):
             extra = None
         if isinstance(extra, dict):
             return extra
-        raise self._bad_connection("its extra is no JSON object", "Mend the connection's extra.")
+        raise self._bad_connection("its extra is not a JSON object", "Fix the connection's extra.")
 
     def _refuse_odd_parts(self, conn: Any, extra: Mapping[str, Any]) -> None:
         """Nothing but text, and no key where a message may show it. Nothing is repeated."""
@@ -144,7 +144,7 @@ class HostHook(SSHHookAsync):
             if value is None:
                 continue
             if not isinstance(value, str):
-                raise self._odd(key, value, "a text, in quotation marks")
+                raise self._odd(key, value, "a string, in quotation marks")
             if key in _SHOWN and _may_be_a_key(key, value):
                 raise self._bad_connection(
                     f"its {key} holds a key, not the name of a file"
@@ -155,7 +155,7 @@ class HostHook(SSHHookAsync):
         port = conn.port
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
             raise self._bad_connection(
-                "its port is no number from 1 to 65535", "Mend the connection's port: usually 22."
+                "its port is not a number from 1 to 65535", "Fix the connection's port: usually 22."
             )
 
     def _refuse_unverified(self, extra: dict[str, Any]) -> None:
@@ -164,7 +164,7 @@ class HostHook(SSHHookAsync):
             asked.append("known_hosts: none")
         if asked:
             raise self._bad_connection(
-                f"{asked[0]} switches the check of host keys off, which is never done here",
+                f"{asked[0]} disables the host key check, which this project never does",
                 "Remove it and name a `known_hosts` file instead.",
             )
 

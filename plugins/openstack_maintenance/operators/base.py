@@ -200,7 +200,7 @@ def error_of(said: Any) -> MaintenanceError:
     parts = said if isinstance(said, Mapping) else {"found": said}
     return MaintenanceError(
         str(parts.get("subject") or "this step"),
-        str(parts.get("found") or "its wait ended without saying why"),
+        str(parts.get("found") or "its wait ended without an error message"),
         str(parts.get("remedy") or "See the triggerer's log, then clear it with Downstream."),
     )
 

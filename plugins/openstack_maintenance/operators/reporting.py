@@ -58,7 +58,7 @@ class Reporting(_Step):
         try:
             write_page(self.policy, record, page_of(record))
         except Exception:  # whatever it is: the JSON has all, and the run's end must be told
-            self.log.exception("record %s is kept, but its page could not be made", where)
+            self.log.exception("record %s is written, but its page could not be made", where)
         return where
 
     def in_one_line(self, record: dict[str, Any]) -> str:
@@ -75,7 +75,7 @@ class Reporting(_Step):
             where = store()
         except (PolicyError, RecordUnreadable) as error:
             if record["problem"]:
-                self.log.error("the record is not kept: %s", error)
+                self.log.error("the record could not be written: %s", error)
                 return {"outcome": "failed", "problem": record["problem"], "record": None}
             raise
         self.log.info("%s; record: %s", self.in_one_line(record), where)

@@ -20,7 +20,7 @@ def run_facts(step: MaintenanceOperator, context: Context) -> dict[str, Any]:
         "dag_id": step.dag_id_of_run,
         "run_id": step.run_id,
         "params": step.params_given,
-        # Not start_date: clearing a task sets that anew.
+        # Not start_date: clearing a task sets that again.
         "started_at": dag_run.run_after.isoformat(),
         # None for what no person began, such as a schedule.
         "triggered_by": getattr(dag_run, "triggering_user_name", None),

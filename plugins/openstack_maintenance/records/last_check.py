@@ -39,9 +39,9 @@ def _read(policy: Policy) -> dict[str, LastCheck]:
     try:
         stored = read_json(policy, path)
         if not isinstance(stored, (Mapping, NoneType)):
-            raise NotJson("it is no list of controllers")
+            raise NotJson("it is not a list of controllers")
     except NotJson as error:
-        _log.warning("%s counts as none: %s", path, error)
+        _log.warning("%s is ignored: %s", path, error)
         return {}
     found = {host: read_last_check(each) for host, each in (stored or {}).items()}
     return {host: last for host, last in found.items() if last.clock is not None}

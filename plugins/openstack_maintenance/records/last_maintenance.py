@@ -45,7 +45,7 @@ def find_last_maintenances(policy: Policy) -> dict[str, dict[str, Any]]:
 def left_last_night(policy: Policy) -> frozenset[str]:
     """The hosts that were due on the last night or before, and have not been done since.
 
-    A file that is cut short counts as none: these hosts are due all the same, only not first.
+    A file that is cut short is ignored: these hosts are due all the same, only not first.
     Raises: PolicyError, where the storage cannot be used.
     """
     hosts = _told(policy, _left_path(policy)).get("hosts")
@@ -71,9 +71,9 @@ def _told(policy: Policy, path: ObjectStoragePath) -> dict[str, Any]:
     try:
         found = read_json(policy, path)
         if not isinstance(found, (dict, NoneType)):
-            raise NotJson("it is of another shape")
+            raise NotJson("it does not have the expected fields")
     except NotJson as error:
-        _log.warning("%s counts as none: %s", path, error)
+        _log.warning("%s is ignored: %s", path, error)
         return {}
     return found or {}
 

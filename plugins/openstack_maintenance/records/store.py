@@ -139,15 +139,15 @@ def read_json(policy: Policy, path: ObjectStoragePath) -> Any:
     except UNUSABLE as error:
         raise unusable_storage(policy, error) from error
     if not is_file:  # a pipe would never end
-        raise NotJson("it is no regular file")
+        raise NotJson("it is not a regular file")
     if len(content) > _MOST_BYTES:
         raise NotJson("it is too large")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:  # not UTF-8, cut short, nested without end
-        raise NotJson(f"it is no JSON: {error}") from error
+        raise NotJson(f"it is not JSON: {error}") from error
     if found is None:  # nothing of ours is ever written as that
-        raise NotJson("it says nothing")
+        raise NotJson("it is empty")
     return found
 
 
@@ -168,7 +168,7 @@ def _write(policy: Policy, path: ObjectStoragePath, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """At once or not at all: whoever dies meanwhile, the file is never cut short."""
+    """At once or not at all: if the process dies meanwhile, the file is still whole."""
     beside = path.with_name(f".{uuid.uuid4().hex}")
     try:
         beside.write_text(text, encoding="utf-8")
@@ -185,7 +185,7 @@ def _read_record(policy: Policy, path: ObjectStoragePath) -> dict[str, Any] | No
     if found is None:
         return None
     if not isinstance(found, dict) or not isinstance(found.get("outcome"), str):
-        raise _unreadable(path, "it is no record of a run")
+        raise _unreadable(path, "it is not the record of a run")
     return found
 
 
@@ -226,8 +226,8 @@ def _unreadable(path: ObjectStoragePath, found: str) -> RecordUnreadable:
     return RecordUnreadable(
         _subject(path),
         f"it cannot be used: {found}",
-        "Restore the file from a backup if you can, or remove it: then the run counts as not "
-        "done. Clear the task afterwards.",
+        "Restore the file from a backup if you can. If you remove it instead, the run counts as "
+        "not done. Then clear the task.",
     )
 
 

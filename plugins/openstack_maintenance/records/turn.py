@@ -51,8 +51,9 @@ def find_turn(policy: Policy, dag_id: str, run_id: str) -> Turn:
     if turn is None:  # without it the host could be rebooted twice
         raise RecordUnreadable(
             f"note {note_path(*named)}",
-            "it does not say what a night tells the run of a host",
-            "Remove it, then clear maintain_host of this host in the night: it writes it anew.",
+            "it is not what a night writes for the run of a host",
+            "Remove it, then clear maintain_host of this host in the night's run: it writes the "
+            "note again.",
         )
     return turn
 

@@ -79,7 +79,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         return CheckFailed(
             f"controller {self.host}",
             f"not back after the restart: {brief(await self._told(found), _LONGEST)}",
-            "Mend it there, then clear restart_services with Downstream: what is back already is "
+            "Fix it there, then clear restart_services with Downstream: what is back already is "
             "not restarted again.",
         )
 
@@ -155,7 +155,7 @@ class ChecksPassTrigger(HostWaitTrigger):
             self._last = None
             return brief("; ".join(checked.faults), _LONGEST)
         if last is None:
-            return "all checks pass; looking once more"
+            return "all checks pass; checking once more"
         return {
             "verdicts": checked.verdicts,
             "services": {
@@ -172,7 +172,7 @@ class ChecksPassTrigger(HostWaitTrigger):
         return CheckFailed(
             f"checks after {self.host}",
             f"not all pass: {found}",
-            "Mend it (include/runbooks/controller_checks.md), then clear check_controller with "
+            "Fix it (include/runbooks/controller_checks.md), then clear check_controller with "
             "Downstream.",
         )
 

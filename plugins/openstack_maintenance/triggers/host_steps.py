@@ -40,7 +40,7 @@ class NovaComputeGoneTrigger(HostWaitTrigger):
 
 
 class ScriptTrigger(HostWaitTrigger):
-    """The maintenance script has ended well. ``known``: unit, script."""
+    """The maintenance script has succeeded. ``known``: unit, script."""
 
     needs = (("unit", stored.text), ("script", stored.text))
 
@@ -55,7 +55,7 @@ class ScriptTrigger(HostWaitTrigger):
             f"script {self.known['script']} on {self.host}",
             f"{state.status}, exit code {state.exit_code} ({state.result}): "
             + " | ".join(state.output[-5:]),
-            "Mend the cause, then clear run_script with Downstream: it runs the script again.",
+            "Fix the cause, then clear run_script with Downstream: it runs the script again.",
         )
 
     async def too_late(self, found: str) -> CheckFailed:
@@ -138,7 +138,7 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         if service.updated_at and service.updated_at not in self._beats:
             self._beats.append(service.updated_at)
         if not service.is_up or service.is_forced_down:
-            return f"{state}; Nova does not call it up yet"
+            return f"{state}; Nova does not show it as up yet"
         if len(self._beats) < 3:
             return f"{state}, up; waiting for its heartbeat to advance"
         return {
@@ -162,7 +162,7 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         return CheckFailed(
             f"host {self.host}",
             f"nova-compute is not healthy ({found}); {await self.journal()}",
-            "Mend it on the host, then clear wait_for_nova_compute with Downstream.",
+            "Fix it on the host, then clear wait_for_nova_compute with Downstream.",
         )
 
 
@@ -202,7 +202,7 @@ class AmqpTrigger(HostWaitTrigger):
         )
 
     async def _note_heartbeat(self, evidence: AmqpEvidence) -> None:
-        """Count heartbeats anew whenever the log got another line about the broker."""
+        """Count heartbeats again whenever the log got another line about the broker."""
         lines = await asyncio.to_thread(amqp_lines, evidence.log.lines)
         last = lines[-1].line.text if lines else ""
         if last != self._last_line:

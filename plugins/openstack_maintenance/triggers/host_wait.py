@@ -32,7 +32,7 @@ class HostWaitTrigger(BaseTrigger):
 
     All arguments are plain JSON and a wire format: newer releases understand older ones, and what
     only a newer one knows (``later``, after a downgrade) is left alone.
-    ``deadline``: ISO 8601; absolute, so that a restarted triggerer does not wait anew.
+    ``deadline``: ISO 8601; absolute, so that a restarted triggerer does not wait again.
     ``nova_compute``: the deployment's nova_compute, as a dict. ``known``: what the step knows
     already, per subclass; ``needs`` says how each part of it is read.
     """

@@ -78,6 +78,6 @@ class IncomingTrigger(BaseTrigger):
     async def _too_late(self, found: str) -> CheckFailed:
         return CheckFailed(
             f"host {self.host}",
-            f"something is on its way to it and does not arrive: {found}",
-            "See openstack server migration list, then clear this task with Downstream.",
+            f"instances are on their way to it and do not arrive: {found}",
+            "See `openstack server migration list`, then clear this task with Downstream.",
         )

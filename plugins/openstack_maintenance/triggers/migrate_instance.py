@@ -118,9 +118,9 @@ class MigrateInstanceTrigger(BaseTrigger):
         try:
             await self._abort_ours(self._request().order)
         except MaintenanceError as error:
-            self.log.error("its migration may go on: %s", error)
+            self.log.error("its migration could not be aborted and may go on: %s", error)
         except Exception:  # nobody waits for an answer any more: the log is all there is
-            self.log.exception("its migration may go on")
+            self.log.exception("its migration could not be aborted and may go on")
 
     async def _abort_ours(self, order: Order) -> None:
         nova = await CloudHook(self.conn_id).aget_conn()

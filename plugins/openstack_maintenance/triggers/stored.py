@@ -24,7 +24,7 @@ _LISTS = ("log_paths", "engines", "guest_processes")
 def text(value: Any, name: str) -> str:
     """A text that is not empty, and no NUL in it."""
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"{name} is {_kind(value)}, not a text")
+        raise ValueError(f"{name} is {_kind(value)}, not a string")
     return value
 
 
@@ -43,7 +43,7 @@ def seconds(value: Any, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} is {_kind(value)}, not a number of seconds")
     if not 0 <= value <= _LONGEST_SECONDS:
-        raise ValueError(f"{name} is no number of seconds that can be waited")
+        raise ValueError(f"{name} is not a number of seconds that can be waited")
     return float(value)
 
 
@@ -99,7 +99,7 @@ def nova_compute(value: Any, name: str = "nova_compute") -> NovaCompute:
     try:
         return NovaCompute(**parts)
     except TypeError as error:  # a name that is missing, or one that another release knows
-        raise ValueError(f"{name} has other parts than this release knows: {error}") from error
+        raise ValueError(f"{name} has other fields than this release knows: {error}") from error
 
 
 def unreadable(subject: str, error: ValueError) -> CheckFailed:
@@ -107,7 +107,7 @@ def unreadable(subject: str, error: ValueError) -> CheckFailed:
     return CheckFailed(
         subject,
         f"the stored arguments of its wait cannot be read: {brief(error)}",
-        "Clear this task with Downstream: it begins anew, with arguments of this release.",
+        "Clear this task with Downstream: it starts again, with arguments of this release.",
     )
 
 

@@ -81,9 +81,9 @@ class Waiting:
         except Exception as error:  # the last words must come, whatever they are made of
             return CheckFailed(
                 self._subject,
-                f"the time is over, and this was found last: {found}. What more there is to say of "
-                f"it cannot be read: {self._surprised(error)}",
-                "Look at it by hand, then clear this task with Downstream: it waits anew.",
+                f"the deadline has passed. The last state seen: {found}. More details cannot be "
+                f"read: {self._surprised(error)}",
+                "Look at it by hand, then clear this task with Downstream: it waits again.",
             )
 
     def _surprised(self, error: Exception) -> str:
@@ -92,5 +92,5 @@ class Waiting:
         if kind not in self._surprises:
             self._surprises.add(kind)
             told = "".join(traceback.format_exception(error))
-            self._log.info("this was not foreseen: %s", brief(told, LONGEST_LINE))
+            self._log.info("unexpected error: %s", brief(told, LONGEST_LINE))
         return f"{kind}: {brief(error, 300)}"

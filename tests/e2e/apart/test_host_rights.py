@@ -181,7 +181,7 @@ def test_the_installer_can_be_run_again_and_changes_nothing_where_it_objects(
     first = restricted.root(look)
     restricted.root(f"echo 'ssh-ed25519 AAAA another' >>{keys}; echo x >>{ALLOWED}")
     told = restricted.install(written / "rights", "compute", "--scripts", key=written / "key")
-    assert "careful: 1 other key(s) in" in told
+    assert "warning: 1 other key(s) in" in told
     restricted.root(f"sed -i /another/d {keys}")
     assert restricted.root(look) == first
     assert set(first.splitlines()[-5:]) == {
@@ -197,8 +197,8 @@ def test_the_installer_can_be_run_again_and_changes_nothing_where_it_objects(
         f"{LOGIN} compute --key sudoers-compute": "sudoers-compute is not a public key.",
         f"{LOGIN} compute --from '\"'": "--from needs addresses",
         f"{LOGIN}": "no role is named",
-        "root compute": "root is no login for this",
-        "nobody-here compute": "there is no user nobody-here: make it: useradd --system",
+        "root compute": "root cannot be used as the login",
+        "nobody-here compute": "there is no user nobody-here: create it: useradd --system",
         f"{LOGIN} everything": "everything is not understood",
     }.items():
         assert said in restricted.root(f"{run} {arguments} 2>&1 && echo no error || true")
@@ -246,7 +246,7 @@ def test_the_key_goes_nowhere_that_the_login_could_lead_it_to(
         f"rm -rf /srv/n; ln -s /root /srv/n; usermod --home /srv/n {LOGIN}": (
             "/srv/n is a link to /root"
         ),
-        f"rm -f /srv/n; usermod --home {home} {LOGIN}; {uid.format(0)}": "is root by another name",
+        f"rm -f /srv/n; usermod --home {home} {LOGIN}; {uid.format(0)}": "has the user id of root",
     }
     for attack, said in attacks.items():
         restricted.root(attack)
@@ -387,8 +387,8 @@ def test_a_host_is_maintained_with_the_least_rights_and_not_begun_with_less(
     )
     assert stage.fail(another_release, "check_host") == (
         "host c03: its maintenance-shell refused 'facts': the script 'facts' is not one of those "
-        "that are allowed. Install the rights anew on it: include/rights/host-rights, then "
-        "install-host-rights there. Nothing was changed."
+        "that are allowed. Install the rights on it again: run include/rights/host-rights, "
+        "then install-host-rights on the host. Nothing was changed."
     )
     assert stage.picture() == before
 

@@ -9,7 +9,7 @@ from openstack_lab import Cloud, Lab
 
 TIDY = (
     "sudo systemctl start nova-compute; sudo rm -f"
-    " /var/tmp/go /var/tmp/mended /var/tmp/*.runs /usr/local/bin/systemctl"
+    " /var/tmp/go /var/tmp/fixed /var/tmp/*.runs /usr/local/bin/systemctl"
 )
 
 

@@ -42,7 +42,7 @@ def task(task_id: str, state: str = "success", map_index: int = -1) -> dict[str,
 
 
 def error(task_id: str, subject: str, found: str, map_index: int = -1) -> dict[str, Any]:
-    said = {"subject": subject, "found": found, "remedy": "Mend it."}
+    said = {"subject": subject, "found": found, "remedy": "Fix it."}
     return {"task_id": task_id, "map_index": map_index, **said}
 
 
@@ -111,7 +111,7 @@ def test_a_red_night_says_in_one_sentence_all_that_is_wrong_and_where() -> None:
         "controller ctl01: nova-api: flapping; "
         "host ctl02 at 10.0.0.9:22: nobody answers in time; "
         "check_images, check_token: cloud lab: Keystone answers 500; "
-        "check_endpoints: it ended without saying why (killed, or its worker died); "
+        "check_endpoints: it ended without an error message (killed, or its worker died); "
         "check_nova_services: nova-compute: down on c01. "
         "See the record, and include/runbooks/controller_checks.md."
     )
@@ -145,8 +145,7 @@ def test_a_past_night_is_unknown_where_something_is() -> None:
     printed = in_runbook_form(found)
     assert printed.startswith("ctl01 in the night 2026-11-20T01:00:00+00:00 to 2026-11-20T02")
     assert (
-        "check:                                  unknown (nobody remembers it of a past night)"
-        in printed
+        "check:                                  unknown (nothing keeps a history of it)" in printed
     )
     told = "About the night 2026-11-20 01:00:00 UTC to 2026-11-20 02:00:00 UTC: only"
     assert told in page_of(found)

@@ -206,7 +206,7 @@ def test_what_the_cloud_would_lose_is_named(
     assert (found is None) is (lost is None)
     if found is not None:
         assert str(found).startswith(
-            f"controller ctl01: maintaining it takes from the cloud: {lost}. "
+            f"controller ctl01: maintaining it would leave the cloud without: {lost}. "
         )
         assert "allow_outage=true" in found.remedy
 
@@ -251,11 +251,23 @@ CLOUD_BAD = Finding("nova-scheduler", "bad", "down on ctl01")
         (OK, OK, OK, [], []),
         (BAD, OK, OK, ["nova-scheduler"], []),
         (BAD, OK, CLOUD_BAD, ["nova-scheduler"], []),
-        (OK, OK, CLOUD_BAD, ["nova-scheduler"], ["the cloud: is not well before"]),
-        (BAD, OK, OK, [], ["controller ctl01: is not well before its maintenance: nova-scheduler"]),
-        (BAD, OK, OK, ["nova-api"], ["controller ctl01: is not well before its maintenance"]),
-        (OK, BAD, OK, ["nova-scheduler"], ["controller ctl02: is not well, so ctl01 cannot be"]),
-        (OK, BAD, CLOUD_BAD, [], ["controller ctl02: is not well", "the cloud: is not well"]),
+        (OK, OK, CLOUD_BAD, ["nova-scheduler"], ["the cloud: is not healthy before"]),
+        (
+            BAD,
+            OK,
+            OK,
+            [],
+            ["controller ctl01: is not healthy before its maintenance: nova-scheduler"],
+        ),
+        (BAD, OK, OK, ["nova-api"], ["controller ctl01: is not healthy before its maintenance"]),
+        (
+            OK,
+            BAD,
+            OK,
+            ["nova-scheduler"],
+            ["controller ctl02: is not healthy, so ctl01 must stay in service"],
+        ),
+        (OK, BAD, CLOUD_BAD, [], ["controller ctl02: is not healthy", "the cloud: is not healthy"]),
     ],
 )
 def test_only_what_is_asked_for_may_be_down_there(
@@ -270,7 +282,7 @@ def test_only_what_is_asked_for_may_be_down_there(
 def test_two_names_of_one_machine_are_no_redundancy() -> None:
     seen = {"a": controller(), "b": controller(), "c": controller(boot_id="b2")}
     (found,) = one_machine_blockers(seen)
-    assert str(found).startswith("controllers a, b: are one and the same machine")
+    assert str(found).startswith("controllers a, b: are the same machine")
     assert one_machine_blockers({"a": controller(), "c": controller(boot_id="b2")}) == []
 
 

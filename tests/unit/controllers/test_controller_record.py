@@ -77,14 +77,14 @@ def test_the_sentence_is_of_the_controller_that_failed_first() -> None:
             "map_index": each["map_index"],
             "subject": f"controller {each['map_index']}",
             "found": "is wrong.",
-            "remedy": "Mend it.",
+            "remedy": "Fix it.",
         }
         for each in tasks
     ]
-    assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Mend it."
+    assert what_went_wrong(tasks, errors) == "controller 0: is wrong. Fix it."
     said = what_went_wrong(tasks, errors[:1])
     assert said is not None
-    assert said.startswith("task maintain_controller.check_controller: it ended without saying")
+    assert said.startswith("task maintain_controller.check_controller: it ended without an error")
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_the_page_tells_all_and_escapes_what_people_wrote() -> None:
     assert "restart mariadb; then nova-api" in page
     assert "2026-03-10 01:02:03 UTC: 1" in page
     assert "&lt;b&gt;kernel&lt;/b&gt;" in page
-    assert "Not brought to their end" not in page
-    assert "Not brought to their end: ctl01" in page_of(record(PLAN, PROVEN[:1]))
+    assert "Not finished" not in page
+    assert "Not finished: ctl01" in page_of(record(PLAN, PROVEN[:1]))

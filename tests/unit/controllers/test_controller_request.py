@@ -56,7 +56,7 @@ def test_what_makes_sense_is_not_blocked(params: dict[str, Any]) -> None:
         ({"dry_run": "true"}, "param dry_run: 'true' is not a choice"),
         ({"action": []}, "param action: [] is not a choice"),
         ({"action": 0}, "param action: 0 is not a choice"),
-        ({"reason": 5}, "param reason: 5 is not a text"),
+        ({"reason": 5}, "param reason: 5 is not a string"),
         ({"reason": "a\nb"}, "param reason: 'a\\nb' holds a line break"),
         ({"controllers": {"ctl01": 1}}, "param controllers: {'ctl01': 1} is not a list of names"),
         ({"controllers": [["ctl01"]]}, "param controllers: [['ctl01']] is not a list of names"),

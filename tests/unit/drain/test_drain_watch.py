@@ -488,7 +488,7 @@ async def test_a_conflict_is_looked_at_and_then_the_move_goes_on(watch_of: Watch
     (move,) = enter(watch_of(nova), nova)
     (ended,) = await outcomes([move])
     assert ended["host"] == DESTINATION
-    assert any(line.startswith("Nova refused, looking again") for line in said(move))
+    assert any(line.startswith("Nova refused, reading the instance again") for line in said(move))
 
 
 @pytest.mark.parametrize("error", [CONFLICT, SILENCE], ids=["409", "503"])
@@ -509,7 +509,7 @@ async def test_a_step_that_nova_never_accepts_ends_the_move(
 
 
 async def test_a_refusal_for_good_ends_only_that_move(watch_of: Watches) -> None:
-    refused = Refused("instance i1", "Nova refused: no such destination", "Mend it.")
+    refused = Refused("instance i1", "Nova refused: no such destination", "Fix it.")
     nova = FakeNova(errors={"live_migrate": [refused]})
     nova.add("i1", "i2")
     ended = await outcomes(enter(watch_of(nova), nova))
@@ -519,7 +519,7 @@ async def test_a_refusal_for_good_ends_only_that_move(watch_of: Watches) -> None
 
 
 async def test_wrong_credentials_end_all_moves_at_once(watch_of: Watches) -> None:
-    rejected = Refused("cloud lab", "Keystone rejected the credentials (401)", "Mend them.")
+    rejected = Refused("cloud lab", "Keystone rejected the credentials (401)", "Fix them.")
     nova = FakeNova(errors={"migrations": [rejected] * 100})
     nova.add("i1", "i2")
     assert await outcomes(enter(watch_of(nova), nova)) == [rejected, rejected]
@@ -536,7 +536,7 @@ async def test_an_api_that_is_silent_for_a_while_is_waited_for(
     assert [each["host"] for each in await outcomes(moves)] == [DESTINATION] * 2
     assert sorted(nova.posted) == ["i1", "i2"]
     lines = [line for move in moves for line in said(move)]
-    assert any(line.startswith("Nova does not answer, trying on: compute API") for line in lines)
+    assert any(line.startswith("Nova does not answer, trying again: compute API") for line in lines)
 
 
 async def test_an_api_that_stays_silent_ends_the_moves_with_its_words(watch_of: Watches) -> None:
@@ -710,7 +710,7 @@ async def test_each_thing_is_said_once(watch_of: Watches) -> None:
     await outcomes(moves)
     lines = said(moves[1])
     assert lines[0] == "waits for its turn: 1 of 1 migrations off c01 in flight"
-    assert "asks Nova for a live migration: on the source" in lines
+    assert "asks Nova for a live migration: first try" in lines
     assert len(lines) == len(set(lines))
 
 
@@ -916,7 +916,8 @@ async def test_where_nova_refuses_the_suggestion_at_once_its_scheduler_chooses(
     assert ended["outcome"].startswith("moved to ")
     assert nova.asked_for == [None]
     assert any(
-        "the planned destination is refused, Nova chooses" in line for line in said(moves[0])
+        "Nova refused the planned destination, its scheduler now chooses" in line
+        for line in said(moves[0])
     )
 
 

@@ -33,9 +33,9 @@ def moved(instance_id: str, seconds_ago: int, **given: Any) -> Migration:
 @pytest.mark.parametrize(
     ("migration", "said"),
     [
-        (moved("b", 0, status="running"), "is on the move"),
-        (moved("b", 900, status="queued"), "is on the move"),
-        (moved("b", 0, status="migrating", kind="migration"), "is on the move"),
+        (moved("b", 0, status="running"), "is being migrated"),
+        (moved("b", 900, status="queued"), "is being migrated"),
+        (moved("b", 0, status="migrating", kind="migration"), "is being migrated"),
         (moved("b", 1), "may not know yet where it is"),
         (moved("b", 129), "may not know yet where it is"),
     ],

@@ -323,7 +323,7 @@ def test_a_start_that_nova_has_not_recorded_yet_is_not_repeated() -> None:
 def test_a_start_that_nova_never_records_fails_instead_of_being_repeated() -> None:
     decision = step(LIVE, ACTIVE, [], Memory(posted_at=NOW - timedelta(seconds=61)))
     assert decision.step is Step.FAIL
-    assert "shows no record" in decision.why
+    assert "shows no migration" in decision.why
     assert "nova-conductor" in decision.remedy
 
 

@@ -72,7 +72,7 @@ async def test_moves_off_a_host_that_stays_down_end_and_others_go_on(
         await health.look([dead, alive])
     assert str(dead.error) == (
         "instance on c01: nova-compute on c01 is down, so nothing moves it any more. "
-        "Start nova-compute there; when openstack compute service list shows it up, "
+        "Start nova-compute there; when `openstack compute service list` shows it as up, "
         "clear this task with Downstream."
     )
     assert alive.error is None

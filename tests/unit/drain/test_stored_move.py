@@ -119,9 +119,9 @@ async def test_a_stored_move_that_cannot_be_read_ends_its_task_with_a_sentence(
     event = await event_of(MigrateInstanceTrigger(**changed(path, value)))
     assert not isinstance(event, TaskSuccessEvent)
     error = event.payload["error"]
-    assert error["found"].startswith("its move as it was stored cannot be read: ")
+    assert error["found"].startswith("the stored arguments of its move cannot be read: ")
     assert path.rpartition(".")[2] in error["found"] or "limits" in error["found"]
-    assert error["remedy"] == "Clear this task: it then stores its move anew."
+    assert error["remedy"] == "Clear this task: it then stores them again."
     assert len(error["found"]) < 300
     assert json.loads(json.dumps(error)) == error
 

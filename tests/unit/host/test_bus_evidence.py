@@ -65,7 +65,7 @@ TABLE: list[tuple[Any, ...]] = [
         "no AMQP line since nova-compute was stopped",
     ),
     ("no log", evidence(**UNREAD), TWO, "socket_and_heartbeat", "", "Permission denied"),
-    ("bad news since", evidence(CONNECTED, LOST), TWO, "", "", "does not say connected but lost"),
+    ("bad news since", evidence(CONNECTED, LOST), TWO, "", "", "says lost, not connected"),
     (
         "bad news of before the reboot",
         evidence(LOST.replace("01:06", "00:06")),

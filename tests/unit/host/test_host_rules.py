@@ -170,7 +170,7 @@ RULES: list[tuple[str, dict[str, Any], str | None]] = [
     (
         "no hypervisor record",
         {"hypervisor": None},
-        "host c01: has no hypervisor record in Nova. See openstack hypervisor list",
+        "host c01: has no hypervisor record in Nova. See `openstack hypervisor list`",
     ),
     (
         "Ironic",

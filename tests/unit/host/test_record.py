@@ -94,7 +94,8 @@ def test_how_it_ended(given: dict[str, Any], outcome: str) -> None:
         ),
         pytest.param(
             {"states": FAILED},
-            "task reboot: it ended without saying why (killed, or its worker died). See its log, "
+            "task reboot: it ended without an error message (killed, or its worker died). See "
+            "its log, "
             "then clear it with Downstream.",
             id="it was killed",
         ),

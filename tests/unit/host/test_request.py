@@ -96,7 +96,7 @@ def test_a_name_with_anything_else_in_it_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["", None])
 def test_a_run_without_a_host_is_refused(name: str | None) -> None:
     (said,) = blockers(host=name)
-    assert said.startswith("param host: is empty. Write it as openstack compute service list")
+    assert said.startswith("param host: is empty. Write it as `openstack compute service list`")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_misspelt_name_gets_a_hint(name: str, hint: str) -> None:
 @pytest.mark.parametrize("value", [5, 1.5, True, False, 0, [], ["c01"], {}, {"a": "b"}])
 def test_what_is_no_text_is_named(param: str, value: Any) -> None:
     said = blockers(**{"host": "c01", param: value})
-    assert any(text.startswith(f"param {param}: {value!r} is not a text") for text in said)
+    assert any(text.startswith(f"param {param}: {value!r} is not a string") for text in said)
 
 
 @pytest.mark.parametrize("value", [5, [], {}, "yes", 0])
@@ -167,7 +167,7 @@ def test_a_reason_is_one_line_of_text(reason: str) -> None:
 def test_a_reason_is_as_long_as_the_form_allows() -> None:
     assert blockers(host="c01", reason="x" * 150) == []
     assert blockers(host="c01", reason="x" * 151) == [
-        "param reason: has 151 characters, more than 150. Say it shorter."
+        "param reason: has 151 characters, more than 150. Shorten it."
     ]
 
 

@@ -56,7 +56,7 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             candidate(reboot_unread="it did not end in time"),
             Due(),
             "not_due",
-            "booted 5 days ago; whether it wants a reboot is unknown: it did not end in time",
+            "booted 5 days ago; whether it needs a reboot is unknown: it did not end in time",
         ),
         (
             candidate(reboot_unread="it did not end in time"),

@@ -16,7 +16,7 @@ ERROR = {
     "map_index": -1,
     "subject": "host c02",
     "found": "run nightly__c02__x did not finish it: no answer",
-    "remedy": "Mend that.",
+    "remedy": "Fix that.",
 }
 
 
@@ -83,8 +83,8 @@ def test_who_was_left_is_named_by_the_plan_and_by_the_turns() -> None:
 def test_the_problem_is_what_the_hosts_said_and_how_many_said_nothing() -> None:
     said = record(states={"maintain_host": "failed", "plan": "failed"}, errors=[ERROR])["problem"]
 
-    assert said.startswith("host c02: run nightly__c02__x did not finish it: no answer. Mend that.")
-    assert said.endswith("1 tasks ended without saying why. See their logs.")
+    assert said.startswith("host c02: run nightly__c02__x did not finish it: no answer. Fix that.")
+    assert said.endswith("1 tasks ended without an error message. See their logs.")
 
 
 def test_the_page_shows_who_was_done_and_left_and_links_the_runs() -> None:

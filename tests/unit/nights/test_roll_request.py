@@ -29,7 +29,7 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime:
         ({"dry_run": True, "ignore_window": True, "reason": "now"}, []),
         ({"ignore_window": True}, ["param ignore_window: is set without a reason"]),
         ({"dry_run": "true"}, ["param dry_run: 'true' is not a choice"]),
-        ({"reason": ["x"]}, ["param reason: ['x'] is not a text"]),
+        ({"reason": ["x"]}, ["param reason: ['x'] is not a string"]),
         ({"reason": "a\0"}, ["param reason: 'a\\x00' holds a line break or another control"]),
         ({"reason": "x" * 151}, ["param reason: has 151 characters"]),
         ({"dryrun": True}, ["param dryrun: this DAG has no such param (did you mean dry_run?)"]),

@@ -211,5 +211,5 @@ def test_a_storage_that_there_is_not_is_said(url: str) -> None:
 def test_a_pipe_in_a_records_place_is_not_waited_for(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / DAG).mkdir()
     os.mkfifo(tmp_path / DAG / f"{file_name('r1')}.json")
-    with pytest.raises(RecordUnreadable, match="no regular file"):
+    with pytest.raises(RecordUnreadable, match="not a regular file"):
         has_done(policy, DAG, "r1")

@@ -171,7 +171,7 @@ def _alarm(found: object) -> str:
 def _list(found: object) -> list[Any]:
     if isinstance(found, list):
         return found
-    raise ValueError(f"this is no list: {brief(found, 100)}")
+    raise ValueError(f"this is not a list: {brief(found, 100)}")
 
 
 def _names(found: object) -> list[str]:
@@ -181,7 +181,7 @@ def _names(found: object) -> list[str]:
 def _name(found: object) -> str:
     if isinstance(found, str):
         return storable_text(found)
-    raise ValueError(f"this is no name: {brief(found, 100)}")
+    raise ValueError(f"this is not a name: {brief(found, 100)}")
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

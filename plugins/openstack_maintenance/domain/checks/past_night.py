@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Boot:
-    """A boot as the journal has it; ``was_shut_down``: the journal said farewell at its end."""
+    """A boot as the journal has it; ``was_shut_down``: the journal recorded its orderly end."""
 
     id: str
     first: datetime
@@ -148,7 +148,7 @@ def _moment(microseconds: object) -> datetime | None:
 
 def _event(at: datetime, row: Mapping[str, Any]) -> Event | None:
     # journald gives what is no text as a list of numbers, and a field that stands there twice as
-    # a list of texts.
+    # a list of strings.
     message_id, unit, message = (row.get(key) for key in ("MESSAGE_ID", "UNIT", "MESSAGE"))
     if not isinstance(unit, str):
         return None

@@ -50,10 +50,10 @@ def _check(
     findings = list((found or {}).get("findings", []))
     if not findings:
         said = [each["found"] for each in errors if each["task_id"] == task["task_id"]]
-        why = "nobody remembers it of a past night" if is_past else "not asked"
+        why = "nothing keeps a history of it" if is_past else "not asked"
         text, verdict = f"unknown ({why})", "unknown"
         if task["state"] in BAD:
-            text, verdict = (said or ["it ended without saying why"])[0], "bad"
+            text, verdict = (said or ["it ended without an error message"])[0], "bad"
         findings = [{"name": "check", "verdict": verdict, "text": text, "journal": []}]
     title = task["task_id"].removeprefix("check_").replace("_", " ")
     return {"task_id": task["task_id"], "title": title, "findings": findings}

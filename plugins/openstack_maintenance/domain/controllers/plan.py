@@ -90,7 +90,8 @@ def masked_blockers(host: str, wanted: Sequence[Service], controller: Controller
         Blocker(
             f"service {service.name} on {host}",
             "is masked: somebody forbade it to start",
-            f"Ask who; systemctl unmask {seen[service.name].name}, or leave it out.",
+            f"Ask who did it. Then run `systemctl unmask {seen[service.name].name}` there, or "
+            "leave it out.",
         )
         for service in wanted
         if seen[service.name].starts_at_boot.startswith("masked")
@@ -119,7 +120,7 @@ def redundancy_blocker(
         return None
     return Blocker(
         f"controller {host}",
-        f"maintaining it takes from the cloud: {', '.join(lost)}",
+        f"maintaining it would leave the cloud without: {', '.join(lost)}",
         "Bring up another one first, or accept the outage with allow_outage=true.",
     )
 
@@ -165,12 +166,12 @@ def _database_quorum(service: Service, controller: Controller) -> list[str]:
 
 
 def others_blockers(host: str, checked: Checked) -> list[Blocker]:
-    """The other controllers that are not well, so that this one cannot be spared."""
+    """The other controllers that are not healthy, so that this one must stay in service."""
     return [
         Blocker(
             f"controller {other}",
-            f"is not well, so {host} cannot be spared: {faults}",
-            "Mend it first; one that is gone for good belongs out of the policy.",
+            f"is not healthy, so {host} must stay in service: {faults}",
+            "Fix it first. If it is gone for good, remove it from controllers in the policy.",
         )
         for other in checked.services
         if other != host and (faults := checked.service_faults(other))
@@ -178,7 +179,7 @@ def others_blockers(host: str, checked: Checked) -> list[Blocker]:
 
 
 def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list[Blocker]:
-    """What is not well, and so forbids to begin with ``host``.
+    """What is not healthy, and so forbids to begin with ``host``.
 
     ``asked``: the services to be restarted there: they may be down, and so may be what the cloud
     says of itself for that reason.
@@ -188,8 +189,8 @@ def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list
         blockers.append(
             Blocker(
                 f"controller {host}",
-                f"is not well before its maintenance: {own}",
-                "Mend it first, or name these in services with action=restart.",
+                f"is not healthy before its maintenance: {own}",
+                "Fix it first, or restart these: name them in services with action=restart.",
             )
         )
     is_explained = checked.service_faults(host) != checked.service_faults(host, but=asked)
@@ -197,8 +198,8 @@ def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list
         blockers.append(
             Blocker(
                 "the cloud",
-                f"is not well before the maintenance: {checked.cloud_faults}",
-                "Mend it first: include/runbooks/controller_checks.md.",
+                f"is not healthy before the maintenance: {checked.cloud_faults}",
+                "Fix it first: see include/runbooks/controller_checks.md.",
             )
         )
     return blockers
@@ -212,8 +213,8 @@ def one_machine_blockers(seen: Mapping[str, Controller]) -> list[Blocker]:
     return [
         Blocker(
             f"controllers {', '.join(hosts)}",
-            "are one and the same machine (one boot_id)",
-            "Mend their addresses in the policy.",
+            "are the same machine (same boot_id)",
+            "Fix their addresses in the policy.",
         )
         for hosts in by_boot.values()
         if len(hosts) > 1

@@ -49,7 +49,7 @@ def restless_because(
         if each.instance_id != instance_id and groups.get(each.instance_id) == group
     ]
     if any(each.is_moving for each in others):
-        return f"another member of its server group {group} is on the move"
+        return f"another member of its server group {group} is being migrated"
     moved = [each.updated_at for each in others if each.is_live and each.status == "completed"]
     if moved and now - max(moved) < LEARNS_WITHIN:
         return (

@@ -13,11 +13,11 @@ Method = Literal["live", "cold", "stop"]
 OnBlocked = Literal["fail", "leave", "stop"]
 
 _REMEDIES = {
-    "suspended": "Resume it (openstack server resume), or run with on_blocked=leave",
-    "rescued": "Unrescue it (openstack server unrescue)",
-    "error": "Find the cause, then openstack server set --state active, or delete it",
-    "resized": "Confirm or revert its resize (openstack server resize confirm)",
-    "shelved": "Offload it (openstack server shelve --offload), or unshelve it",
+    "suspended": "Resume it (`openstack server resume {id}`), or run with on_blocked=leave",
+    "rescued": "Unrescue it (`openstack server unrescue {id}`)",
+    "error": "Find the cause, then run `openstack server set --state active {id}`, or delete it",
+    "resized": "Confirm its resize (`openstack server resize confirm {id}`), or revert it",
+    "shelved": "Offload it (`openstack server shelve --offload {id}`), or unshelve it",
     "soft-delete": "Restore it, or delete it for good",
 }
 
@@ -78,7 +78,8 @@ def _stays(instance: Instance) -> Blocker:
     return Blocker(
         f"instance {instance.label}",
         f"is {instance.status}, which Nova cannot migrate ({running}, power_state {power}{fault})",
-        _REMEDIES.get(instance.vm_state, "Bring it to ACTIVE or SHUTOFF") + ".",
+        _REMEDIES.get(instance.vm_state, "Bring it to ACTIVE or SHUTOFF").format(id=instance.id)
+        + ".",
     )
 
 
@@ -89,7 +90,8 @@ def _guest_not_there(instance: Instance) -> Blocker | None:
     return Blocker(
         f"instance {instance.label}",
         f"is {instance.status}, but its power_state is {power}: Nova refuses to live-migrate it",
-        "Start or stop it (openstack server start / stop) so that both agree.",
+        f"Start it (`openstack server start {instance.id}`) or stop it (`openstack server stop "
+        f"{instance.id}`), so that both agree.",
     )
 
 
@@ -101,7 +103,8 @@ def _guest_still_there(instance: Instance) -> Blocker | None:
     return Blocker(
         f"instance {instance.label}",
         f"is {instance.status}, but its guest may be running (power_state {power})",
-        "Start or stop it (openstack server start / stop) so that both agree.",
+        f"Start it (`openstack server start {instance.id}`) or stop it (`openstack server stop "
+        f"{instance.id}`), so that both agree.",
     )
 
 

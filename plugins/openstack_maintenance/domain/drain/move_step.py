@@ -130,7 +130,7 @@ def _verify_resize(order: Order, instance: Instance, last: Migration | None) -> 
         return Decision(
             Step.FAIL,
             f"was migrated, but Nova still shows it on {order.source}",
-            "Look at openstack server migration list, then clear this task.",
+            "See `openstack server migration list`, then clear this task.",
         )
     if last.status in {"confirming", "confirmed"}:
         # Nova takes one confirm a migration, and answers 400 to a second.
@@ -146,7 +146,7 @@ def _elsewhere(
     if instance.vm_state == "stopped" and _was_stopped_for_this(order, last):
         return Decision(Step.START_GUEST, "arrived; was running before")
     if instance.host is None:
-        return Decision(Step.DONE, "is on no host any more (shelved): nothing to move")
+        return Decision(Step.DONE, "is no longer on a host (shelved): nothing to move")
     if last is None:
         return Decision(Step.DONE, f"was moved to {instance.host} by someone else")
     if instance.vm_state == "error":
@@ -154,7 +154,7 @@ def _elsewhere(
         return Decision(
             Step.FAIL,
             f"arrived on {instance.host} but is in ERROR{fault}",
-            "See whether its guest runs there and set its state right, then clear this task.",
+            "Check whether its guest runs there and fix its state, then clear this task.",
         )
     if memory.posted_at is None:
         # Somebody else's migration, or this run's own from before its triggerer died.
@@ -173,11 +173,11 @@ def _was_stopped_for_this(order: Order, last: Migration | None) -> bool:
 
 def _unseen(posted_at: datetime, now: datetime) -> Decision:
     if now - posted_at < _UNSEEN:
-        return Decision(Step.WAIT, "Nova accepted the migration, its record is not there yet")
+        return Decision(Step.WAIT, "Nova accepted the migration, but does not list it yet")
     return Decision(
         Step.FAIL,
-        "Nova was asked to migrate it but shows no record of that",
-        "See whether nova-conductor and the message broker work, then clear this task.",
+        "Nova was asked to migrate it, but shows no migration",
+        "Check that nova-conductor and the message broker work, then clear this task.",
     )
 
 
@@ -208,7 +208,7 @@ def _start(order: Order, instance: Instance, ours: Sequence[Migration]) -> Decis
 
 
 def _once_more(tried: Sequence[Migration]) -> str:
-    return f"the last one ended as {tried[-1].status}" if tried else "on the source"
+    return f"the last try ended as {tried[-1].status}" if tried else "first try"
 
 
 def _gave_up(order: Order, tried: Sequence[Migration]) -> Decision:
@@ -218,7 +218,7 @@ def _gave_up(order: Order, tried: Sequence[Migration]) -> Decision:
     return Decision(
         Step.FAIL,
         f"its migration{to} ended as {last.status} ({len(tried)} tries)",
-        f"Remove the cause (nova-compute's log on {logs} tells more), then clear this task with "
+        f"Fix the cause (nova-compute's log on {logs} tells more), then clear this task with "
         "Downstream.",
         migration=last,
     )

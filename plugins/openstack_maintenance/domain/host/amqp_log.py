@@ -174,7 +174,7 @@ def _judge_last(
             f"the log has no AMQP line since nova-compute was stopped (its last one is of {later})",
         )
     if last.news != "connected":
-        return verdict(False, f"the last AMQP line does not say connected but {last.news}")
+        return verdict(False, f"the last AMQP line says {last.news}, not connected")
     if earlier < since:
         return verdict(
             False,

@@ -245,7 +245,7 @@ def parse_clock(text: str) -> datetime:
     if clock is None:
         raise ValueError(f"its clock cannot be read: it says {brief(text, 100)!r}")
     if clock.tzinfo is None:
-        raise ValueError(f"its clock carries no UTC offset: it says {brief(text, 100)!r}")
+        raise ValueError(f"its clock has no UTC offset: it says {brief(text, 100)!r}")
     return clock
 
 

@@ -111,5 +111,5 @@ def _bad_name(param: str, value: str) -> Blocker:
     return Blocker(
         f"param {param}",
         f"{quoted(value)} is not a host name" if value else "is empty",
-        "Write it as openstack compute service list shows it: letters, digits, '.', '_' and '-'.",
+        "Write it as `openstack compute service list` shows it: letters, digits, '.', '_' and '-'.",
     )

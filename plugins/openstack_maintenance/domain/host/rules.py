@@ -54,7 +54,7 @@ def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker
     return Blocker(
         f"host {request.host}",
         f"Nova knows no compute host of that name{hint}",
-        "Write it as openstack compute service list shows it.",
+        "Write it as `openstack compute service list` shows it.",
     )
 
 
@@ -108,7 +108,8 @@ def owner_blocker(
         return Blocker(
             f"host {service.host}",
             f"a person disabled it {reason}".rstrip(),
-            "Ask them, then enable it (openstack compute service set --enable) and run again.",
+            f"Ask them, then enable it (`openstack compute service set --enable {service.host} "
+            "nova-compute`) and run again.",
         )
     if owner.same_run(mark) or owner.run_id not in others_running:
         return None
@@ -132,7 +133,7 @@ def rebooted_blocker(
     return Blocker(
         f"host {service.host}",
         "was rebooted since this night found it due",
-        "If it is to be done all the same, clear maintain_host in the night: it looks again.",
+        "To maintain it all the same, clear maintain_host in the night's run: it checks again.",
     )
 
 
@@ -182,7 +183,9 @@ def _no_hypervisor(request: Request, facts: CloudFacts) -> Blocker | None:
         return None
     kind = "is an Ironic host" if facts.hypervisor else "has no hypervisor record in Nova"
     return Blocker(
-        f"host {request.host}", kind, "See openstack hypervisor list; this DAG needs a hypervisor."
+        f"host {request.host}",
+        kind,
+        "See `openstack hypervisor list`. This DAG needs a hypervisor.",
     )
 
 
@@ -192,7 +195,7 @@ def _bad_run_id(mark: Mark) -> Blocker | None:
             return None
         return Blocker(
             f"run {quoted(mark.run_id)}",
-            "its id has characters that Nova's disabled_reason could not be read back with",
+            "its id has characters that cannot be stored in Nova's disabled_reason",
             "Trigger it with a run id of letters, digits, '.', '_', '-', ':', '~' and '+'.",
         )
     return Blocker(

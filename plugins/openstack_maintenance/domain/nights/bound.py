@@ -1,4 +1,4 @@
-"""What no roll could do better: the floor that a plan is measured by."""
+"""The lower bound that a plan is measured by: no roll can be faster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Bound:
 
 
 def bound_of(plan: RollPlan, fleet: Fleet, limits: Limits, pace: Pace) -> Bound:
-    """The floor of a plan: of the hosts that it does, as ``fleet`` has them before the roll."""
+    """The lower bound of a plan: of the hosts that it does, as ``fleet`` has them before it."""
     count, ram_mib = Counter[str](), Counter[str]()
     for instance in fleet.instances:
         count[instance.host] += 1

@@ -1,4 +1,4 @@
-"""Who is due for maintenance tonight, and who is passed over although the policy wants it."""
+"""Which hosts are due tonight, and which are passed over although the policy names them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
     ):
         return _verdict(candidate, "due", reason)
     unread = candidate.reboot_unread if due.reboot_required else ""
-    unknown = f"; whether it wants a reboot is unknown: {unread}" if unread else ""
+    unknown = f"; whether it needs a reboot is unknown: {unread}" if unread else ""
     return _verdict(candidate, "not_due", f"booted {_days(now - candidate.booted)} ago{unknown}")
 
 
@@ -79,7 +79,7 @@ def _hindrance(candidate: Candidate) -> str | None:
 
 
 def _named(candidate: Candidate, due: Due, now: datetime) -> str | None:
-    """Who is named is due once in ``days_since_boot``: not again every night."""
+    """A host that the policy names is due once in ``days_since_boot``: not again every night."""
     if candidate.maintained and now - candidate.maintained < timedelta(days=due.days_since_boot):
         return None
     if candidate.service.host in due.hosts:

@@ -2,7 +2,7 @@
 
 A zone's emptiest host goes first. Its instances must go to hosts that are still to be done, and
 so move twice; from then on each host's instances go to hosts that are finished, and move once.
-The plan is made anew from the fleet as it is whenever reality deviates; Nova has the last word.
+The plan is made again from the fleet as it is whenever reality deviates; Nova has the last word.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class RollPlan:
-    """Who goes when, and who does not. ``instances``: on the hosts to be done, at the beginning."""
+    """Which hosts go when, and which do not. ``instances``: on the hosts to be done, at first."""
 
     hosts: tuple[PlannedHost, ...]
     left: tuple[LeftOver, ...]
@@ -101,7 +101,7 @@ def plan_roll(fleet: Fleet, limits: Limits, pace: Pace) -> RollPlan:
 def plan_turn(
     fleet: Fleet, host: str, out: Collection[str], limits: Limits, pace: Pace
 ) -> PlannedHost | str:
-    """Plan the turn of one due host anew, from the fleet as it is; or why it cannot start now.
+    """Plan the turn of one due host again, from the fleet as it is; or why it cannot start now.
 
     ``out``: hosts that are out at this moment; what is still on them will need room, too.
     """
@@ -169,7 +169,7 @@ class _Roll:
             self._leave(zone, place, f"would be back after {_told(ends)}, beyond the window's end")
             return "no time"
         if any(self._groups_out[group] for group in place.groups):
-            return "another member of a server group of its instances is on the move"
+            return "another member of a server group of its instances is being migrated"
         if not room.keeps_reserve_without(place):
             return _no_reserve(self._limits.reserve_hosts)
         groups = frozenset(place.groups)

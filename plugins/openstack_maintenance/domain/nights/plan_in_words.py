@@ -1,4 +1,4 @@
-"""A night as a person reads it: who is due, the plan as a table and a timeline, who is left."""
+"""A night as a person reads it: the hosts that are due, the plan, the hosts that are left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD = ("host", "zone", "instances", "out", "back", "they go to")
 
 
 def verdicts_in_words(verdicts: Iterable[Verdict]) -> str:
-    """Who is due and who is not, each with the reason; who is due first."""
+    """Which hosts are due and which are not, each with the reason; who is due first."""
     ordered = sorted(verdicts, key=lambda each: (_KINDS.index(each.kind), each.host))
     rows = [(each.host, each.kind.replace("_", " "), each.reason) for each in ordered]
     return "\n".join(_columns([("host", "tonight", "why"), *rows]))

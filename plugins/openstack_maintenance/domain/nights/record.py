@@ -1,4 +1,4 @@
-"""A night's record: who was due, who was maintained, who was left and why."""
+"""A night's record: which hosts were due, were maintained, were left and why."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ def _what_went_wrong(
     found = failures(tasks, errors)
     said = [str(each) for each in found if not each.is_silent]
     if silent := sum(each.is_silent for each in found):
-        said.append(f"{silent} tasks ended without saying why. See their logs.")
+        said.append(f"{silent} tasks ended without an error message. See their logs.")
     told = " ".join(said) or "A task failed before anything was started. See the run."
     return shortened(told, LONGEST_SENTENCE)

@@ -62,8 +62,8 @@ class CheckOperator(MaintenanceOperator):
     def look_back(self, night: Span) -> dict[str, Any]:
         """What can be proven about a past night; nothing, as long as nobody keeps a history."""
         raise AirflowSkipException(
-            f"Not knowable for a past night ({night[0].isoformat()} to {night[1].isoformat()}): "
-            "today's answer would say nothing about it."
+            f"Unknown for a past night ({night[0].isoformat()} to {night[1].isoformat()}): "
+            "today's answer says nothing about it."
         )
 
     def subject(self) -> str:
@@ -108,8 +108,8 @@ class CheckOperator(MaintenanceOperator):
         when = f"when the window {self.policy.window} was about to end" if deadline else ""
         return CheckFailed(
             self.subject(),
-            f"still out {when}".rstrip() if when else f"no answer within {_LONGEST}",
-            "See what is slow, then run the checks again.",
+            f"still running {when}".rstrip() if when else f"no answer within {_LONGEST}",
+            "Find out what is slow, then run the checks again.",
         )
 
     def controllers_found(self) -> list[dict[str, Any]]:

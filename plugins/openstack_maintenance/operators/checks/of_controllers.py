@@ -117,7 +117,7 @@ class CheckControllerOperator(CheckOperator):
 def _judges(
     judge: Callable[[Mapping[str, Any]], list[Finding]],
 ) -> Callable[[CheckOperator], dict[str, Any]]:
-    """A verdict over what check_controller brought from all controllers; asks nobody anew.
+    """A verdict over what check_controller brought from all controllers; reads nothing again.
 
     Skipped for a past night: nobody keeps a history of it. ``judge`` gets plain JSON by controller.
     """

@@ -61,7 +61,7 @@ class CheckControllersOperator(ControllersOperator):
         told = [{"host": host, **each} for host, each in plan.items()]
         self.tell(PLAN_KEY, told)
         if closed:
-            self.log.info("Now it would end: %s", closed)
+            self.log.info("A real run started now would be refused: %s", closed)
         self._tell(plan)
         if self.request.dry_run:
             return []
@@ -71,7 +71,7 @@ class CheckControllersOperator(ControllersOperator):
         """A rerun of a run that has done its work does nothing twice."""
         if not has_done(self.policy, self.dag_id_of_run, self.run_id):
             return False
-        self.log.info("This run has done its work. Trigger a new run to do it again.")
+        self.log.info("This run is done already. Trigger a new run to do it again.")
         self.tell(PLAN_KEY, [])
         return True
 
@@ -98,7 +98,7 @@ class CheckControllersOperator(ControllersOperator):
         """The round trip that must succeed after each controller, made once before any is touched.
 
         It takes rights, and a quota, that no question asks about. That no scheduler answers is no
-        blocker: to mend that may be what the run is for.
+        blocker: fixing that may be what the run is for.
         """
         # Brings openstacksdk: not while a DAG file is parsed.
         from openstack_maintenance.adapters.cloud_errors import Refused
@@ -108,7 +108,9 @@ class CheckControllersOperator(ControllersOperator):
         except Refused as error:
             return [Blocker(error.subject, error.found, error.remedy)]
         except CloudError as error:
-            self.log.warning("Before anything is changed: %s", error)
+            self.log.warning(
+                "No scheduler answered the test request. This is not a blocker: %s", error
+            )
         return []
 
     def _missing_rights(self, host: str, services: list[Service]) -> list[Blocker]:

@@ -1,4 +1,4 @@
-"""Whether a controller may be touched: read anew before the run, and before each change."""
+"""Whether a controller may be touched: read again before the run, and before each change."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def unreadable(host: str, checked: Checked) -> Blocker:
     return Blocker(
         f"controller {host}",
         checked.services[host][0].text,
-        "Mend its address in the policy's controllers, the login, sudo or the controller itself; "
+        "Fix its address in the policy's controllers, the login, sudo or the controller itself. "
         "docs/controller_checks.md says what the login needs.",
     )
 
@@ -116,8 +116,9 @@ def under_way_blockers(step: ControllersOperator) -> list[Blocker]:
         found.append(
             Blocker(
                 "migrations",
-                f"{len(moving)} are under way: {ways}{more}",
-                "Wait until they have ended (openstack server migration list), then run again.",
+                f"{len(moving)} are running: {ways}{more}",
+                "Wait until they have ended (see `openstack server migration list`), then run "
+                "again.",
             )
         )
     return found

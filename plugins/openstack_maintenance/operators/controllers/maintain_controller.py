@@ -16,7 +16,7 @@ _GOES_ON = "none_failed"
 
 @task_group
 def maintain_controller(controller: Any) -> None:
-    """One controller: wait for its turn, restart or reboot, then prove that all is well."""
+    """One controller: wait for its turn, restart or reboot, then prove that all is healthy."""
     given: dict[str, Any] = {"controller": controller}
     wait_for_turn = steps.WaitForTurnOperator(task_id="wait_for_turn", **given)
     restart_services = steps.RestartServicesOperator(task_id="restart_services", **given)

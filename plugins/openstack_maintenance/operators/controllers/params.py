@@ -17,7 +17,7 @@ def controller_params() -> dict[str, Param]:
     return {
         "controllers": _names(
             "Controllers",
-            "Of the policy's inventory. None: all of them, the primary last.",
+            "Controllers of the policy. Empty: all of them, the primary last.",
             f"^{HOST_NAME}$",
             _known_controllers(),
         ),
@@ -30,7 +30,7 @@ def controller_params() -> dict[str, Param]:
         ),
         "services": _names(
             "Services",
-            "Services or groups of the deployment's catalog to restart. None: all that are in use "
+            "Services or groups of the deployment's catalog to restart. Empty: all that are in use "
             "on the controller, in the catalog's order.",
             "^[A-Za-z0-9][A-Za-z0-9 ._@-]*$",
             _known_services(),
@@ -39,14 +39,15 @@ def controller_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Allow an outage",
-            description="Also where it takes the last database, broker or API from the cloud for "
-            "a while. Instances run on; nobody can manage them meanwhile.",
+            description="Go on even if this stops the last database, broker or API of the cloud "
+            "for "
+            "a while. Instances keep running, but nobody can manage them meanwhile.",
         ),
         "reason": Param(
             "",
             type=["string", "null"],
             title="Reason",
-            description="Why; it is written into the record.",
+            description="Why this is done. It is written into the record.",
             maxLength=150,
         ),
         **last_params(),

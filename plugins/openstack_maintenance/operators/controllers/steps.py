@@ -70,7 +70,7 @@ class WaitForTurnOperator(ControllersOperator):
             self.log.info("controller %s: waiting for its turn", self.host)
             again = utc_now() + _LOOK_AGAIN
             self.defer(trigger=DateTimeTrigger(again), method_name="look_again")
-        self.log.info("controller %s: it is its turn", self.host)
+        self.log.info("controller %s: its turn has come", self.host)
 
     def _end_where_one_failed(self, earlier: Iterable[Mapping[str, Any]]) -> None:
         for row in earlier:
@@ -79,8 +79,8 @@ class WaitForTurnOperator(ControllersOperator):
                 first = self.result_of(CHECK)[row["map_index"]]["host"]
                 raise CheckFailed(
                     f"controller {self.host}",
-                    f"was not touched: {first} was not maintained well",
-                    f"Mend {first} as its failed step says, then clear the run's failed tasks.",
+                    f"was not touched, because the maintenance of {first} failed",
+                    f"Fix {first} as its failed task says, then clear the run's failed tasks.",
                 )
 
 
@@ -131,7 +131,7 @@ class RestartServicesOperator(ControllersOperator):
     def _may_go_on(self, left: list[Service]) -> None:
         """The world may have changed since the last stage: the others are looked at again."""
         blockers = blockers_midway(self, self.host, self.check_services(), left)
-        then = f"No more was restarted on {self.host}."
+        then = f"Nothing more was restarted on {self.host}."
         self.refuse(f"controller {self.host}", blockers, then)
 
     def _restart(self, stage: list[Service], noted: Mapping[str, Any]) -> None:
@@ -221,7 +221,7 @@ class WaitForControllerOperator(ControllersOperator):
         """It is back."""
         result = super().resume(event)
         since = since_in_words(result, "its reboot was ordered")
-        self.log.info("controller %s: back in another boot%s", self.host, since)
+        self.log.info("controller %s: has rebooted and is back%s", self.host, since)
         return result
 
 
@@ -240,7 +240,7 @@ class CheckControllerAgainOperator(ControllersOperator):
         result = dict(super().resume(event))
         write_last_checks(self.policy, result.pop("seen"))
         told = ", ".join(f"{count} {verdict}" for verdict, count in result["verdicts"].items())
-        self.log.info("controller %s: all checks pass at two looks in a row: %s", self.host, told)
+        self.log.info("controller %s: all checks pass, twice in a row: %s", self.host, told)
         return result
 
 
@@ -307,10 +307,11 @@ class CheckInstancesOperator(ControllersOperator):
             raise CheckFailed(
                 "instances",
                 f"changed during the maintenance of {self.host}: {'; '.join(changes.findings)}",
-                "See openstack server event list for who did it. If somebody wanted it so, mark "
-                "check_instances as success; else mend them first, then clear it with Downstream.",
+                "`openstack server event list ID` shows who did it. If it was intended, mark "
+                "check_instances as success. If not, fix the instances, then clear "
+                "check_instances with Downstream.",
             )
-        but = " but what others did (above)" if changes.told else ""
+        but = " except for what others did (above)" if changes.told else ""
         self.log.info(
             "controller %s: %s instances compared with before its maintenance: no change%s",
             self.host,
@@ -366,8 +367,8 @@ def note_of(step: ControllersOperator, which: str) -> dict[str, Any]:
     if not is_note(found):
         raise CheckFailed(
             f"controller {step.host}",
-            "how everything was before its maintenance is not noted any more",
-            "See whether the policy's records storage was changed; compare by hand.",
+            "the snapshot from before its maintenance is gone",
+            "Check whether records in the policy was changed. Compare the instances by hand.",
         )
     return dict(found)
 

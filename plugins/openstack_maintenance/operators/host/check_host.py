@@ -86,7 +86,7 @@ class CheckHostOperator(HostOperator):
         found = self._found(facts, plan, address, host_facts, version)
         if request.dry_run:
             if closed:
-                self.log.info("Now it would end: %s", closed)
+                self.log.info("A real run started now would be refused: %s", closed)
             would = self._plan_in_words(plan)
             self.log.info("Dry run, nothing is changed. It would:\n%s", would)
             self._end_here({**found, "would": would.splitlines()})
@@ -239,8 +239,8 @@ def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Bloc
             Blocker(
                 f"host {host}",
                 f"its maintenance-shell does not allow script {script} as it is here",
-                "Install the rights anew on it: include/rights/host-rights, "
-                "then install-host-rights there.",
+                "Install the rights on it again: run "
+                "include/rights/host-rights, then install-host-rights on the host.",
             )
         )
     if facts.nova_compute.kind == "absent":

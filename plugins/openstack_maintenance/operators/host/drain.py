@@ -61,7 +61,7 @@ class ListInstancesOperator(HostOperator):
             raise Blocked(
                 f"host {self.request.host}",
                 f"{len(plan.blockers)} of its instances cannot be moved",
-                f"Mend this, then clear {self.task_id} with Downstream:\n{in_words(plan.blockers)}",
+                f"Fix this, then clear {self.task_id} with Downstream:\n{in_words(plan.blockers)}",
             )
         for each in plan.left:
             self.log.info("left where it is: %s, %s", each.label, each.status)

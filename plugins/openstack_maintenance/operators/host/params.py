@@ -24,7 +24,8 @@ def compute_host_params() -> dict[str, Param]:
             "",
             type=["string", "null"],
             title="Reason",
-            description="Why; it is written into Nova's disabled_reason and into the record.",
+            description="Why this is done. It is written into Nova's disabled_reason and into "
+            "the record.",
             maxLength=150,
         ),
         "destination": _optional_host(
@@ -38,8 +39,8 @@ def compute_host_params() -> dict[str, Param]:
             anyOf=[{"enum": ["auto", "true", "false"]}, {"type": "boolean"}],
             examples=["auto", "true", "false"],
             title="Block migration",
-            description="Move the disks along (true), use shared storage (false), or let Nova "
-            "see for itself (auto).",
+            description="Copy the disks, too (true), use shared storage (false), or let Nova "
+            "find out (auto).",
         ),
         "on_blocked": Param(
             None,
@@ -47,8 +48,8 @@ def compute_host_params() -> dict[str, Param]:
             values_display={
                 "null": "as the policy says",
                 "fail": "fail: change nothing",
-                "leave": "leave: those that do not run may stay",
-                "stop": "stop: stop a running one, move it cold, start it again",
+                "leave": "leave: instances that do not run may stay",
+                "stop": "stop: stop a running one, cold-migrate it, start it again",
             },
             title="Instances that cannot move",
             description="What happens when an instance of the host can be migrated neither live "
@@ -60,8 +61,8 @@ def compute_host_params() -> dict[str, Param]:
             enum=[None, *(path.name for path in scripts())],
             values_display={"null": "none"},
             title="Maintenance script",
-            description="Of include/scripts; runs as root on the host, after nova-compute is "
-            "stopped and before the reboot.",
+            description="A file of include/scripts. It runs as root on the host, after "
+            "nova-compute is stopped and before the reboot.",
         ),
         **last_params(),
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class DisableServiceOperator(HostOperator):
     """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
 
-    One at a time in the whole Airflow, and every gate is read again here: so two runs never
+    One at a time in the whole Airflow, and every gate is read again here, so two runs never
     take one host, and never more than ``max_hosts_out`` hosts are out.
 
     Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).
@@ -92,7 +92,7 @@ class EnableServiceOperator(HostOperator):
             raise CheckFailed(
                 f"host {host}",
                 f"Nova shows its nova-compute {state}",
-                "See openstack compute service list, then clear enable_service.",
+                "See `openstack compute service list`, then clear enable_service.",
             )
         self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
         return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
@@ -102,5 +102,6 @@ class EnableServiceOperator(HostOperator):
             raise OwnershipLost(
                 f"host {self.request.host}",
                 "somebody else enabled it while this run maintained it",
-                "Nothing is left to do for this run; see who did it, and whether that was right.",
+                "This run has nothing left to do. Find out who enabled it, and whether that was "
+                "right.",
             )

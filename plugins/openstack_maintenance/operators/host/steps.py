@@ -91,13 +91,15 @@ class RunScriptOperator(HostOperator):
         path = script_path(name)
         if path is None:
             raise CheckFailed(
-                f"script {name}", "is not in include/scripts any more", "Put it back, then clear."
+                f"script {name}",
+                "is no longer in include/scripts",
+                "Put it back, then clear the task.",
             )
         self.check_ownership()
         prove_empty(self)
         store: Any = self._context["task_state_store"]
         if (done := store.get("done")) is not None:
-            self.log.info("script %s: this run ran it already", name)
+            self.log.info("script %s: this run has run it already", name)
             return dict(done)  # a host that rebooted meanwhile has forgotten the unit
         state = asyncio.run(self._start(name, path.read_bytes()))
         if state.status == "succeeded":
@@ -106,14 +108,14 @@ class RunScriptOperator(HostOperator):
         return None
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """The script ended well while the task waited: noted, so that no rerun runs it again."""
+        """The script succeeded while the task waited: noted, so that no rerun runs it again."""
         return self._done(super().resume(event))
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
         store: Any = self._context["task_state_store"]
         store.set("done", storable(result))
         last = (result.get("output") or ["(nothing)"])[-1]
-        self.log.info("script %s: ended well; the last it said: %s", result["script"], last)
+        self.log.info("script %s: succeeded; its last line: %s", result["script"], last)
         return result
 
     async def _start(self, name: str, content: bytes) -> ScriptState:
@@ -184,7 +186,7 @@ class WaitForHostOperator(HostOperator):
         result = super().resume(event)
         # The run counts from the stop, before the order: nothing is on the host from then on.
         since = since_in_words(result, "nova-compute was stopped")
-        self.log.info("host %s: back in another boot%s", self.request.host, since)
+        self.log.info("host %s: has rebooted and is back%s", self.request.host, since)
         return result
 
 

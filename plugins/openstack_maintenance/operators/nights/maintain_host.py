@@ -138,7 +138,7 @@ class MaintainHostOperator(NightlyOperator):
         boot_id = None
         services = self.nova.services("nova-compute")
         out = {each.host: each.out_by for each in services if each.out_by is not None}
-        # Who failed stays out until a person has mended it: that is not waited for.
+        # Who failed stays out until a person has fixed it: that is not waited for.
         returning = sorted(h for h, mark in out.items() if not mark.has_failed)
         if len(out) < self.policy.max_hosts_out:
             boot_id = self._skip_unless_due()
@@ -207,7 +207,7 @@ class MaintainHostOperator(NightlyOperator):
             self.policy, self.deployment, self.nova, self.ssh_conn_id, hosts={self.host}
         )
         verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in found]
-        for each in verdicts or [Verdict(self.host, "passed_over", "Nova knows it no more")]:
+        for each in verdicts or [Verdict(self.host, "passed_over", "Nova no longer lists it")]:
             if each.kind != "due":
                 raise self._left(each.reason)
         return found[0].boot_id
@@ -245,7 +245,7 @@ class MaintainHostOperator(NightlyOperator):
             f"host {self.host}",
             f"run {run_id} of {CHILD_DAG} did not finish it: "
             f"{str(record.get('problem') or 'it left no record').rstrip('.')}",
-            "Mend that, clear the failed task of that run, and when it is green clear "
+            "Fix that and clear the failed task of that run. When that run is green, clear "
             f"{self.task_id} here.",
         )
 

@@ -14,7 +14,8 @@ def nightly_params() -> dict[str, Param]:
             "",
             type=["string", "null"],
             title="Reason",
-            description="Why; it is written into Nova's disabled_reason and into the record.",
+            description="Why this is done. It is written into Nova's disabled_reason and into "
+            "the record.",
             maxLength=150,
         ),
         **last_params(),

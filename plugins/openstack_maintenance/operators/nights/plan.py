@@ -1,4 +1,4 @@
-"""The plan of a night: who goes when, and where the instances go."""
+"""The plan of a night: which host goes when, and where the instances go."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def coming_window(policy: Policy, now: datetime) -> tuple[datetime, datetime]:
         raise CheckFailed(
             "maintenance window",
             f"{policy.window} does not open within a year",
-            "Mend the policy's window.",
+            "Fix the policy's window.",
         )
     return span
 
@@ -120,7 +120,7 @@ def _slots(policy: Policy, services: Iterable[ComputeService]) -> int:
     """How many hosts may be out beside those that are.
 
     One at least, as those that are under way will be back. Raises: CheckFailed, where as many
-    as may be out have failed, and stay out until a person has mended them.
+    as may be out have failed, and stay out until a person has fixed them.
     """
     marks = {each.host: each.out_by for each in services if each.out_by is not None}
     out = [host for host, mark in marks.items() if mark.has_failed]

@@ -1,4 +1,4 @@
-"""The end of every night: its record, and one sentence where a host was not done well."""
+"""The end of every night: its record, and one sentence where a host's maintenance failed."""
 
 from __future__ import annotations
 

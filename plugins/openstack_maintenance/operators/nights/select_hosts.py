@@ -1,4 +1,4 @@
-"""Who is due tonight."""
+"""The hosts that are due tonight."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SelectHostsOperator(NightlyOperator):
             blockers.append(closed)
         self.refuse("nightly roll", blockers, "Nothing was changed.")
         if closed:
-            self.log.info("Now it would end: %s", closed)
+            self.log.info("A real run started now would be refused: %s", closed)
         if not self.request.dry_run:
             wait_for_window(self, self.policy, self.request)
         return self.select()
@@ -86,7 +86,7 @@ def find_candidates(
         raise CheckFailed(
             "nightly roll",
             "Nova knows no nova-compute service",
-            "See openstack compute service list.",
+            "See `openstack compute service list`.",
         )
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
@@ -127,7 +127,7 @@ def _candidate(
 ) -> Candidate:
     ended = read_moment(maintained["ended_at"]) if maintained else None
     if isinstance(facts, str):
-        why = facts or "Nova knows no address of it"
+        why = facts or "Nova has no address for it"
         return Candidate(service, aggregates, unreadable=why, maintained=ended)
     return Candidate(
         service,

@@ -96,7 +96,7 @@ class Move:
             self._lines.put_nowait(None)
 
     def finish(self, why: str, migration: Migration | None) -> None:
-        """End well. The outcome is plain JSON: it becomes the task's XCom."""
+        """End in success. The outcome is plain JSON: it becomes the task's XCom."""
         if self.done.done():
             return
         instance = self.instance

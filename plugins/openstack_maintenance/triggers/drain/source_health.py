@@ -66,6 +66,6 @@ def _stranded(move: Move) -> MigrationFailed:
     return MigrationFailed(
         move.subject,
         f"nova-compute on {move.order.source} is down, so nothing moves it any more",
-        "Start nova-compute there; when openstack compute service list shows it up, "
+        "Start nova-compute there; when `openstack compute service list` shows it as up, "
         "clear this task with Downstream.",
     )

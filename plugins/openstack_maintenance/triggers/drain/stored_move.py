@@ -42,8 +42,8 @@ def read_request(stored: Mapping[str, Any]) -> MoveRequest:
         known = order.get("name") if isinstance(order, Mapping) else None
         raise MigrationFailed(
             f"instance {in_short(known)}" if isinstance(known, str) and known else "an instance",
-            f"its move as it was stored cannot be read: {odd}",
-            "Clear this task: it then stores its move anew.",
+            f"the stored arguments of its move cannot be read: {odd}",
+            "Clear this task: it then stores them again.",
         ) from None
 
 
@@ -153,7 +153,7 @@ class _Stored:
     def texts(self, key: str) -> list[str]:
         found = self.values.get(key, ())
         if not isinstance(found, (list, tuple)) or not all(isinstance(x, str) for x in found):
-            raise self._odd(key, "a list of texts")
+            raise self._odd(key, "a list of strings")
         return list(found)
 
     def flag(self, key: str) -> bool:
@@ -193,5 +193,5 @@ class _Stored:
         return found
 
     def _odd(self, key: str, wanted: str) -> _Odd:
-        state = "is missing, which should be" if key not in self.values else "is not"
+        state = "is missing, it should be" if key not in self.values else "is not"
         return _Odd(f"{self._what}{key} {state} {wanted}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Turns:
-    """Asks for nothing but the server groups, and for them only when a turn comes.
+    """Reads nothing but the server groups, and only when a turn comes.
 
     ``waiting``: the moves that have not ended. Losing this loses nothing.
     """

@@ -67,7 +67,7 @@ class DrainWatch:
         return move
 
     def leave(self, move: Move) -> None:
-        """Follow a move no longer; what Nova does goes on."""
+        """Stop following a move. What Nova does goes on."""
         if self._moves.get(move.order.instance_id) is move:
             del self._moves[move.order.instance_id]
         move.done.cancel()  # a beat that is under way must not start it any more
@@ -87,7 +87,7 @@ class DrainWatch:
             self._end_all(unexpected("the watch over all moves", error))
 
     def _end_all(self, error: MaintenanceError) -> None:
-        """The next move that comes finds the watch ended, and starts it anew."""
+        """The next move that comes finds the watch ended, and starts it again."""
         for move in self._waiting():
             move.fail(error)
 
@@ -114,7 +114,7 @@ class DrainWatch:
         await self._turns.read_groups()
 
     def _in_our_words(self, subject: str, error: Exception) -> CloudError:
-        """An error of a look or a step; what nobody thought of is told, and kept for developers."""
+        """An error of a look or a step; an unexpected one is logged for developers."""
         if isinstance(error, CloudError):
             return error
         told = unexpected(subject, error)
@@ -146,7 +146,7 @@ class DrainWatch:
             if now - self._silent_since > move.request.api_patience or is_refusal(error):
                 move.fail(error)
             else:
-                move.say(f"Nova does not answer, trying on: {error}")
+                move.say(f"Nova does not answer, trying again: {error}")
 
     async def _refresh_ledger(self) -> None:
         for migration in await self._ledger.refresh():
@@ -240,7 +240,7 @@ class DrainWatch:
             except Exception as error:
                 told = self._in_our_words(f"the instances on {host}", error)
                 self._unlisted.add(host)
-                move.say(f"Nova does not answer, trying on: {told}")
+                move.say(f"Nova does not answer, trying again: {told}")
         move.stale = True
 
     async def _read_source(self, host: str) -> None:
@@ -299,13 +299,13 @@ class DrainWatch:
         return None if tried or move.is_suggestion_refused else move.request.destination
 
     def _wait(self, move: Move, why: str) -> None:
-        """Nothing waits for ever: neither for its turn, nor in Nova's queue, nor for a task."""
+        """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task."""
         if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
             raise MigrationFailed(
                 move.subject,
                 f"nothing happened within the policy's turn_patience: {cleaned(why)}",
-                "See openstack server migration list and openstack server event list, "
-                "then clear this task.",
+                "See `openstack server migration list` and `openstack server event list "
+                "ID`, then clear this task.",
             )
         move.say(why)
 
@@ -345,15 +345,17 @@ class DrainWatch:
         now = datetime.now(UTC)
         move.failing_since = move.failing_since or now
         if is_refusal(error) and self._may_choose_another(move):
-            move.say(f"the planned destination is refused, Nova chooses: {error.found}")
+            move.say(
+                f"Nova refused the planned destination, its scheduler now chooses: {error.found}"
+            )
         elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
             move.fail(error)
         elif is_worth_a_look(error):
             move.stale = True
             move.memory = replace(move.memory, posted_at=None)
-            move.say(f"Nova refused, looking again: {error.found}")
+            move.say(f"Nova refused, reading the instance again: {error.found}")
         else:
-            move.say(f"Nova does not answer, trying on: {error}")
+            move.say(f"Nova does not answer, trying again: {error}")
 
     @staticmethod
     def _may_choose_another(move: Move) -> bool:
@@ -384,7 +386,7 @@ class DrainWatch:
 
 
 def unexpected(subject: str, error: Exception) -> CloudError:
-    """What nobody thought of, as a sentence."""
+    """An unexpected error, as a sentence."""
     said = cleaned(f"{type(error).__name__}: {error}", longest=300)
     return CloudError(
         subject,
