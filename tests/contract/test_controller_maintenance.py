@@ -670,7 +670,7 @@ async def test_a_controller_or_a_cloud_that_does_not_answer_is_a_finding(
     async def read(self: Any, controller: Any) -> Any:
         if controller["host"] == "ctl01":
             return seen("b1", down=("nova-api",))
-        return Finding("SSH", "bad", "nobody answers")
+        raise MaintenanceError("host ctl02", "nobody answers", "Wait.")
 
     monkeypatch.setattr("openstack_maintenance.hooks.cloud.CloudHook.aget_health", health)
     monkeypatch.setattr(ChecksHook, "_read", read)

@@ -210,8 +210,8 @@ def test_a_boot_id_that_cannot_be_read_ends_no_wait_for_a_reboot(
 @pytest.mark.parametrize("ending", [CheckFailed("a", "b", "c"), *SURPRISES])
 async def test_the_last_words_come_even_where_they_cannot_be_made(ending: Exception) -> None:
     class Broken(HostWaitTrigger):
-        async def look(self) -> dict[str, Any] | str:
-            return "x\0" * 5_000
+        async def look(self) -> dict[str, Any]:
+            raise waiting.StillWaiting("x\0" * 5_000)
 
         async def too_late(self, found: str) -> CheckFailed:
             raise ending

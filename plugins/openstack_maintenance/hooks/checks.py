@@ -69,24 +69,26 @@ class ChecksHook:
 
     async def read_controllers(self) -> tuple[dict[str, Controller], dict[str, Finding]]:
         """One look at each controller; of one that cannot be read, the finding that says why."""
-        hosts = [each["host"] for each in self.controllers]
-        looks = await asyncio.gather(*map(self._read, self.controllers))
-        read = dict(zip(hosts, looks, strict=True))
-        return (
-            {host: look for host, look in read.items() if not isinstance(look, Finding)},
-            {host: look for host, look in read.items() if isinstance(look, Finding)},
-        )
+        seen: dict[str, Controller] = {}
+        unread: dict[str, Finding] = {}
 
-    async def _read(self, controller: Mapping[str, str]) -> Controller | Finding:
+        async def look(controller: Mapping[str, str]) -> None:
+            try:
+                seen[controller["host"]] = await self._read(controller)
+            except MaintenanceError as error:
+                unread[controller["host"]] = Finding("SSH", "bad", error.found)
+
+        await asyncio.gather(*map(look, self.controllers))
+        hosts = [each["host"] for each in self.controllers]  # their order, not the answers'
+        return {host: seen[host] for host in hosts if host in seen}, unread
+
+    async def _read(self, controller: Mapping[str, str]) -> Controller:
         # Brings asyncssh: not while a DAG file is parsed.
         from openstack_maintenance.adapters.controller import read_controller
 
         host, address = controller["host"], controller["address"]
-        try:
-            async with open_shell(self.ssh_conn_id, host, address) as shell:
-                return await read_controller(shell, self.deployment)
-        except MaintenanceError as error:
-            return Finding("SSH", "bad", error.found)
+        async with open_shell(self.ssh_conn_id, host, address) as shell:
+            return await read_controller(shell, self.deployment)
 
     def _judge(self, seen: Controller, last: LastCheck | None) -> list[Finding]:
         groups = judge_services(self.deployment, seen, last or last_check_of(seen))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from openstack_maintenance.domain.errors import MaintenanceError
@@ -42,19 +43,29 @@ def _by_host(hypervisors: Mapping[str, str], found: Mapping[str, Fact]) -> dict[
     return {host: found[each] for host, each in hypervisors.items() if each in found}
 
 
+@dataclass(frozen=True)
+class HostLooks:
+    """One look at each host. ``facts``: of those that answered. ``unread``: why others did not."""
+
+    facts: Mapping[str, HostFacts]
+    unread: Mapping[str, str]
+
+
 async def read_hosts(
     addresses: Mapping[str, str], deployment: Deployment, ssh_conn_id: str
-) -> dict[str, HostFacts | str]:
-    """One look at each host, one SSH round trip each; of one that cannot be read, why."""
+) -> HostLooks:
+    """One look at each host, one SSH round trip each."""
+    facts: dict[str, HostFacts] = {}
+    unread: dict[str, str] = {}
     compute, slots = deployment.nova_compute, asyncio.Semaphore(_AT_A_TIME)
 
-    async def look(host: str, address: str) -> HostFacts | str:
+    async def look(host: str, address: str) -> None:
         async with slots:
             try:
                 async with open_host(ssh_conn_id, host, address, compute) as opened:
-                    return await opened.read_facts()
+                    facts[host] = await opened.read_facts()
             except MaintenanceError as error:
-                return f"{error.found}. {error.remedy}"
+                unread[host] = f"{error.found}. {error.remedy}"
 
-    looks = await asyncio.gather(*(look(*each) for each in addresses.items()))
-    return dict(zip(addresses, looks, strict=True))
+    await asyncio.gather(*(look(*each) for each in addresses.items()))
+    return HostLooks(facts, unread)

@@ -23,6 +23,7 @@ from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_steps import RebootedTrigger
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
+from openstack_maintenance.triggers.waiting import StillWaiting
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
@@ -61,7 +62,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         super().__init__(*args, **kwargs)
         self._failed: set[str] = set()
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         seen, services = await self._read()
         since = datetime.fromisoformat(self.known["since"])
         missing = {service.name for service in still_to_restart(services, seen, since)}
@@ -73,7 +74,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         if failed & missing & self._failed:
             raise await self.too_late(found)
         self._failed = failed
-        return found
+        raise StillWaiting(found)
 
     async def too_late(self, found: str) -> CheckFailed:
         return CheckFailed(
@@ -143,7 +144,7 @@ class ChecksPassTrigger(HostWaitTrigger):
         self._last: Mapping[str, LastCheck] | None = None
         self._deployment: Deployment | None = None
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         if self._deployment is None:
             self._deployment = read_deployment(read_policy())
         hook = ChecksHook(
@@ -153,9 +154,9 @@ class ChecksPassTrigger(HostWaitTrigger):
         last, self._last = self._last, {h: last_check_of(c) for h, c in checked.seen.items()}
         if checked.faults:
             self._last = None
-            return brief("; ".join(checked.faults), _LONGEST)
+            raise StillWaiting(brief("; ".join(checked.faults), _LONGEST))
         if last is None:
-            return "all checks pass; checking once more"
+            raise StillWaiting("all checks pass; checking once more")
         return {
             "verdicts": checked.verdicts,
             "services": {
@@ -192,7 +193,7 @@ class ServingTrigger(NovaWaitTrigger):
 
     needs = (("probe", stored.text),)
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         nova = await self.nova()
         servers = await asyncio.to_thread(nova.instances)
         return {
@@ -227,12 +228,13 @@ class HeartbeatsTrigger(NovaWaitTrigger):
             self._seen = Heartbeats(tuple(each) for each in self.known["services"])
         return self._seen
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         nova = await self.nova()
         self._beats.note(await asyncio.to_thread(nova.services))
         missing = self._beats.missing()
         if missing:
-            return f"waiting for the heartbeats of {', '.join(brief_list(missing))}"
+            found = ", ".join(brief_list(missing))
+            raise StillWaiting(f"waiting for the heartbeats of {found}")
         return {"heartbeats": self._beats.plain()}
 
     async def too_late(self, found: str) -> CheckFailed:

@@ -13,16 +13,17 @@ from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
+from openstack_maintenance.triggers.waiting import StillWaiting
 
 
 class NovaComputeGoneTrigger(HostWaitTrigger):
     """nova-compute is stopped: no process of it is left, whatever its unit calls that."""
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
             state = await host.nova_compute_state()
             if not state.is_gone:
-                return f"still there: {state}"
+                raise StillWaiting(f"still there: {state}")
             facts = await host.read_facts()
         return {
             "state": str(facts.nova_compute),
@@ -44,13 +45,14 @@ class ScriptTrigger(HostWaitTrigger):
 
     needs = (("unit", stored.text), ("script", stored.text))
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
             state = await host.script_state(self.known["unit"])
         if state.status == "succeeded":
             return script_result(self.known["script"], state)
         if state.status == "running":
-            return f"runs; its last line: {state.output[-1] if state.output else '(none yet)'}"
+            last = state.output[-1] if state.output else "(none yet)"
+            raise StillWaiting(f"runs; its last line: {last}")
         raise CheckFailed(
             f"script {self.known['script']} on {self.host}",
             f"{state.status}, exit code {state.exit_code} ({state.result}): "
@@ -85,14 +87,14 @@ class RebootedTrigger(HostWaitTrigger):
     every_seconds = 2.0
     needs = (("boot_id_before", stored.text),)
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         before = self.known["boot_id_before"]
         async with self.on_host() as host:
             if await host.boot_id() == before:
-                return "still in the boot from before the reboot"
+                raise StillWaiting("still in the boot from before the reboot")
             facts = await host.read_facts()
         if facts.boot_id == before:
-            return "it says one boot_id, then another: it is asked again"
+            raise StillWaiting("it says one boot_id, then another: it is asked again")
         return {
             "boot_id_before": before,
             "boot_id_after": facts.boot_id,
@@ -125,7 +127,7 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         self._idle_since: datetime | None = None
         self._started_by_us = False
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
             state = await host.nova_compute_state()
             if not state.is_active:
@@ -133,14 +135,14 @@ class NovaComputeUpTrigger(HostWaitTrigger):
                 if self._should_start(state.is_gone):
                     self._started_by_us = True
                     state = await host.start_nova_compute()
-                return f"nova-compute is not active yet: {state}"
+                raise StillWaiting(f"nova-compute is not active yet: {state}")
         service = await self.service()
         if service.updated_at and service.updated_at not in self._beats:
             self._beats.append(service.updated_at)
         if not service.is_up or service.is_forced_down:
-            return f"{state}; Nova does not show it as up yet"
+            raise StillWaiting(f"{state}; Nova does not show it as up yet")
         if len(self._beats) < 3:
-            return f"{state}, up; waiting for its heartbeat to advance"
+            raise StillWaiting(f"{state}, up; waiting for its heartbeat to advance")
         return {
             "state": str(state),
             "active_since": state.active_enter.isoformat() if state.active_enter else None,
@@ -180,13 +182,13 @@ class AmqpTrigger(HostWaitTrigger):
         self._last_line = ""
         self._beats: list[datetime] = []
 
-    async def look(self) -> dict[str, Any] | str:
+    async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
             evidence = await host.amqp_evidence()
         await self._note_heartbeat(evidence)
         verdict = await asyncio.to_thread(self._judge, evidence)
         if not verdict.is_connected:
-            return verdict.reason
+            raise StillWaiting(verdict.reason)
         return {**asdict(verdict), "sockets": list(verdict.sockets)}
 
     def _judge(self, evidence: AmqpEvidence) -> BusVerdict:

@@ -104,10 +104,11 @@ class HostWaitTrigger(BaseTrigger):
             raise stored.unreadable(f"host {brief(self.host, 100)}", error) from error
 
     @abstractmethod
-    async def look(self) -> dict[str, Any] | str:
-        """The evidence (plain JSON) once it is there, else what still is missing.
+    async def look(self) -> dict[str, Any]:
+        """The evidence (plain JSON) once it is there.
 
-        Raises: MaintenanceError other than Cloud- and HostError when waiting is pointless.
+        Raises: StillWaiting, with what is missing; MaintenanceError other than Cloud- and HostError
+        when waiting is pointless.
         """
 
     @abstractmethod

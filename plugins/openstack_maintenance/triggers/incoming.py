@@ -14,7 +14,7 @@ from openstack_maintenance.domain.errors import CheckFailed, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.triggers import stored
-from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event
+from openstack_maintenance.triggers.waiting import LONGEST_LINE, StillWaiting, Waiting, error_event
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
@@ -68,12 +68,14 @@ class IncomingTrigger(BaseTrigger):
         except ValueError as error:
             raise stored.unreadable(f"host {brief(self.host, 100)}", error) from error
 
-    async def _look(self) -> dict[str, Any] | str:
+    async def _look(self) -> dict[str, Any]:
         if self._nova is None:
             self._nova = await CloudHook(self.conn_id).aget_conn()
         rows = await asyncio.to_thread(self._nova.migrations, datetime.now(UTC) - timedelta(days=1))
         moving = [f"{each.instance_id} from {each.source}" for each in incoming(rows, self.host)]
-        return ", ".join(brief_list(moving)) if moving else {"found": _NOTHING}
+        if moving:
+            raise StillWaiting(", ".join(brief_list(moving)))
+        return {"found": _NOTHING}
 
     async def _too_late(self, found: str) -> CheckFailed:
         return CheckFailed(

@@ -19,12 +19,20 @@ from openstack_maintenance.domain.errors import (
 )
 from openstack_maintenance.domain.foreign_text import brief
 
-Look = Callable[[], Awaitable[dict[str, Any] | str]]
+Look = Callable[[], Awaitable[dict[str, Any]]]
 TooLate = Callable[[str], Awaitable[MaintenanceError]]
 
 _LONGEST = 2_000
 _LONGEST_PART = 6_000
 LONGEST_LINE = 8_000  # in a log
+
+
+class StillWaiting(Exception):
+    """A look found that it is not there yet. ``found``: what is missing, for the log."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
 
 
 def error_event(error: MaintenanceError) -> TriggerEvent:
@@ -34,7 +42,7 @@ def error_event(error: MaintenanceError) -> TriggerEvent:
 
 
 class Waiting:
-    """One wait. ``look`` gives what was waited for (plain JSON), or words for what is missing;
+    """One wait. ``look`` gives what was waited for (plain JSON), or raises StillWaiting;
     ``too_late`` gives the sentence for the end of the patience. ``log``: the trigger's.
 
     What goes wrong while looking may pass: the deadline decides. Only a MaintenanceError of another
@@ -52,9 +60,10 @@ class Waiting:
         """Look every few seconds, and give what was found. Raises: MaintenanceError."""
         last = ""
         while True:
-            found = await self._once()
-            if isinstance(found, dict):
-                return found
+            try:
+                return await self._once()
+            except StillWaiting as missing:
+                found = missing.found
             if found != last:
                 self._log.info("%s", found)
                 last = found
@@ -62,16 +71,18 @@ class Waiting:
                 raise await self._late(found)
             await asyncio.sleep(every_seconds)
 
-    async def _once(self) -> dict[str, Any] | str:
+    async def _once(self) -> dict[str, Any]:
         try:
-            found = await self._look()
+            return await self._look()
+        except StillWaiting as missing:
+            found = missing.found
         except (CloudError, HostError) as error:
             found = str(error)
         except MaintenanceError:
             raise
         except Exception as error:  # nobody foresaw it: told, and looked again like at a silence
             found = f"still waiting, last error: {self._surprised(error)}"
-        return found if isinstance(found, dict) else brief(found, _LONGEST)
+        raise StillWaiting(brief(found, _LONGEST))
 
     async def _late(self, found: str) -> MaintenanceError:
         try:

@@ -93,6 +93,14 @@ class RollPlan:
         return max((each.ends for each in self.hosts), default=timedelta(0))
 
 
+class NoTurn(Exception):
+    """A host cannot start now. ``reason``: why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 def plan_roll(fleet: Fleet, limits: Limits, pace: Pace) -> RollPlan:
     """Plan a roll of all due hosts. The same fleet always gives the same plan."""
     return _Roll(fleet, limits, pace).plan()
@@ -100,10 +108,11 @@ def plan_roll(fleet: Fleet, limits: Limits, pace: Pace) -> RollPlan:
 
 def plan_turn(
     fleet: Fleet, host: str, out: Collection[str], limits: Limits, pace: Pace
-) -> PlannedHost | str:
-    """Plan the turn of one due host again, from the fleet as it is; or why it cannot start now.
+) -> PlannedHost:
+    """Plan the turn of one due host again, from the fleet as it is.
 
     ``out``: hosts that are out at this moment; what is still on them will need room, too.
+    Raises: NoTurn: it cannot start now.
     """
     return _Roll(fleet, limits, pace).turn(host, out)
 
@@ -136,7 +145,7 @@ class _Roll:
             self._give_back_next()
         return RollPlan(tuple(self._hosts), tuple(self._left), self._instances)
 
-    def turn(self, host: str, out: Collection[str]) -> PlannedHost | str:
+    def turn(self, host: str, out: Collection[str]) -> PlannedHost:
         for room in self._rooms.values():
             for place in room.places.values():
                 if place.host.name in out:
@@ -145,9 +154,11 @@ class _Roll:
         for zone, due in self._due.items():
             for place in due:
                 if place.host.name == host:
-                    return self._start(zone, place) or self._hosts[-1]
+                    if reason := self._start(zone, place):
+                        raise NoTurn(reason)
+                    return self._hosts[-1]
         kept_out = {each.host: each.reason for each in self._left}
-        return kept_out.get(host, "it is not due any more")
+        raise NoTurn(kept_out.get(host, "it is not due any more"))
 
     def _start_one(self) -> bool:
         """Start the first host that can go out now, in the zone with the most to do."""

@@ -19,7 +19,7 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.closing import hosts_to_close, without
 from openstack_maintenance.domain.nights.due import Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
-from openstack_maintenance.domain.nights.plan import Limits, PlannedHost, plan_turn
+from openstack_maintenance.domain.nights.plan import Limits, NoTurn, PlannedHost, plan_turn
 from openstack_maintenance.hooks.fleet import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
@@ -134,30 +134,35 @@ class MaintainHostOperator(NightlyOperator):
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
-        turn: PlannedHost | str
-        boot_id = None
         services = self.nova.services("nova-compute")
         out = {each.host: each.out_by for each in services if each.out_by is not None}
+        try:
+            return self._turn_now(out)
+        except NoTurn as error:
+            reason = error.reason
+        self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
         # Who failed stays out until a person has fixed it: that is not waited for.
         returning = sorted(h for h, mark in out.items() if not mark.has_failed)
-        if len(out) < self.policy.max_hosts_out:
-            boot_id = self._skip_unless_due()
-            turn = self._planned_now(out)
-        else:
-            turn = f"{', '.join(out)} stay out, and max_hosts_out is {self.policy.max_hosts_out}"
-        self._skip_beyond_the_window(turn)
-        if isinstance(turn, PlannedHost):
-            return Turn(boot_id, {move.instance_id: move.to for move in turn.moves})
         if not returning:
-            raise self._left(turn)
-        self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), turn)
+            raise self._left(reason)
+        self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), reason)
         return None
 
-    def _planned_now(self, out: Collection[str]) -> PlannedHost | str:
-        """Where its instances go, from the fleet as it is; or why it cannot start now.
+    def _turn_now(self, out: Collection[str]) -> Turn:
+        """Raises: NoTurn: it must wait; AirflowSkipException: not any more tonight."""
+        most = self.policy.max_hosts_out
+        if len(out) >= most:
+            raise NoTurn(f"{', '.join(out)} stay out, and max_hosts_out is {most}")
+        boot_id = self._skip_unless_due()
+        planned = self._planned_now(out)
+        self._skip_beyond_the_window(planned.ends - planned.starts)
+        return Turn(boot_id, {move.instance_id: move.to for move in planned.moves})
+
+    def _planned_now(self, out: Collection[str]) -> PlannedHost:
+        """Where its instances go, from the fleet as it is.
 
         Where the policy wants it, hosts that wait are closed for new instances meanwhile, and
-        opened again where their room is needed.
+        opened again where their room is needed. Raises: NoTurn.
         """
         waiting, pace = self._waiting(), pace_of(self.policy)
         limits = Limits(self.policy.max_hosts_out, self.policy.reserve_hosts)
@@ -168,11 +173,11 @@ class MaintainHostOperator(NightlyOperator):
         if not self.policy.close_waiting_hosts:
             return plan_turn(fleet, self.host, out, limits, pace)
         close = hosts_to_close(fleet, waiting, self.host, out, limits.reserve_hosts)
-        turn = plan_turn(without(fleet, close), self.host, out, limits, pace)
-        if isinstance(turn, str):
+        try:
+            turn = plan_turn(without(fleet, close), self.host, out, limits, pace)
+        except NoTurn:
             close, turn = frozenset(), plan_turn(fleet, self.host, out, limits, pace)
-        if isinstance(turn, PlannedHost):
-            close_only(self.nova, close, self.host, self.dag_id_of_run, self.run_id)
+        close_only(self.nova, close, self.host, self.dag_id_of_run, self.run_id)
         return turn
 
     def _waiting(self) -> list[str]:
@@ -212,18 +217,16 @@ class MaintainHostOperator(NightlyOperator):
                 raise self._left(each.reason)
         return found[0].boot_id
 
-    def _skip_beyond_the_window(self, turn: PlannedHost | str) -> None:
+    def _skip_beyond_the_window(self, length: timedelta) -> None:
         if self.request.ignore_window:
             return
-        now, seconds = utc_now(), timedelta(seconds=self.planned["seconds"])
-        if isinstance(turn, PlannedHost):
-            seconds = turn.ends - turn.starts
+        now = utc_now()
         span = self.policy.window.current(now)
         if span is None:
             raise self._left("the window is over")
-        if now + seconds > span[1]:
+        if now + length > span[1]:
             zone = self.policy.window.timezone
-            ends, closes = (at.astimezone(ZoneInfo(zone)) for at in (now + seconds, span[1]))
+            ends, closes = (at.astimezone(ZoneInfo(zone)) for at in (now + length, span[1]))
             raise self._left(
                 f"it would be back at {ends:%H:%M}, after the window's end ({closes:%H:%M} {zone})"
             )

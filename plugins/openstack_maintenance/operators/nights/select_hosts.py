@@ -14,7 +14,7 @@ from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_roll_params
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.hooks.fleet import read_hosts
+from openstack_maintenance.hooks.fleet import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
     from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.deployment import Deployment
-    from openstack_maintenance.domain.host.facts import HostFacts
     from openstack_maintenance.domain.policy import Policy
 
 
@@ -91,12 +90,12 @@ def find_candidates(
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
     addresses = _addresses(policy, nova, services)
-    facts = asyncio.run(_look(addresses, deployment, ssh_conn_id))
+    looks = asyncio.run(_look(addresses, deployment, ssh_conn_id))
     aggregates, maintained = nova.aggregates(), find_last_maintenances(policy)
     return [
         _candidate(
             service,
-            facts.get(service.host, ""),
+            looks,
             aggregates.get(service.host, frozenset()),
             maintained.get(file_name(service.host)),
         )
@@ -104,9 +103,7 @@ def find_candidates(
     ]
 
 
-async def _look(
-    addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str
-) -> dict[str, HostFacts | str]:
+async def _look(addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str) -> HostLooks:
     # What is wrong with the connection itself is a fault, not a reason to pass over every host.
     await check_connection(ssh_conn_id)
     return await read_hosts(addresses, deployment, ssh_conn_id)
@@ -121,13 +118,14 @@ def _addresses(policy: Policy, nova: Nova, services: list[ComputeService]) -> di
 
 def _candidate(
     service: ComputeService,
-    facts: HostFacts | str,
+    looks: HostLooks,
     aggregates: frozenset[str],
     maintained: dict[str, Any] | None,
 ) -> Candidate:
     ended = read_moment(maintained["ended_at"]) if maintained else None
-    if isinstance(facts, str):
-        why = facts or "Nova has no address for it"
+    facts = looks.facts.get(service.host)
+    if facts is None:
+        why = looks.unread.get(service.host, "Nova has no address for it")
         return Candidate(service, aggregates, unreadable=why, maintained=ended)
     return Candidate(
         service,
