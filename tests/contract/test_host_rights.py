@@ -21,9 +21,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from host_rights import __main__ as host_rights_command
 from host_rights.rules import Rule
 from host_rights.sudoers import sudoers
 from openstack_maintenance.adapters import controller as controllers
@@ -55,9 +57,14 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("rights")
     names = [path.stem for path in DEPLOYMENTS.glob("*.yaml")]
     for name in names:
-        done = host_rights(name, "--output", str(folder / name))
-        assert done.returncode == 0, done.stderr
+        assert write_host_rights(name, "--output", str(folder / name)) == 0
     return {name: folder / name for name in names}
+
+
+def write_host_rights(*arguments: str) -> int:
+    """The command without a process of its own."""
+    with patch.object(sys, "argv", ["host-rights", *arguments]):
+        return host_rights_command.main()
 
 
 def host_rights(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -315,10 +322,13 @@ def test_what_sudoers_cannot_hold_is_refused_in_one_sentence(argument: str) -> N
 
 
 @pytest.mark.parametrize("login", ["root", "ALL", "%wheel", "a b", "-x", "x;y", ""])
-def test_what_is_no_login_is_refused(tmp_path: Path, login: str) -> None:
-    done = host_rights("lab", f"--login={login}", "--output", str(tmp_path / "x"))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "it cannot be used as the SSH login" in done.stderr
+def test_what_is_no_login_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], login: str
+) -> None:
+    status = write_host_rights("lab", f"--login={login}", "--output", str(tmp_path / "x"))
+    out, err = capsys.readouterr()
+    assert (status, out) == (1, "")
+    assert "it cannot be used as the SSH login" in err
     assert not (tmp_path / "x").exists()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from night_plan.__main__ import main
+
 PROJECT = Path(__file__).resolve().parents[3]
 CLOUD = {"conn_type": "openstack", "host": "http://127.0.0.1:9/v3", "login": "x", "password": "y"}
 NOBODY = json.dumps(CLOUD)
@@ -17,7 +19,6 @@ NOBODY = json.dumps(CLOUD)
 @pytest.mark.parametrize(
     ("policy", "env", "said"),
     [
-        ("deployment: lab\n", {}, "Airflow connection openstack_default: it is not defined"),
         ("windwo: {}\n", {}, "windwo: is not a known field (did you mean window?)"),
         (
             "deployment: lab\n",
@@ -27,9 +28,25 @@ NOBODY = json.dumps(CLOUD)
     ],
 )
 def test_what_is_missing_is_said_in_one_sentence(
-    tmp_path: Path, policy: str, env: dict[str, str], said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    policy: str,
+    env: dict[str, str],
+    said: str,
 ) -> None:
     (tmp_path / "policy.yaml").write_text(policy)
+    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(tmp_path / "policy.yaml"))
+    monkeypatch.setattr(sys, "argv", ["night_plan"])
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert main() == 1
+    out, err = capsys.readouterr()
+    assert_is_one_sentence(out, err, said)
+
+
+def test_a_connection_that_is_missing_is_all_that_the_command_says(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("deployment: lab\n")
     done = subprocess.run(
         [sys.executable, "-m", "night_plan"],
         env={
@@ -39,12 +56,17 @@ def test_what_is_missing_is_said_in_one_sentence(
             "OPENSTACK_MAINTENANCE_POLICY": str(tmp_path / "policy.yaml"),
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
             "PYTHONPATH": f"{PROJECT}/plugins:{PROJECT}/include/plan",
-            **env,
         },
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == ""
+    assert_is_one_sentence(
+        done.stdout, done.stderr, "Airflow connection openstack_default: it is not defined"
+    )
+
+
+def assert_is_one_sentence(out: str, err: str, said: str) -> None:
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert out == ""
