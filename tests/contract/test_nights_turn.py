@@ -249,3 +249,25 @@ def test_a_host_that_is_due_has_its_run(
     end = maintain(Nova(mark), monkeypatch, booted=booted, child=child)
     assert isinstance(end, DagRunTriggerException)
     assert (end.dag_run_id, end.reset_dag_run) == (CHILD_RUN, again)
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits"),
+    [("out", True), ("failed", False)],  # who failed stays out until a person has fixed it
+)
+def test_a_turn_waits_for_hosts_that_come_back_and_for_no_others(
+    kind: str, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Nova(Mark(CHILD_DAG, "another run", "failed at reboot: no", kind=kind))  # type: ignore[arg-type]
+    out.service = replace(out.service, host="c01")
+    step = MaintainHostOperator(
+        task_id="maintain_host", planned={"host": "c02", "seconds": 300, "destinations": {}}
+    )
+    step.__dict__["nova"] = out
+    ti = TaskInstance(NIGHT_DAG)
+    step._context = {"ti": ti, "params": {}, "run_id": NIGHT}  # type: ignore[typeddict-item]
+    if waits:
+        assert step._turn() is None
+    else:
+        with pytest.raises(AirflowSkipException, match="c01 stay out, and max_hosts_out is 1"):
+            step._turn()
