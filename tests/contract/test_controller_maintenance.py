@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
+from builders import instance, migration, service
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.blocker import Blocker
@@ -143,7 +144,7 @@ class World:
         self.controllers = {"ctl01": seen("b1"), "ctl02": seen("b2")}
         self.findings: dict[str, list[Finding]] = {"ctl01": [], "ctl02": []}
         self.boots = {"ctl01": "b1", "ctl02": "b2"}
-        self.listed = [Instance("i1", "web", "c01", "ACTIVE", "active", None, 1, 512, 1, True)]
+        self.listed = [instance(name="web")]
         self.computes = ["c01"]
         self.did: list[str] = []
         self.moving: list[Migration] = []
@@ -192,12 +193,7 @@ class World:
         return RebootAnswer("asked")
 
     def services(self, binary: str = "") -> list[ComputeService]:
-        return [
-            ComputeService(
-                host, "nova-compute", host, "nova", not self.reason, True, False, self.reason, NOW
-            )
-            for host in self.computes
-        ]
+        return [service(host, self.reason) for host in self.computes]
 
     def migrations(self, changes_since: datetime) -> list[Migration]:
         return self.moving
@@ -383,14 +379,14 @@ def test_a_reboot_that_was_noted_but_not_done_is_judged_anew(world: World) -> No
 
 @pytest.mark.parametrize("status", ["running", "queued"])
 def test_a_controller_is_not_touched_while_instances_move(world: World, status: str) -> None:
-    world.moving = [Migration(1, "u", "i1", "live-migration", status, "c01", "c02", NOW, NOW)]
+    world.moving = [migration(status=status)]
     with pytest.raises(StepFailed, match="migrations: 1 are running: i1 off c01"):
         begin(steps.RestartServicesOperator, context())
     assert world.did == []
 
 
 def test_migrations_that_have_ended_forbid_nothing(world: World) -> None:
-    world.moving = [Migration(1, "u", "i1", "live-migration", "error", "c01", "c02", NOW, NOW)]
+    world.moving = [migration(status="error")]
     assert begin(steps.RebootControllerOperator, context(action="reboot"))["outcome"] == "asked"
 
 

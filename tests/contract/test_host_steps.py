@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from builders import instance, service
 from openstack_maintenance.adapters.policy_file import read_policy
-from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Hypervisor, Instance
+from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.facts import HostFacts, UnitState
 from openstack_maintenance.domain.mark import Mark, find_mark
@@ -29,8 +30,8 @@ from openstack_maintenance.records.store import find_record, record_path
 DAG, RUN = "compute_host_maintenance", "r1"
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 OURS = str(Mark(DAG, RUN, "kernel"))
-WEB = Instance("i1", "web-1", "c01", "ACTIVE", "active", None, RUNNING, 512, 1, True)
-OLD = Instance("i2", "old-1", "c01", "SUSPENDED", "suspended", None, 7, 512, 1, True)
+WEB = instance("i1", name="web-1")
+OLD = instance("i2", name="old-1", status="SUSPENDED")
 
 
 class Nova:
@@ -77,12 +78,6 @@ class Nova:
 
     def hosts_with_room(self, need: Any) -> dict[str, int]:
         return {}
-
-
-def service(host: str, reason: str | None) -> ComputeService:
-    return ComputeService(
-        host, "nova-compute", host, "nova", reason is None, True, False, reason, NOW
-    )
 
 
 class TaskInstance:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
+from builders import service
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, NIGHT_DAG, Mark, find_mark
@@ -39,9 +40,7 @@ class Nova:
     """A cloud of one host."""
 
     def __init__(self, mark: Mark | None = None) -> None:
-        self.service = ComputeService(
-            "s1", "nova-compute", "c02", "nova", True, True, False, None, None
-        )
+        self.service = service("c02", updated_at=None)
         if mark is not None:
             self.disable(self.service, str(mark))
 

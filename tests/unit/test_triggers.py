@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+import builders
 from openstack_maintenance.domain.cloud import ComputeService, Migration
 from openstack_maintenance.domain.drain.move_step import Step
 from openstack_maintenance.domain.drain.slots import Limits
@@ -250,7 +251,7 @@ def test_nothing_starts_once_the_window_is_closed(
 
 
 def migration(number: int, instance: str, status: str, kind: str = "live-migration") -> Migration:
-    return Migration(number, f"u{number}", instance, kind, status, "c01", "c02", NOW, NOW)
+    return builders.migration(number, status, instance_id=instance, kind=kind)
 
 
 async def test_a_killed_task_aborts_its_own_running_migration_and_no_other(
@@ -471,10 +472,8 @@ async def test_a_host_that_does_not_reboot_is_named(look: Any, said: str) -> Non
 
 
 def service(beat: int, **given: Any) -> ComputeService:
-    up = ComputeService(
-        "id", "nova-compute", "c01", "nova", False, True, False, None, NOW + timedelta(seconds=beat)
-    )
-    return replace(up, **given)
+    facts = {"is_enabled": False, "updated_at": NOW + timedelta(seconds=beat), **given}
+    return builders.service(**facts)
 
 
 def with_services(trigger: HostWaitTrigger, *services: Any) -> HostWaitTrigger:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from builders import service
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.controller_facts import Clock, Controller, SeenService
@@ -230,7 +231,7 @@ async def test_apis_that_do_not_serve_are_named(monkeypatch: pytest.MonkeyPatch)
 
 def beat(number: int, is_up: bool = True) -> list[ComputeService]:
     at = NOW + timedelta(seconds=10 * number)
-    return [ComputeService("1", "nova-compute", "c01", "nova", True, is_up, False, None, at)]
+    return [service(is_up=is_up, updated_at=at)]
 
 
 async def test_a_compute_is_back_when_its_heartbeat_advanced_twice(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.cloud import ComputeService, Instance
+from builders import instance, service
+from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.controllers.heartbeats import Heartbeats
 from openstack_maintenance.domain.controllers.instance_changes import compare_instances, picture_of
 
@@ -23,8 +24,7 @@ CALM: dict[str, Any] = {
 
 
 def test_a_picture_has_what_is_compared() -> None:
-    instance = Instance("i1", "web", "c01", "ACTIVE", "active", None, 1, 512, 1, True)
-    assert picture_of(instance) == CALM
+    assert picture_of(instance("i1", name="web")) == CALM
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_change_is_a_finding_unless_somebody_was_at_work(
 
 def row(host: str, beat: int, is_up: bool = True) -> ComputeService:
     at = NOW + timedelta(seconds=beat)
-    return ComputeService(host, "nova-compute", host, "nova", True, is_up, False, None, at)
+    return service(host, is_up=is_up, updated_at=at)
 
 
 def test_a_service_is_back_when_its_heartbeat_has_advanced_twice() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from builders import instance, service
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
 from openstack_maintenance.domain.cloud import (
     RUNNING,
@@ -74,19 +75,8 @@ class FakeNova:
 
     def add(self, *names: str, status: str = "ACTIVE", host: str = SOURCE) -> None:
         for number, name in enumerate(names):
-            is_up = status == "ACTIVE"
-            self.instances[name] = Instance(
-                id=name,
-                name=name,
-                host=host,
-                status=status,
-                vm_state="active" if is_up else "stopped",
-                task_state=None,
-                power_state=RUNNING if is_up else SHUTDOWN,
-                ram_mib=512 * (len(names) - number),
-                disk_gib=1,
-                is_launched=True,
-            )
+            ram_mib = 512 * (len(names) - number)
+            self.instances[name] = instance(name, status, host=host, ram_mib=ram_mib)
 
     def change(self, instance_id: str, **what: Any) -> None:
         self.instances[instance_id] = replace(self.instances[instance_id], **what)
@@ -112,19 +102,7 @@ class FakeNova:
 
     def services(self, binary: str) -> list[ComputeService]:
         self._called("services")
-        return [
-            ComputeService(
-                id="1",
-                binary=binary,
-                host=SOURCE,
-                zone="nova",
-                is_enabled=self.mark is None,
-                is_up=True,
-                is_forced_down=False,
-                disabled_reason=self.mark,
-                updated_at=None,
-            )
-        ]
+        return [service(SOURCE, self.mark, binary=binary)]
 
     def instances_on(self, host: str) -> list[Instance]:
         self._called("instances_on")

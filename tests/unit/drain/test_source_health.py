@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import builders
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.triggers.drain import source_health
@@ -39,16 +40,7 @@ class Nova:
 
 
 def service(host: str, **given: Any) -> ComputeService:
-    facts = {"is_enabled": False, "is_up": True, "disabled_reason": str(OWNER), **given}
-    return ComputeService(
-        id="1",
-        binary="nova-compute",
-        host=host,
-        zone="nova",
-        is_forced_down=False,
-        updated_at=None,
-        **facts,
-    )
+    return builders.service(**{"host": host, "reason": str(OWNER), **given})
 
 
 @pytest.fixture

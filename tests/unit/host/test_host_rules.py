@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+import builders
 from openstack_maintenance.domain.blocker import Blocker, in_words
 from openstack_maintenance.domain.cloud import (
-    RUNNING,
     ComputeService,
     Hypervisor,
     Instance,
@@ -35,17 +35,7 @@ EARLIER = Mark(DAG, "earlier_run", "failed at reboot")
 
 
 def service(host: str, binary: str = "nova-compute", **given: Any) -> ComputeService:
-    up = ComputeService(
-        id=f"id-{host}-{binary}",
-        binary=binary,
-        host=host,
-        zone="nova",
-        is_enabled=True,
-        is_up=True,
-        is_forced_down=False,
-        disabled_reason=None,
-        updated_at=datetime(2026, 3, 10, 1, 0, tzinfo=UTC),
-    )
+    up = builders.service(host, id=f"id-{host}-{binary}", binary=binary)
     return replace(up, **given)
 
 
@@ -54,7 +44,7 @@ def disabled(host: str, reason: object) -> ComputeService:
 
 
 HYPERVISOR = Hypervisor("1", "c01.example.com", "c01", "10.0.0.21", "QEMU")
-INSTANCE = Instance("i1", "web-1", "c01", "ACTIVE", "active", None, RUNNING, 512, 1, True)
+INSTANCE = builders.instance("i1", name="web-1")
 CONTROL = (service("ctl01", "nova-scheduler"), service("ctl01", "nova-conductor"))
 CLOUD = (*CONTROL, service("c01"), service("c02"), service("c03"))
 

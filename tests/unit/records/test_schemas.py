@@ -61,5 +61,5 @@ def test_each_failed_task_is_told_by_its_own_words_or_said_to_have_none() -> Non
     assert str(first) == "s: f. Do r."
     assert second.is_silent
     assert str(second) == (
-        "task c: it ended without saying why (killed, or its worker died). Look."
+        "task c: it ended without an error message (killed, or its worker died). Look."
     )

@@ -1,0 +1,68 @@
+"""What Nova says, for tests: complete facts, of which a test names only what it is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from openstack_maintenance.domain.cloud import (
+    RUNNING,
+    SHUTDOWN,
+    SUSPENDED,
+    ComputeService,
+    Instance,
+    Migration,
+)
+
+NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+# What Nova says besides, by the status that it shows.
+_STATES = {
+    "ACTIVE": ("active", RUNNING),
+    "SHUTOFF": ("stopped", SHUTDOWN),
+    "SUSPENDED": ("suspended", SUSPENDED),
+}
+
+
+def instance(id: str = "i1", status: str = "ACTIVE", **given: Any) -> Instance:
+    """An instance on c01; its states are those that go with its status."""
+    vm_state, power_state = _STATES.get(status, (status.lower(), RUNNING))
+    facts = {
+        "name": id,
+        "host": "c01",
+        "vm_state": vm_state,
+        "task_state": None,
+        "power_state": power_state,
+        "ram_mib": 512,
+        "disk_gib": 1,
+        "is_launched": True,
+    }
+    return Instance(id=id, status=status, **{**facts, **given})
+
+
+def service(host: str = "c01", reason: str | None = None, **given: Any) -> ComputeService:
+    """The nova-compute of a host, up; disabled where ``reason`` is given."""
+    facts = {
+        "id": host,
+        "binary": "nova-compute",
+        "zone": "nova",
+        "is_enabled": reason is None,
+        "is_up": True,
+        "is_forced_down": False,
+        "disabled_reason": reason,
+        "updated_at": NOW,
+    }
+    return ComputeService(host=host, **{**facts, **given})
+
+
+def migration(id: int = 1, status: str = "running", **given: Any) -> Migration:
+    """A live migration of i1 from c01 to c02."""
+    facts = {
+        "uuid": f"u{id}",
+        "instance_id": "i1",
+        "kind": "live-migration",
+        "source": "c01",
+        "destination": "c02",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    return Migration(id=id, status=status, **{**facts, **given})
