@@ -234,14 +234,14 @@ def wait_for_turn_of_ctl01(*states: str) -> None:
 
 def test_the_first_controller_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
     begin(steps.WaitForTurnOperator, context(0, rows("failed")))
-    assert "controller ctl02: it is its turn" in capsys.readouterr().out
+    assert "controller ctl02: its turn has come" in capsys.readouterr().out
 
 
 def test_the_next_one_begins_when_the_one_before_it_is_proven_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     wait_for_turn_of_ctl01("success", "success", "success")
-    assert "controller ctl01: it is its turn" in capsys.readouterr().out
+    assert "controller ctl01: its turn has come" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("states", [(), ("success",), ("success", "success"), ("skipped",)])

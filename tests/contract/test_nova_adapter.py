@@ -893,7 +893,7 @@ def test_what_to_do_names_the_connection_that_was_used(start: Clouds) -> None:
     forbidden = (403, {"forbidden": {"message": "Policy doesn't allow a:b to be performed."}})
     cloud = start(answers={"POST /identity": (401, {}), "GET /v2.1/servers": forbidden})
     options = nova_of(cloud)._session._options
-    with pytest.raises(Refused, match="of connection second_cloud. Check"):
+    with pytest.raises(Refused, match=r"of connection second_cloud\. Check"):
         Nova("second_cloud", options).services()
     del cloud.answers["POST /identity"]
     with pytest.raises(Refused, match="Allow a:b to the user of connection second_cloud: see"):
