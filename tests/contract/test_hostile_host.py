@@ -24,7 +24,7 @@ from openstack_maintenance.domain.checks import past_night
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host import facts as host
-from openstack_maintenance.domain.host.facts import LONGEST_LINE, MOST_LINES
+from openstack_maintenance.domain.host.answers import LONGEST_LINE, MOST_LINES
 
 BOOT = "6f1f3f0a-5f39-4d5e-a6c0-0d4bb1d5f001"
 HERE = f"boot_id={BOOT}\nclock=2026-11-22T12:56:00+0000\nhostname=c01\n"

@@ -16,7 +16,8 @@ import pytest
 
 from openstack_lab import Lab
 from openstack_maintenance.adapters.shell import script_command
-from openstack_maintenance.domain.host.facts import UnitState, parse_answers, parse_unit
+from openstack_maintenance.domain.host.answers import parse_answers, parse_unit
+from openstack_maintenance.domain.host.facts import UnitState
 
 # Ends at once when it is told to, as nova-compute's container does.
 RUNS = "trap 'exit 0' TERM; sleep 600 & wait"

@@ -23,10 +23,7 @@ from hostile_answers import (
 from judged import assert_grows_linearly, judged
 from openstack_maintenance.adapters.host import Host, local_zone
 from openstack_maintenance.domain.deployment import NovaCompute
-from openstack_maintenance.domain.host.facts import (
-    BrokerSocket,
-    GuestProcess,
-    find_wrong_host,
+from openstack_maintenance.domain.host.answers import (
     parse_answers,
     parse_clock,
     parse_container_time,
@@ -35,6 +32,7 @@ from openstack_maintenance.domain.host.facts import (
     parse_systemd_time,
     parse_unit,
 )
+from openstack_maintenance.domain.host.facts import BrokerSocket, GuestProcess, find_wrong_host
 
 KOLLA = NovaCompute(
     "nova-compute", ("/var/log/nova.log",), container="nova_compute", engines=("docker", "podman")

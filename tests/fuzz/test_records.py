@@ -25,7 +25,7 @@ from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import Pace
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.operators.controllers.steps import is_note
+from openstack_maintenance.operators.controllers.notes import is_note
 from openstack_maintenance.records import last_check, last_maintenance
 from openstack_maintenance.records import store as run_record
 from openstack_maintenance.records import turn as night_turn

@@ -22,7 +22,7 @@ from openstack_maintenance.domain.checks.past_night import History, parse_histor
 from openstack_maintenance.domain.deployment import PROBED, Deployment, Service
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
-from openstack_maintenance.domain.host.facts import Answers, is_boot_id, one, words
+from openstack_maintenance.domain.host.answers import Answers, is_boot_id, one, words
 
 _LOOK = timedelta(seconds=40)
 # How many, and how much of each: a message is read by a person.

@@ -25,17 +25,15 @@ from openstack_maintenance.adapters.shell import SOURCE, HostUnreachable, Shell,
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
-from openstack_maintenance.domain.host import facts as facts_of
+from openstack_maintenance.domain.host import answers as answers_of
 from openstack_maintenance.domain.host.amqp_log import LogFile
+from openstack_maintenance.domain.host.answers import Answers, one, words
 from openstack_maintenance.domain.host.facts import (
     AmqpEvidence,
-    Answers,
     HostFacts,
     RebootAnswer,
     ScriptState,
     UnitState,
-    one,
-    words,
 )
 from openstack_maintenance.domain.moment import parse_iso
 
@@ -99,8 +97,8 @@ class Host:
         return await asyncio.to_thread(self._facts, answers)
 
     def _facts(self, answers: Answers) -> HostFacts:
-        booted = facts_of.parse_systemd_time(one(answers, "UserspaceTimestamp"))
-        reboot_reasons, reboot_unread = facts_of.parse_reboot_reasons(answers, booted)
+        booted = answers_of.parse_systemd_time(one(answers, "UserspaceTimestamp"))
+        reboot_reasons, reboot_unread = answers_of.parse_reboot_reasons(answers, booted)
         return HostFacts(
             hostname=self._need(answers, "hostname"),
             fqdn=one(answers, "fqdn"),
@@ -113,7 +111,7 @@ class Host:
             log_error=words(answers, "log_error"),
             sudo_missing=brief_list(answers.get("sudo_missing", ()), *_RIGHTS_SHOWN),
             script_refused=one(answers, "script_refused") == "yes",
-            guests=facts_of.parse_guests(answers.get("guest", ())),
+            guests=answers_of.parse_guests(answers.get("guest", ())),
             reboot_reasons=reboot_reasons,
             reboot_unread=reboot_unread,
         )
@@ -176,7 +174,7 @@ class Host:
             answers = await self._shell.ask("reboot", expected_boot_id, *patterns, wait=_QUICK)
         except HostUnreachable:
             return RebootAnswer("unknown")
-        if guests := await asyncio.to_thread(facts_of.parse_guests, answers.get("guest", ())):
+        if guests := await asyncio.to_thread(answers_of.parse_guests, answers.get("guest", ())):
             raise CheckFailed(
                 f"host {self.name}",
                 f"guests run on it: {', '.join(brief_list(guests))}",
@@ -215,7 +213,7 @@ class Host:
                 newest=one(answers, "newest"),
                 modified=_modified(answers),
             ),
-            sockets=facts_of.parse_sockets(answers.get("socket", ()), compute.pids),
+            sockets=answers_of.parse_sockets(answers.get("socket", ()), compute.pids),
             sockets_error=words(answers, "sockets_error"),
         )
 
@@ -253,26 +251,26 @@ class Host:
             wait=_LOOK,
             stdin=content,
         )
-        return facts_of.parse_script(answers, unit)
+        return answers_of.parse_script(answers, unit)
 
     async def script_state(self, unit: str) -> ScriptState:
         """How the script's unit fares; "absent" after a reboot, or where it never ran."""
         unit = service_unit(unit)
         answers = await self._shell.ask("script_state", unit, OUTPUT_LINES, wait=_QUICK)
-        return facts_of.parse_script(answers, unit)
+        return answers_of.parse_script(answers, unit)
 
     def _unit(self, answers: Answers) -> UnitState:
-        return facts_of.parse_unit(answers, service_unit(self._compute.unit))
+        return answers_of.parse_unit(answers, service_unit(self._compute.unit))
 
     def _clock(self, answers: Answers) -> datetime:
         try:
-            return facts_of.parse_clock(self._need(answers, "clock"))
+            return answers_of.parse_clock(self._need(answers, "clock"))
         except ValueError as error:
             raise self._unreadable(str(error)) from error
 
     def _boot_id(self, answers: Answers) -> str:
         boot_id = self._need(answers, "boot_id")
-        if not facts_of.is_boot_id(boot_id):
+        if not answers_of.is_boot_id(boot_id):
             raise self._unreadable(f"its boot_id cannot be read: it says {brief(boot_id, 100)!r}")
         return boot_id
 

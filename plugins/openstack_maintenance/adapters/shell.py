@@ -25,7 +25,7 @@ import asyncssh
 
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief, storable_text
-from openstack_maintenance.domain.host.facts import parse_answers, words
+from openstack_maintenance.domain.host.answers import parse_answers, words
 
 # It tells each step of each connection at INFO, commands in full: nothing for a task's log.
 logging.getLogger("asyncssh").setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ import pytest
 
 from openstack_maintenance.domain.checks import controller_facts as facts_of
 from openstack_maintenance.domain.checks.controller_facts import Broker, Cache, Database
-from openstack_maintenance.domain.host.facts import Answers, parse_answers
+from openstack_maintenance.domain.host.answers import Answers, parse_answers
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/controller"
 

@@ -22,7 +22,8 @@ from openstack_maintenance.domain.checks.past_night import (
     parse_history,
 )
 from openstack_maintenance.domain.deployment import Service
-from openstack_maintenance.domain.host.facts import UnitState, parse_answers
+from openstack_maintenance.domain.host.answers import parse_answers
+from openstack_maintenance.domain.host.facts import UnitState
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/controller"
 PROJECT = Path(__file__).parents[3]

@@ -10,14 +10,9 @@ import pytest
 
 from openstack_maintenance.adapters.host import local_zone, service_unit
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host.facts import (
+from openstack_maintenance.domain.host.answers import (
     LONGEST_LINE,
     MOST_LINES,
-    BrokerSocket,
-    GuestProcess,
-    HostFacts,
-    UnitState,
-    find_wrong_host,
     parse_answers,
     parse_clock,
     parse_container_time,
@@ -26,6 +21,13 @@ from openstack_maintenance.domain.host.facts import (
     parse_sockets,
     parse_systemd_time,
     parse_unit,
+)
+from openstack_maintenance.domain.host.facts import (
+    BrokerSocket,
+    GuestProcess,
+    HostFacts,
+    UnitState,
+    find_wrong_host,
 )
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "host"

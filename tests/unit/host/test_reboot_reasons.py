@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openstack_maintenance.domain.host.facts import parse_answers, parse_reboot_reasons
+from openstack_maintenance.domain.host.answers import parse_answers, parse_reboot_reasons
 from openstack_maintenance.domain.host.reboot_reasons import (
     debian_marker,
     needs_restarting,

@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from openstack_maintenance.domain.foreign_text import brief, brief_list, storable_text, whole_number
-from openstack_maintenance.domain.host.facts import (
+from openstack_maintenance.domain.host.answers import (
     Answers,
-    UnitState,
     one,
     parse_clock,
     parse_systemd_time,
     parse_unit,
 )
+from openstack_maintenance.domain.host.facts import UnitState
 
 # controller.sh gives 60 lines of 1,000 characters at most, and 10 lines of a journal.
 _LONGEST_TEXT = 60_000

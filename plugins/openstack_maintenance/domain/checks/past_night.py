@@ -16,15 +16,15 @@ from openstack_maintenance.domain.checks.night import Span
 from openstack_maintenance.domain.checks.service_rules import is_in_use
 from openstack_maintenance.domain.deployment import Deployment, Service
 from openstack_maintenance.domain.foreign_text import whole_number
-from openstack_maintenance.domain.host.facts import (
+from openstack_maintenance.domain.host.answers import (
     Answers,
-    UnitState,
     one,
     parse_clock,
     parse_systemd_time,
     parse_unit,
     words,
 )
+from openstack_maintenance.domain.host.facts import UnitState
 from openstack_maintenance.domain.moment import moment_after_epoch, parse_iso
 
 # A restart this short, and no more than so many, still counts as having been active.

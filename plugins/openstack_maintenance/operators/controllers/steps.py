@@ -13,24 +13,22 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.domain.controllers.instance_changes import (
     compare_instances,
-    is_picture_list,
     picture_of,
 )
 from openstack_maintenance.domain.controllers.plan import stages, still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.gate import (
     blockers_midway,
-    blockers_of,
     services_of,
 )
+from openstack_maintenance.operators.controllers.notes import note_before, note_of, noted_of
 from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.records.last_check import write_last_checks
-from openstack_maintenance.records.store import find_note, write_note
+from openstack_maintenance.records.store import write_note
 from openstack_maintenance.triggers.controller_wait import (
     ChecksPassTrigger,
     ControllerRebootedTrigger,
@@ -42,14 +40,12 @@ from openstack_maintenance.triggers.controller_wait import (
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
-    from openstack_maintenance.domain.checks.checked import Checked
     from openstack_maintenance.domain.checks.controller_facts import Controller
     from openstack_maintenance.domain.deployment import Service
     from openstack_maintenance.domain.host.facts import RebootAnswer
 
 _LAST = f"{GROUP}.check_instances"
 _LOOK_AGAIN = timedelta(seconds=15)
-_NOTED = "change"
 
 
 class WaitForTurnOperator(ControllersOperator):
@@ -324,63 +320,3 @@ class CheckInstancesOperator(ControllersOperator):
             "instances": len(before["instances"]),
             "told": list(changes.told),
         }
-
-
-def note_before(
-    step: ControllersOperator, asked: Iterable[Service], noted: dict[str, Any], checked: Checked
-) -> None:
-    """Prove that the controller may be touched, and note how everything is before it.
-
-    ``noted``: what the step itself must know whoever dies after it. Raises: Blocked: it may not;
-    nothing was changed on it.
-    """
-    names = [service.name for service in asked]
-    blockers = blockers_of(step, step.host, checked, names)
-    step.refuse(f"controller {step.host}", blockers, f"{step.host} was not touched.")
-    services = step.nova.services()
-    before = {
-        "at": utc_now().isoformat(),
-        "instances": [picture_of(each) for each in step.nova.instances()],
-        "nova_services": [
-            [each.binary, each.host] for each in services if each.is_enabled and each.is_up
-        ],
-    }
-    # Written down before the change: whoever dies after it, nothing is done twice.
-    write_note(step.policy, step.dag_id_of_run, step.run_id, f"before-{step.host}", before)
-    store_of(step).set(_NOTED, storable(noted))
-
-
-def noted_of(step: ControllersOperator) -> dict[str, Any] | None:
-    """What was noted before the first change; None while nothing was changed."""
-    found = store_of(step).get(_NOTED)
-    return dict(found) if found else None
-
-
-def store_of(step: ControllersOperator) -> Any:
-    """What this run keeps of a step, over retries and clears."""
-    return step._context["task_state_store"]
-
-
-def note_of(step: ControllersOperator, which: str) -> dict[str, Any]:
-    """What a step for the same controller noted. Raises: CheckFailed where it is lost."""
-    found = find_note(step.policy, step.dag_id_of_run, step.run_id, f"{which}-{step.host}")
-    if not is_note(found):
-        raise CheckFailed(
-            f"controller {step.host}",
-            "the snapshot from before its maintenance is gone",
-            "Check whether records in the policy was changed. Compare the instances by hand.",
-        )
-    return dict(found)
-
-
-def is_note(found: Any) -> bool:
-    """Whether it is what `begin` or `CheckInstancesOperator` noted."""
-    if not isinstance(found, Mapping) or not isinstance(found.get("at"), str):
-        return False
-    services = found.get("nova_services", [])
-    return (
-        is_picture_list(found.get("instances"))
-        and isinstance(services, list)
-        and all(isinstance(each, list) and len(each) == 2 for each in services)
-        and all(isinstance(part, str) for each in services for part in each)
-    )
