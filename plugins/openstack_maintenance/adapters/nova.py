@@ -7,27 +7,22 @@ openstacksdk; 2.60, Queens, is the oldest that this project works with).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from openstack import exceptions as sdk_errors
-from openstack.connection import Connection
 
 from openstack_maintenance.adapters.answers import (
     MOST_PAGES,
     Row,
     Unreadable,
-    body_of,
-    every_page,
     object_in,
     rows_in,
 )
 from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
-from openstack_maintenance.adapters.cloud_session import CloudSession
+from openstack_maintenance.adapters.compute_api import COMPUTE, ComputeApi
 from openstack_maintenance.adapters.nova_rows import (
     HOST,
     read_failure,
@@ -47,7 +42,6 @@ from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 from openstack_maintenance.domain.drain.capacity import Need
-from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
     SEE_HOST,
@@ -57,14 +51,6 @@ from openstack_maintenance.domain.host.rights import (
 )
 from openstack_maintenance.domain.nights.fleet import Size
 
-Fact = TypeVar("Fact")
-
-OLDEST = (2, 60)
-_OLDEST_NAME = "Queens"
-# One answer may take this long. Enabling or disabling the service of a host that does not answer
-# takes Nova its own rpc_response_timeout, 60 s by default, before it answers.
-_REQUEST_SECONDS = 90.0
-_COMPUTE = "compute API"
 # The newest format of each list that this project has seen.
 _SERVICES = (2, 69)
 _HYPERVISORS = (2, 88)
@@ -73,49 +59,10 @@ _GROUPS = (2, 64)
 _SERVERS = (2, 100)
 _MIGRATIONS = (2, 80)
 _ACTIONS = (2, 84)
-# A clock that is further off is no cloud's: its Date came from somewhere else.
-_FURTHEST_OFF_SECONDS = 86_400.0
 
 
-class Nova:
+class Nova(ComputeApi):
     """One cloud's compute API. Thread-safe for reads; every call may take a minute."""
-
-    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        """``name``: for messages. ``options``: arguments of ``openstack.connect``."""
-        self.name = name
-        self._session = CloudSession(name, options, _REQUEST_SECONDS)
-        self.clock_offset_seconds = 0.0
-
-    @property
-    def _cloud(self) -> Connection:
-        return self._session.connection
-
-    @property
-    def _compute(self) -> Any:
-        return self._cloud.compute
-
-    def now(self) -> datetime:
-        """The time by Nova's clock, from the Date of its last answer (to the second)."""
-        return datetime.fromtimestamp(
-            datetime.now(UTC).timestamp() + self.clock_offset_seconds, UTC
-        )
-
-    def check_version(self) -> str:
-        """The newest microversion both sides know.
-
-        Raises: CloudError when the cloud is older than Queens, or does not answer.
-        """
-        with self._errors(_COMPUTE):
-            endpoint = self._compute.get_endpoint_data()
-            newest = endpoint.max_microversion if endpoint else None
-        if newest is None or newest < OLDEST:
-            found = ".".join(map(str, newest)) if newest else "no microversions"
-            raise CloudError(
-                f"cloud {self.name}",
-                f"its Nova offers {found}, older than 2.60 ({_OLDEST_NAME})",
-                "Maintain it by hand, or upgrade it first.",
-            )
-        return ".".join(map(str, newest))
 
     def services(self, binary: str | None = None) -> list[ComputeService]:
         """All services, or those of one binary such as nova-compute."""
@@ -191,7 +138,7 @@ class Nova:
         A group whose policy is "soft-anti-affinity" wishes, and forbids nothing: it is left out.
         Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
         """
-        with self._errors(_COMPUTE):
+        with self._errors(COMPUTE):
             return {
                 instance_id: row.id("id")
                 for row in self._server_groups()
@@ -384,59 +331,6 @@ class Nova:
             message = Row("instanceAction", action).words("message")
             said = read_failure(rows_in({"events": action.get("events") or []}, "events"), message)
         return cleaned(said, self._session.secrets()) if said else None
-
-    def _list(
-        self,
-        path: str,
-        key: str,
-        read: Callable[[dict[str, Any]], Fact],
-        newest: tuple[int, int],
-        query: Mapping[str, str],
-        marker: str = "id",
-    ) -> list[Fact]:
-        """All rows of a list, each read: one that cannot be read is an unreadable list.
-
-        Without the SDK's objects: of 20,000 instances they alone would cost minutes, and they take
-        for a list what is none.
-        """
-        with self._errors(_COMPUTE):
-            rows = every_page(lambda page: self._get(path, {**query, **page}, newest), key, marker)
-            return [read(row) for row in rows]
-
-    def _get(
-        self,
-        path: str,
-        query: Mapping[str, str],
-        newest: tuple[int, int],
-        subject: str = _COMPUTE,
-    ) -> dict[str, Any]:
-        """One answer as Nova sends it, in the newest format that both sides know."""
-        with self._errors(subject):
-            endpoint = self._compute.get_endpoint_data()
-            theirs = (endpoint.max_microversion if endpoint else None) or OLDEST
-            version = ".".join(map(str, min(newest, theirs)))
-            answer = self._compute.get(path, params=query, microversion=version)
-            sdk_errors.raise_from_response(answer)
-            return body_of(answer)
-
-    def _errors(self, subject: str) -> AbstractContextManager[None]:
-        return self._session.errors(subject)
-
-    def read_clock(self) -> None:
-        """Compare Nova's clock with ours, by the Date header of one cheap answer."""
-        with self._errors(_COMPUTE):
-            answer = self._compute.get("/", raise_exc=False)
-            date = answer.headers.get("Date")
-            if date:
-                self.clock_offset_seconds = _seconds_ahead(date)
-
-
-def _seconds_ahead(date: str) -> float:
-    """How far a Date header is ahead of our clock. Raises: ValueError and the like."""
-    ahead = parsedate_to_datetime(date).timestamp() - datetime.now(UTC).timestamp()
-    if abs(ahead) > _FURTHEST_OFF_SECONDS:
-        raise Unreadable("the Date of its answer is more than a day off")
-    return ahead
 
 
 def _quoted(part: str) -> str:

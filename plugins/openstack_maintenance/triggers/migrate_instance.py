@@ -14,8 +14,9 @@ from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.triggers.drain.move import MoveRequest
+from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request
-from openstack_maintenance.triggers.drain.watch import DrainWatch, unexpected
+from openstack_maintenance.triggers.drain.watch import DrainWatch
 
 # A trigger that ends sooner can meet its own task still being stored as deferred.
 _SHORTEST_SECONDS = 2.0

@@ -22,6 +22,12 @@ from openstack_maintenance.domain.drain.move_step import Decision, Memory, Step,
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
+from openstack_maintenance.triggers.drain.setbacks import (
+    failure_of,
+    is_refusal,
+    step_failed,
+    unexpected,
+)
 from openstack_maintenance.triggers.drain.source_health import SourceHealth
 from openstack_maintenance.triggers.drain.turns import Turns
 
@@ -34,8 +40,6 @@ log = logging.getLogger(__name__)
 _FRESH = timedelta(seconds=60)
 # While Nova is busy with an instance it is read again this often.
 _BUSY = timedelta(seconds=3)
-# Characters of a message: an instance's states and its fault are what the cloud says they are.
-_LONGEST = 1000
 # Tasks that defer together arrive within moments: they are taken in one beat.
 _ARRIVAL_SECONDS = 0.3
 
@@ -160,11 +164,11 @@ class DrainWatch:
             try:
                 await self._advance(move)
             except CloudError as error:
-                self._step_failed(move, error)
+                step_failed(move, error)
             except MaintenanceError as error:
                 move.fail(error)
             except Exception as error:  # one move's: the others go on
-                self._step_failed(move, self._in_our_words(move.subject, error))
+                step_failed(move, self._in_our_words(move.subject, error))
             else:
                 move.failing_since = None
 
@@ -183,7 +187,7 @@ class DrainWatch:
         elif decision.step is Step.DONE:
             move.finish(decision.why, decision.migration)
         elif decision.step is Step.FAIL:
-            move.fail(await self._failure(move, decision))
+            move.fail(await failure_of(self._nova, move, decision))
         elif decision.step is Step.STOP and (why := self._must_wait(move, is_live=False)):
             self._wait(move, f"waits for its turn: {why}")  # and its guest runs on meanwhile
         elif decision.step in (Step.START_LIVE, Step.START_COLD):
@@ -337,45 +341,6 @@ class DrainWatch:
             move.memory = replace(move.memory, running_since=self._nova.now())
             await asyncio.to_thread(action, decision.migration)
 
-    def _step_failed(self, move: Move, error: CloudError) -> None:
-        """What looking again may explain is looked at; any other refusal ends the move.
-
-        So does a step that never succeeds: some Novas answer 409 to what they can never migrate.
-        """
-        now = datetime.now(UTC)
-        move.failing_since = move.failing_since or now
-        if is_refusal(error) and self._may_choose_another(move):
-            move.say(
-                f"Nova refused the planned destination, its scheduler now chooses: {error.found}"
-            )
-        elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
-            move.fail(error)
-        elif is_worth_a_look(error):
-            move.stale = True
-            move.memory = replace(move.memory, posted_at=None)
-            move.say(f"Nova refused, reading the instance again: {error.found}")
-        else:
-            move.say(f"Nova does not answer, trying again: {error}")
-
-    @staticmethod
-    def _may_choose_another(move: Move) -> bool:
-        """Whether a refusal may be about the plan's suggestion; the move goes on without it."""
-        if not move.request.is_suggestion or not move.request.destination:
-            return False
-        is_first, move.is_suggestion_refused = not move.is_suggestion_refused, True
-        move.memory = replace(move.memory, posted_at=None)
-        return is_first
-
-    async def _failure(self, move: Move, decision: Decision) -> MigrationFailed:
-        found = decision.why
-        if decision.migration is not None:
-            try:
-                why = await asyncio.to_thread(self._nova.why_it_failed, move.order.instance_id)
-            except CloudError as error:
-                why = f"the reason could not be read: {error.found}"
-            found = f"{found}: {why}" if why else found
-        return MigrationFailed(move.subject, cleaned(found, longest=_LONGEST), decision.remedy)
-
     def _waiting(self) -> Sequence[Move]:
         """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
         waiting = (each for each in self._moves.values() if not each.done.done())
@@ -383,27 +348,3 @@ class DrainWatch:
             waiting,
             key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
         )
-
-
-def unexpected(subject: str, error: Exception) -> CloudError:
-    """An unexpected error, as a sentence."""
-    said = cleaned(f"{type(error).__name__}: {error}", longest=300)
-    return CloudError(
-        subject,
-        f"something unexpected happened: {said}",
-        "See the triggerer's log and report it, then clear this task.",
-    )
-
-
-def is_worth_a_look(error: CloudError) -> bool:
-    """Nova refused because something changed: reading it again tells what to do."""
-    from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere
-
-    return isinstance(error, (Conflict, NotThere))
-
-
-def is_refusal(error: CloudError) -> bool:
-    """Asking the same again is pointless."""
-    from openstack_maintenance.adapters.cloud_errors import Refused
-
-    return isinstance(error, Refused) and not is_worth_a_look(error)

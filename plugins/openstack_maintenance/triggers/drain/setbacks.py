@@ -1,0 +1,83 @@
+"""What a move makes of a refusal, a silence, or an error that nobody foresaw."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from openstack_maintenance.adapters.secrets_in_text import cleaned
+from openstack_maintenance.domain.drain.move_step import Decision
+from openstack_maintenance.domain.errors import CloudError, MigrationFailed
+from openstack_maintenance.triggers.drain.move import Move
+
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+
+# An instance's states and its fault are what the cloud says they are.
+_LONGEST = 1000
+
+
+def step_failed(move: Move, error: CloudError) -> None:
+    """What looking again may explain is looked at; any other refusal ends the move.
+
+    So does a step that never succeeds: some Novas answer 409 to what they can never migrate.
+    """
+    now = datetime.now(UTC)
+    move.failing_since = move.failing_since or now
+    if is_refusal(error) and _may_choose_another(move):
+        move.say(f"Nova refused the planned destination, its scheduler now chooses: {error.found}")
+    elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
+        move.fail(error)
+    elif is_worth_a_look(error):
+        move.stale = True
+        move.memory = replace(move.memory, posted_at=None)
+        move.say(f"Nova refused, reading the instance again: {error.found}")
+    else:
+        move.say(f"Nova does not answer, trying again: {error}")
+
+
+def _may_choose_another(move: Move) -> bool:
+    """Whether a refusal may be about the plan's suggestion; the move goes on without it."""
+    if not move.request.is_suggestion or not move.request.destination:
+        return False
+    is_first, move.is_suggestion_refused = not move.is_suggestion_refused, True
+    move.memory = replace(move.memory, posted_at=None)
+    return is_first
+
+
+async def failure_of(nova: Nova, move: Move, decision: Decision) -> MigrationFailed:
+    """Why a move has failed for good, with Nova's own reason where it gives one."""
+    found = decision.why
+    if decision.migration is not None:
+        try:
+            why = await asyncio.to_thread(nova.why_it_failed, move.order.instance_id)
+        except CloudError as error:
+            why = f"the reason could not be read: {error.found}"
+        found = f"{found}: {why}" if why else found
+    return MigrationFailed(move.subject, cleaned(found, longest=_LONGEST), decision.remedy)
+
+
+def unexpected(subject: str, error: Exception) -> CloudError:
+    """An unexpected error, as a sentence."""
+    said = cleaned(f"{type(error).__name__}: {error}", longest=300)
+    return CloudError(
+        subject,
+        f"something unexpected happened: {said}",
+        "See the triggerer's log and report it, then clear this task.",
+    )
+
+
+def is_worth_a_look(error: CloudError) -> bool:
+    """Nova refused because something changed: reading it again tells what to do."""
+    from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere
+
+    return isinstance(error, (Conflict, NotThere))
+
+
+def is_refusal(error: CloudError) -> bool:
+    """Asking the same again is pointless."""
+    from openstack_maintenance.adapters.cloud_errors import Refused
+
+    return isinstance(error, Refused) and not is_worth_a_look(error)
