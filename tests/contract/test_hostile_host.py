@@ -23,7 +23,7 @@ from openstack_maintenance.domain.checks import controller_facts as controller
 from openstack_maintenance.domain.checks import past_night
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.host import facts as host
+from openstack_maintenance.domain.host import answers as host
 from openstack_maintenance.domain.host.answers import LONGEST_LINE, MOST_LINES
 
 BOOT = "6f1f3f0a-5f39-4d5e-a6c0-0d4bb1d5f001"

@@ -53,7 +53,7 @@ async def test_a_host_that_does_not_answer_is_unread_and_says_why(
 
 @pytest.mark.parametrize(
     ("host", "why"),
-    [("b", "nobody answers in time"), ("c", "Nova knows no address of it")],
+    [("b", "nobody answers in time"), ("c", "Nova has no address for it")],
 )
 def test_a_host_without_facts_is_a_candidate_that_cannot_be_read(host: str, why: str) -> None:
     looks = fleet.HostLooks({}, {"b": "nobody answers in time"})
