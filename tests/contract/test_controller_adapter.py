@@ -220,6 +220,18 @@ async def test_kollas_units_are_preferred_and_still_asked_in_their_containers(
     assert "docker exec rabbitmq" in fake.calls()
 
 
+async def test_what_sudo_says_on_the_side_is_no_part_of_any_answer(fake: FakeController) -> None:
+    fake.write("sudo_says_aside")
+    names = ["nova_api", "rabbitmq", "mariadb", "memcached"]
+    fake.write("containers", "".join(map(container, names)))
+    seen = await read_controller(fake, KOLLA)
+    assert seen.container_error == ""
+    assert of(seen, "nova-api").state.active_state == "active"
+    assert seen.broker == Broker(("rabbit@a",), ("rabbit@a",))
+    assert seen.database is not None
+    assert (seen.database.answers, seen.database.error) == (True, "")
+
+
 async def test_an_engine_that_does_not_answer_is_said(fake: FakeController) -> None:
     fake.write("docker_is_broken")
     seen = await read_controller(fake, KOLLA)

@@ -44,6 +44,7 @@ class FakeHost:
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.port = 0
         self.children: list[asyncio.subprocess.Process] = []
+        self.shell = "/bin/sh"
         for name, text in {
             "boot_id": BOOT + "\n",
             "hostname": "c01\n",
@@ -108,10 +109,12 @@ class FakeHost:
         # A test may put programs of its own in front.
         programs = f"{self.folder / 'bin'}:{FIXTURES / 'bin'}:/usr/bin:/bin"
         environment = {"PATH": programs, "FAKE_HOST": str(self.folder)}
+        # sshd has the login's shell run the command, which names /bin/sh: here it may be another.
+        command = (process.command or "").replace("/bin/sh", self.shell, 1)
         child = await asyncio.create_subprocess_exec(
             "/bin/sh",
             "-c",
-            process.command or "",
+            command,
             env=environment,
             cwd=self.folder,
             start_new_session=True,
@@ -398,6 +401,31 @@ async def test_a_kolla_unit_stops_by_systemd_and_is_gone_with_the_container(fake
     assert (state.kind, state.pids, state.is_gone) == ("systemd", (500,), False)
     assert f"systemctl stop --no-block -- {unit}" in fake.calls()
     assert not any(call.startswith("docker") for call in fake.calls())
+
+
+# What sudo and podman's docker shim say on the side, before they do what they were asked.
+ASIDE = """echo 'sudo: unable to resolve host c01: Name or service not known' >&2
+echo 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' >&2
+shift
+[ "$1" = -l ] && exit 0
+FAKE_UID=0 exec "$@"
+"""
+
+
+@pytest.mark.parametrize("shell", ["/bin/dash", "/bin/bash"])
+async def test_what_sudo_or_the_engine_says_on_the_side_is_no_part_of_the_container(
+    fake: FakeHost, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
+    """With it in the answer a raw ValueError ended the wait."""
+    monkeypatch.setattr(fake, "shell", shell)
+    fake.install("sudo", ASIDE)
+    fake.write("docker", DOCKER.format("running", 500))
+    fake.write("cgroups", "500 0::/system.slice/docker-f00dcafe.scope\n")
+    async with opened(fake, fake.kolla) as host:
+        state = await host.nova_compute_state()
+        evidence = await host.amqp_evidence()
+    assert (state.kind, state.name, state.pids) == ("docker", "nova_compute", (500,))
+    assert evidence.sockets_error == ""
 
 
 async def test_a_docker_that_does_not_answer_is_not_an_absent_container(fake: FakeHost) -> None:
