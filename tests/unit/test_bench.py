@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from maintenance_bench.api_log import ApiRequest, counted, first_migration, parse
 from maintenance_bench.dag import Look, Watched, slots_held
+from maintenance_bench.errors import BenchError
+from maintenance_bench.measured import Unfinished
 from maintenance_bench.observer import OBSERVER_ID, Sample
+from maintenance_bench.report import write_json
 
 SERVER = "0b90e7e8-04de-418a-bf06-4952f4b780f4"
 
@@ -82,3 +88,24 @@ def test_slots_count_only_while_something_moves() -> None:
         "held_while_starting": 3,
         "starting_until": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (BenchError("the host was not empty after 330 s."), "the host was not empty after 330 s."),
+        (subprocess.TimeoutExpired(["nova"], 330), "its command did not end within 330 s"),
+    ],
+)
+def test_a_tool_that_does_not_finish_is_a_result_of_its_own(error: Any, why: str) -> None:
+    assert Unfinished.of("evacuate", 20, 1, error) == Unfinished("evacuate", 20, 1, why)
+
+
+def test_what_did_not_finish_stands_in_the_results(tmp_path: Path) -> None:
+    left = Unfinished("evacuate", 20, 1, "the host was not empty after 330 s.")
+    write_json(tmp_path / "bench.json", [], {"seconds": 10.0}, [left])
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["unfinished"] == [
+        {"way": "evacuate", "instances": 20, "in_flight": 1, "why": left.why}
+    ]
+    assert str(left) == "evacuate, 20 instances, 1 in flight: the host was not empty after 330 s."

@@ -21,7 +21,7 @@ from airflow_local.home import PROJECT
 from maintenance_bench import clients, report
 from maintenance_bench.dag import AirflowUnderTest
 from maintenance_bench.errors import BenchError
-from maintenance_bench.measured import Drain
+from maintenance_bench.measured import Drain, Unfinished
 from maintenance_bench.stage import Stage
 from openstack_lab import Cloud, Lab, LabError
 
@@ -40,19 +40,26 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
 
     drains: list[Drain] = []
+    unfinished: list[Unfinished] = []
     try:
         with _lab(say) as lab:
-            _measure(arguments, Stage(lab, Cloud(lab.clouds_yaml)), drains, say)
+            _measure(arguments, Stage(lab, Cloud(lab.clouds_yaml)), drains, unfinished, say)
     except (AirflowLocalError, LabError, BenchError, subprocess.SubprocessError) as error:
         print(f"\nbench: {error}", file=sys.stderr)
         return 1
     finally:
-        if drains:
-            _conclude(arguments, drains)
+        if drains or unfinished:
+            _conclude(arguments, drains, unfinished)
     return 0 if all(kept for kept, _ in report.verdicts(drains)) else 3
 
 
-def _measure(arguments: argparse.Namespace, stage: Stage, drains: list[Drain], say: Say) -> None:
+def _measure(
+    arguments: argparse.Namespace,
+    stage: Stage,
+    drains: list[Drain],
+    unfinished: list[Unfinished],
+    say: Say,
+) -> None:
     airflow = None
     if "dag" in arguments.ways:
         airflow = AirflowUnderTest.start(stage, Path(__file__).resolve().parents[1] / ".state", say)
@@ -73,7 +80,14 @@ def _measure(arguments: argparse.Namespace, stage: Stage, drains: list[Drain], s
                     floor = instances * arguments.seconds / in_flight
                     say(f"{way}: {instances} instances, {in_flight} in flight, floor {floor:.0f} s")
                     deadline = START_SECONDS + PATIENCE * floor
-                    drain = ways[way](stage, instances, in_flight, deadline, say)
+                    try:
+                        drain = ways[way](stage, instances, in_flight, deadline, say)
+                    except (BenchError, subprocess.TimeoutExpired) as error:
+                        if way == "dag":
+                            raise  # a drain of ours that does not end is a fault
+                        unfinished.append(Unfinished.of(way, instances, in_flight, error))
+                        say(f"did not finish: {unfinished[-1]}")
+                        continue
                     say(f"{way}: empty {drain.makespan:.1f} s after the first request")
                     drains.append(drain)
     finally:
@@ -83,12 +97,16 @@ def _measure(arguments: argparse.Namespace, stage: Stage, drains: list[Drain], s
         stage.clear()
 
 
-def _conclude(arguments: argparse.Namespace, drains: list[Drain]) -> None:
+def _conclude(
+    arguments: argparse.Namespace, drains: list[Drain], unfinished: list[Unfinished]
+) -> None:
     settings = {"command": " ".join(sys.argv[1:]), "seconds": arguments.seconds}
-    report.write_json(arguments.output, drains, settings)
-    for each in drains:
-        print(f"\n{report.details(each)}")
+    report.write_json(arguments.output, drains, settings, unfinished)
+    for drain in drains:
+        print(f"\n{report.details(drain)}")
     print(f"\n{report.table(drains, arguments.seconds)}\n")
+    for each in unfinished:
+        print(f"  did not finish: {each}")
     for kept, what in report.verdicts(drains):
         print(f"  {'kept  ' if kept else 'MISSED'}  {what}")
     print(f"\n  machine: {report.machine()}\n  everything is in {arguments.output}")

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, field
 from typing import Any
 
 from maintenance_bench.api_log import ApiRequest, counted, first_migration
 from maintenance_bench.errors import BenchError
 from maintenance_bench.observer import Observer
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A way to drain that did not empty the host in time: that is its result, too."""
+
+    way: str
+    instances: int
+    in_flight: int
+    why: str
+
+    @classmethod
+    def of(
+        cls,
+        way: str,
+        instances: int,
+        in_flight: int,
+        error: BenchError | subprocess.TimeoutExpired,
+    ) -> Unfinished:
+        """Put together what ended it."""
+        if isinstance(error, BenchError):
+            return cls(way, instances, in_flight, str(error))
+        why = f"its command did not end within {error.timeout:.0f} s"
+        return cls(way, instances, in_flight, why)
+
+    def __str__(self) -> str:
+        return f"{self.way}, {self.instances} instances, {self.in_flight} in flight: {self.why}"
 
 
 @dataclass

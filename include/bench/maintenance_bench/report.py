@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from maintenance_bench.measured import Drain
+from maintenance_bench.measured import Drain, Unfinished
 
 HEADINGS = (
     "way",
@@ -105,13 +105,19 @@ def verdicts(drains: list[Drain]) -> list[tuple[bool, str]]:
     return found
 
 
-def write_json(path: Path, drains: list[Drain], settings: dict[str, Any]) -> None:
+def write_json(
+    path: Path,
+    drains: list[Drain],
+    settings: dict[str, Any],
+    unfinished: Iterable[Unfinished] = (),
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     found = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "settings": settings,
         "drains": [_with_ratios(each, drains, settings["seconds"]) for each in drains],
+        "unfinished": [asdict(each) for each in unfinished],
         "promises": [{"kept": kept, "what": what} for kept, what in verdicts(drains)],
     }
     path.write_text(json.dumps(found, indent=1))
