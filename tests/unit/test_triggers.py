@@ -28,6 +28,7 @@ from openstack_maintenance.domain.errors import (
 )
 from openstack_maintenance.domain.host.facts import ScriptState, UnitState
 from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.operators.base import MaintenanceOperator
 from openstack_maintenance.triggers import host_wait, incoming, migrate_instance
 from openstack_maintenance.triggers.controller_wait import (
     ChecksPassTrigger,
@@ -725,3 +726,9 @@ async def test_a_host_that_says_one_boot_id_and_then_the_old_one_is_asked_again(
     host = Torn(facts(boot_id="b2"), facts(boot_id="b3"), facts(boot_id="b4"))
     found = await result_of(on(host, RebootedTrigger, boot_id_before="b1"))
     assert found["boot_id_after"] == "b3"
+
+
+def test_a_task_that_an_older_release_has_deferred_finds_the_method_that_it_goes_on_with() -> None:
+    """Stored with the task, as a5f8ea6 did: a run that is under way outlives an upgrade."""
+    for method in ("execute_complete", "execute_in_window", "look_again"):
+        assert callable(getattr(MaintenanceOperator, method)), method

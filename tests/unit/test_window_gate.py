@@ -95,7 +95,7 @@ class Step:
     waits_until: datetime | None = None
 
     def defer(self, trigger: Any, method_name: str) -> None:
-        assert method_name == "look_again"
+        assert method_name == "execute_in_window"
         self.waits_until = trigger.moment
 
 

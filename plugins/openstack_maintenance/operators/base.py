@@ -96,7 +96,7 @@ class MaintenanceOperator(BaseOperator):
         """Some time has passed, or the window has opened: from the beginning."""
         return self.execute(context)
 
-    # What tasks that wait for their window were stored with by older releases.
+    # The name with which a task is stored that waits for its window: older releases know it, too.
     execute_in_window = look_again
 
     def perform(self) -> Any:

@@ -36,7 +36,8 @@ def wait_for_window(step: BaseOperator, policy: Policy, request: HeldToWindow) -
     if opening is not None:
         step.log.info("The window is closed; waiting until %s.", opening.isoformat())
         step.defer(
-            trigger=DateTimeTrigger(opening + timedelta(seconds=1)), method_name="look_again"
+            trigger=DateTimeTrigger(opening + timedelta(seconds=1)),
+            method_name="execute_in_window",
         )
 
 
