@@ -20,7 +20,7 @@ from openstack_maintenance.adapters.controller import (
 )
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.shell import Answer, HostUnreachable, Shell
-from openstack_maintenance.domain.checks.controller_facts import Broker, Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import Broker, SeenController, SeenService
 from openstack_maintenance.domain.checks.past_night import judge_night
 from openstack_maintenance.domain.deployment import Deployment, NovaCompute, Service, ServiceGroup
 from openstack_maintenance.domain.errors import HostError
@@ -96,7 +96,7 @@ def fake(tmp_path: Path) -> FakeController:
     return FakeController(tmp_path)
 
 
-def of(seen: Controller, name: str) -> SeenService:
+def of(seen: SeenController, name: str) -> SeenService:
     return next(each for each in seen.services if each.name == name)
 
 

@@ -20,8 +20,8 @@ from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
     Clock,
-    Controller,
     Database,
+    SeenController,
     SeenService,
 )
 from openstack_maintenance.domain.checks.finding import Finding
@@ -109,10 +109,12 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def seen(boot_id: str, restarted: tuple[str, ...] = (), down: tuple[str, ...] = ()) -> Controller:
+def seen(
+    boot_id: str, restarted: tuple[str, ...] = (), down: tuple[str, ...] = ()
+) -> SeenController:
     """A controller of a whole cluster; ``restarted`` are active since after NOW."""
     nodes = ("rabbit@a", "rabbit@b", "rabbit@c")
-    return Controller(
+    return SeenController(
         hostname=boot_id,
         boot_id=boot_id,
         booted=None,
@@ -177,7 +179,7 @@ class World:
     async def rights(self, host: str, services: Any) -> tuple[str, ...]:
         return self.missing
 
-    async def read(self) -> Controller:
+    async def read(self) -> SeenController:
         return self.controllers["ctl02"]
 
     async def order(self, stage: list[Any]) -> None:

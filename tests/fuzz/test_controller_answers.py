@@ -22,7 +22,7 @@ from openstack_maintenance.adapters.controller import (
 )
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.cluster_rules import judge_cluster
-from openstack_maintenance.domain.checks.controller_facts import Controller, parse_broker
+from openstack_maintenance.domain.checks.controller_facts import SeenController, parse_broker
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.past_night import History, judge_night
 from openstack_maintenance.domain.checks.service_rules import (
@@ -71,7 +71,7 @@ def plain(groups: dict[str, list[Finding]]) -> None:
 
 
 def seen(text: str) -> None:
-    look: Controller = loop.run(read_controller(shell(text), LAB))
+    look: SeenController = loop.run(read_controller(shell(text), LAB))
     plain(judge_services(LAB, look, LastCheck()))
     plain(judge_services(LAB, look, read_last_check(plain_last_check(last_check_of(look)))))
     plain(judge_cluster({"ctl01": look, "ctl02": look}))

@@ -22,7 +22,7 @@ from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.pace import learnt_pace
-from openstack_maintenance.domain.nights.plan import Pace
+from openstack_maintenance.domain.nights.plan import NightPace
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.operators.controllers.notes import is_note
@@ -157,7 +157,7 @@ def read_before(policy: Policy) -> None:
 
 
 def read_paces(policy: Policy) -> None:
-    learnt_pace(Pace(), [*last_maintenance.find_last_maintenances(policy).values()] * 3)
+    learnt_pace(NightPace(), [*last_maintenance.find_last_maintenances(policy).values()] * 3)
 
 
 def read_left(policy: Policy) -> None:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from openstack_maintenance.domain.nights.plan import Limits, Pace, plan_roll
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, plan_roll
 from roll_bench import baselines
 from roll_bench.fleets import make_fleet
 from roll_bench.replay import violations_of
@@ -48,7 +48,7 @@ class Measured:
 
 def _measure(hosts: int, is_plan_only: bool) -> Measured:
     fleet = make_fleet(hosts)
-    limits, pace = Limits(hosts_out=max(1, hosts // 50), reserve_hosts=1), Pace()
+    limits, pace = NightLimits(hosts_out=max(1, hosts // 50), reserve_hosts=1), NightPace()
     began = time.process_time()
     plan = plan_roll(fleet, limits, pace)
     seconds = time.process_time() - began

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from openstack_maintenance.domain.nights.fleet import Fleet, FleetInstance, Size
-from openstack_maintenance.domain.nights.plan import Limits, Pace
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPace
 from openstack_maintenance.domain.nights.room import Place, Pool
 
 # So many hosts that cannot take an instance are tried at random before all are looked at.
@@ -101,7 +101,7 @@ WAYS: dict[str, Callable[[Iterable[Place]], Choice]] = {
 }
 
 
-def roll(fleet: Fleet, way: str, limits: Limits, pace: Pace) -> Outcome:
+def roll(fleet: Fleet, way: str, limits: NightLimits, pace: NightPace) -> Outcome:
     """Roll every host, one after the other in each slot."""
     on_host: dict[str, list[FleetInstance]] = defaultdict(list)
     for instance in fleet.instances:

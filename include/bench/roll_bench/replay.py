@@ -6,16 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, Size
-from openstack_maintenance.domain.nights.plan import Limits, PlannedHost, RollPlan
+from openstack_maintenance.domain.nights.plan import NightLimits, PlannedHost, RollPlan
 
 
-def violations_of(fleet: Fleet, plan: RollPlan, limits: Limits) -> list[str]:
+def violations_of(fleet: Fleet, plan: RollPlan, limits: NightLimits) -> list[str]:
     """Everything that the plan breaks at any moment, in words; empty for a good plan."""
     return list(_Replay(fleet, limits).play(plan))
 
 
 class _Replay:
-    def __init__(self, fleet: Fleet, limits: Limits) -> None:
+    def __init__(self, fleet: Fleet, limits: NightLimits) -> None:
         self._hosts = {each.name: each for each in fleet.hosts}
         self._instances = {each.id: each for each in fleet.instances}
         self._limits = limits
@@ -109,7 +109,7 @@ def _zones(fleet: Fleet) -> set[str]:
     return {each.zone for each in fleet.hosts}
 
 
-def _reserve(fleet: Fleet, zone: str, limits: Limits) -> Size:
+def _reserve(fleet: Fleet, zone: str, limits: NightLimits) -> Size:
     sizes = [each.capacity for each in fleet.hosts if each.zone == zone]
     largest = Size(
         max(each.vcpus for each in sizes),

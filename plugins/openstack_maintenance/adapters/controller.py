@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from openstack_maintenance.adapters.host import service_unit
 from openstack_maintenance.adapters.shell import Shell
 from openstack_maintenance.domain.checks import controller_facts as facts_of
-from openstack_maintenance.domain.checks.controller_facts import Controller
+from openstack_maintenance.domain.checks.controller_facts import SeenController
 from openstack_maintenance.domain.checks.night import Span
 from openstack_maintenance.domain.checks.past_night import History, parse_history
 from openstack_maintenance.domain.deployment import PROBED, Deployment, Service
@@ -34,7 +34,7 @@ _DATABASES = ("mariadb", "mysqld", "mysql")
 _TIME_UNITS = ("chronyd", "chrony", "ntpd", "ntp", "ntpsec", "openntpd", "systemd-timesyncd")
 
 
-async def read_controller(shell: Shell, deployment: Deployment) -> Controller:
+async def read_controller(shell: Shell, deployment: Deployment) -> SeenController:
     """Every service of the catalog, broker, database, cache and clock: one round trip.
 
     Raises:
@@ -64,10 +64,10 @@ def _controller(
     asked: int,
     time_units: Sequence[str],
     looked: Span,
-) -> Controller:
+) -> SeenController:
     """What the answers say; ``looked``: from when to when that was. Raises: ValueError."""
     time_service = facts_of.parse_time_service(answers, asked, time_units)
-    return Controller(
+    return SeenController(
         hostname=one(answers, "hostname"),
         boot_id=_boot_id(answers),
         booted=facts_of.parse_booted(answers),

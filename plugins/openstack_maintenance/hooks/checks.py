@@ -23,7 +23,7 @@ from openstack_maintenance.hooks.ssh import open_shell
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.cloud_checks import CloudCheck
     from openstack_maintenance.adapters.cloud_health import CloudHealth
-    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.controller_facts import SeenController
     from openstack_maintenance.domain.deployment import Deployment
 
 
@@ -67,9 +67,9 @@ class ChecksHook:
         }
         return Checked(seen, services, {})
 
-    async def read_controllers(self) -> tuple[dict[str, Controller], dict[str, Finding]]:
+    async def read_controllers(self) -> tuple[dict[str, SeenController], dict[str, Finding]]:
         """One look at each controller; of one that cannot be read, the finding that says why."""
-        seen: dict[str, Controller] = {}
+        seen: dict[str, SeenController] = {}
         unread: dict[str, Finding] = {}
 
         async def look(controller: Mapping[str, str]) -> None:
@@ -82,7 +82,7 @@ class ChecksHook:
         hosts = [each["host"] for each in self.controllers]  # their order, not the answers'
         return {host: seen[host] for host in hosts if host in seen}, unread
 
-    async def _read(self, controller: Mapping[str, str]) -> Controller:
+    async def _read(self, controller: Mapping[str, str]) -> SeenController:
         # Brings asyncssh: not while a DAG file is parsed.
         from openstack_maintenance.adapters.controller import read_controller
 
@@ -90,7 +90,7 @@ class ChecksHook:
         async with open_shell(self.ssh_conn_id, host, address) as shell:
             return await read_controller(shell, self.deployment)
 
-    def _judge(self, seen: Controller, last: LastCheck | None) -> list[Finding]:
+    def _judge(self, seen: SeenController, last: LastCheck | None) -> list[Finding]:
         groups = judge_services(self.deployment, seen, last or last_check_of(seen))
         return [finding for findings in groups.values() for finding in findings]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.domain.nights.fleet_facts import CloudFacts
+from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud
 from openstack_maintenance.domain.nights.requirements import asks_for_traits
 from openstack_maintenance.hooks.ssh import open_host
 
@@ -23,12 +23,12 @@ Fact = TypeVar("Fact")
 _AT_A_TIME = 32
 
 
-def read_cloud(nova: Nova) -> CloudFacts:
+def read_cloud(nova: Nova) -> FleetInCloud:
     """Everything that a plan needs of Nova and Placement. Raises: CloudError."""
     hypervisors = {each.host: each.id for each in nova.hypervisors()}
     instances = tuple(nova.instances())
     wants_traits = any(asks_for_traits(each.extra_specs) for each in instances)
-    return CloudFacts(
+    return FleetInCloud(
         services=tuple(nova.services("nova-compute")),
         capacities=_by_host(hypervisors, nova.capacities(hypervisors.values())),
         properties=nova.properties(),

@@ -27,7 +27,7 @@ from openstack_maintenance.triggers.waiting import StillWaiting
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.controller_facts import SeenController
     from openstack_maintenance.domain.deployment import Deployment, Service
 
 _JOURNAL_LINES = 5
@@ -109,7 +109,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         except HostError as error:
             return (error.found,)
 
-    async def _read(self) -> tuple[Controller, list[Service]]:
+    async def _read(self) -> tuple[SeenController, list[Service]]:
         from openstack_maintenance.adapters.controller import read_controller
 
         deployment = read_deployment(read_policy())
@@ -118,7 +118,7 @@ class ServicesBackTrigger(HostWaitTrigger):
         return seen, [each for each in deployment if each.name in self.known["services"]]
 
 
-def activations(seen: Controller, services: list[Service]) -> dict[str, str]:
+def activations(seen: SeenController, services: list[Service]) -> dict[str, str]:
     """Since when each service is active, by its name."""
     states = {each.name: each.state for each in seen.services}
     return {

@@ -30,7 +30,7 @@ from openstack_maintenance.adapters.controller import (
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.host import Host, service_unit
 from openstack_maintenance.adapters.shell import Shell, connect_shell
-from openstack_maintenance.domain.checks.controller_facts import Controller
+from openstack_maintenance.domain.checks.controller_facts import SeenController
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host.facts import UnitState
 
@@ -364,7 +364,7 @@ def test_a_controller_is_read_and_one_service_restarted(
     asyncio.run(maintain())
 
 
-def _state(controller: Controller, name: str) -> UnitState:
+def _state(controller: SeenController, name: str) -> UnitState:
     return next(each.state for each in controller.services if each.name == name)
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.checks.controller_facts import Clock, Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
@@ -40,9 +40,9 @@ UNIT = UnitState(
 )
 
 
-def on(state: UnitState, **changes: object) -> Controller:
+def on(state: UnitState, **changes: object) -> SeenController:
     seen = SeenService("nova-scheduler", state, ("a line of its journal",))
-    controller = Controller(
+    controller = SeenController(
         hostname="ctl01",
         boot_id="b1",
         booted=BOOTED,

@@ -13,8 +13,8 @@ from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
     Clock,
-    Controller,
     Database,
+    SeenController,
     SeenService,
 )
 from openstack_maintenance.domain.checks.finding import Finding
@@ -55,10 +55,10 @@ def unit(
 
 def controller(
     *down: str, members: int = 3, galera: int | None = 3, boot_id: str = "b1"
-) -> Controller:
+) -> SeenController:
     names = tuple(f"rabbit@ctl0{number}" for number in range(1, members + 1))
     status = {"wsrep_cluster_size": str(galera), "wsrep_cluster_state_uuid": "u"} if galera else {}
-    return Controller(
+    return SeenController(
         hostname="ctl01",
         boot_id=boot_id,
         booted=None,
@@ -200,7 +200,7 @@ THREE = {"ctl01": controller(), "ctl02": controller(), "ctl03": controller()}
     ],
 )
 def test_what_the_cloud_would_lose_is_named(
-    touched: str, seen: dict[str, Controller], lost: str | None
+    touched: str, seen: dict[str, SeenController], lost: str | None
 ) -> None:
     found = redundancy_blocker("ctl01", [service(touched)], seen, is_reboot=False)
     assert (found is None) is (lost is None)
@@ -233,7 +233,7 @@ def test_a_cluster_that_cannot_be_asked_is_no_redundancy(part: str) -> None:
     ],
 )
 def test_a_reboot_takes_a_database_down_that_the_catalog_does_not_list(
-    seen: dict[str, Controller], is_reboot: bool, lost: str | None
+    seen: dict[str, SeenController], is_reboot: bool, lost: str | None
 ) -> None:
     found = redundancy_blocker("ctl01", [service("nova-scheduler")], seen, is_reboot)
     assert (found is None) is (lost is None)

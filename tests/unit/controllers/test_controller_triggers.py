@@ -15,7 +15,7 @@ import pytest
 from builders import service
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.checked import Checked
-from openstack_maintenance.domain.checks.controller_facts import Clock, Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import CloudError, HostError
@@ -71,7 +71,7 @@ def looks(trigger: HostWaitTrigger, *states: Any) -> HostWaitTrigger:
         unit = UnitState("nova-api.service", "systemd", *state, starts_at_boot="enabled")
         seen = SeenService("nova-api", unit)
         clock = Clock(0, 0)
-        controller = Controller("ctl01", "b1", None, NOW, (seen,), None, None, None, clock)
+        controller = SeenController("ctl01", "b1", None, NOW, (seen,), None, None, None, clock)
         return controller, [each for each in LAB if each.name == "nova-api"]
 
     @asynccontextmanager
@@ -161,7 +161,7 @@ class Rounds:
     async def check_all(self, last: Any = None) -> Checked:
         self.compared.append(last)
         findings = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-        seen = Controller("ctl01", "b1", None, NOW, (), None, None, None, Clock(0, 0))
+        seen = SeenController("ctl01", "b1", None, NOW, (), None, None, None, Clock(0, 0))
         return Checked({"ctl01": seen}, {"ctl01": findings}, {})
 
 

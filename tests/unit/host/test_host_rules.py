@@ -19,7 +19,7 @@ from openstack_maintenance.domain.cloud import (
 from openstack_maintenance.domain.drain.movability import plan_drain
 from openstack_maintenance.domain.host.request import Request
 from openstack_maintenance.domain.host.rules import (
-    CloudFacts,
+    HostInCloud,
     check_host_rules,
     check_known,
     check_plan,
@@ -59,7 +59,7 @@ def blockers(
     running: frozenset[str] = frozenset(),
     **request: Any,
 ) -> list[str]:
-    facts = CloudFacts(services, hypervisor, instances)
+    facts = HostInCloud(services, hypervisor, instances)
     asked = Request("c01", **request)
     found = check_host_rules(asked, policy or Policy(), facts, mark, running)
     return [str(each) for each in found]

@@ -10,7 +10,7 @@ import pytest
 from openstack_maintenance.domain.cloud import ComputeService, Instance
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.fleet import FleetHost, FleetInstance, Size
-from openstack_maintenance.domain.nights.fleet_facts import CloudFacts, compose_fleet
+from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud, compose_fleet
 
 CAPACITY = Size(16, 32768, 100)
 SERVICE = ComputeService(
@@ -39,7 +39,7 @@ INSTANCE = Instance(
 )
 
 
-def facts(**given: Any) -> CloudFacts:
+def facts(**given: Any) -> FleetInCloud:
     known: dict[str, Any] = {
         "services": (SERVICE,),
         "capacities": {"c01": CAPACITY},
@@ -47,7 +47,7 @@ def facts(**given: Any) -> CloudFacts:
         "instances": (INSTANCE,),
         "groups": {"i1": "g"},
     }
-    return CloudFacts(**{**known, **given})
+    return FleetInCloud(**{**known, **given})
 
 
 def test_a_due_host_and_its_instance_are_as_they_were_read() -> None:

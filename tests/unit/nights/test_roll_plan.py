@@ -10,9 +10,9 @@ import pytest
 
 from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
 from openstack_maintenance.domain.nights.plan import (
-    Limits,
+    NightLimits,
+    NightPace,
     NoTurn,
-    Pace,
     PlannedHost,
     RollPlan,
     plan_roll,
@@ -25,7 +25,7 @@ GIB = 1024
 HOST = Size(16, 16 * GIB, 100)
 SMALL, NINE = Size(2, 2 * GIB, 10), Size(9, 9 * GIB)
 X = frozenset({"CUSTOM_X"})
-PACE = Pace(
+PACE = NightPace(
     per_host=timedelta(minutes=5), per_move=timedelta(seconds=10), per_gib=timedelta(seconds=5)
 )
 DRAIN = timedelta(seconds=20)  # of one SMALL instance
@@ -45,8 +45,8 @@ def fleet(hosts: list[FleetHost], *instances: list[FleetInstance]) -> Fleet:
 
 
 def plan(fleet: Fleet, **limits: object) -> RollPlan:
-    made = plan_roll(fleet, Limits(**limits), PACE)  # type: ignore[arg-type]
-    assert violations_of(fleet, made, Limits(**limits)) == []  # type: ignore[arg-type]
+    made = plan_roll(fleet, NightLimits(**limits), PACE)  # type: ignore[arg-type]
+    assert violations_of(fleet, made, NightLimits(**limits)) == []  # type: ignore[arg-type]
     return made
 
 
@@ -186,7 +186,7 @@ def test_planning_for_rare_hosts_does_not_look_at_all_the_others_each_time() -> 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Place, "takes", count)
-        made = plan_roll(fleet([*rare, *common], *instances), Limits(), PACE)
+        made = plan_roll(fleet([*rare, *common], *instances), NightLimits(), PACE)
     assert made.left == ()
     assert looked <= 2 * made.migrations
 
@@ -258,11 +258,11 @@ def test_any_fleet_is_rolled_within_its_limits_and_always_in_the_same_way(seed: 
     made = plan(given, **limits)
 
     again = Fleet(tuple(reversed(given.hosts)), tuple(reversed(given.instances)))
-    assert plan_roll(again, Limits(**limits), PACE) == made
+    assert plan_roll(again, NightLimits(**limits), PACE) == made
 
 
 def turn(made: Fleet, name: str, *out: str, **limits: object) -> PlannedHost:
-    return plan_turn(made, name, out, Limits(**limits), PACE)  # type: ignore[arg-type]
+    return plan_turn(made, name, out, NightLimits(**limits), PACE)  # type: ignore[arg-type]
 
 
 def why_not(made: Fleet, name: str, *out: str, **limits: object) -> str:

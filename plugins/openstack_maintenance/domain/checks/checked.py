@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from openstack_maintenance.domain.checks.controller_facts import Controller
+from openstack_maintenance.domain.checks.controller_facts import SeenController
 from openstack_maintenance.domain.checks.finding import Finding, faults_in_words
 
 
@@ -17,7 +17,7 @@ class Checked:
     that could not be read the reason. ``cloud``: findings by check, over all controllers and APIs.
     """
 
-    seen: Mapping[str, Controller]
+    seen: Mapping[str, SeenController]
     services: Mapping[str, list[Finding]]
     cloud: Mapping[str, list[Finding]]
 

@@ -8,8 +8,8 @@ from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
     Cache,
     Clock,
-    Controller,
     Database,
+    SeenController,
 )
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.foreign_text import brief, brief_list, whole_number
@@ -24,7 +24,7 @@ _GALERA_WANTED = {
 }
 
 
-def judge_cluster(seen: Mapping[str, Controller]) -> dict[str, list[Finding]]:
+def judge_cluster(seen: Mapping[str, SeenController]) -> dict[str, list[Finding]]:
     """All verdicts of this module over controllers that were read, by the names of their checks."""
     return {
         "check_broker_cluster": judge_broker({host: each.broker for host, each in seen.items()}),

@@ -83,7 +83,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Controller:
+class SeenController:
     """Everything that one look at a controller found. None: the thing is absent."""
 
     hostname: str

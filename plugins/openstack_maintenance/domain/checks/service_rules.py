@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from openstack_maintenance.domain.checks.controller_facts import Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import SeenController, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.deployment import Deployment, Service
 from openstack_maintenance.domain.host.facts import UnitState
@@ -40,7 +40,7 @@ class LastCheck:
 
 
 def judge_services(
-    deployment: Deployment, controller: Controller, last: LastCheck
+    deployment: Deployment, controller: SeenController, last: LastCheck
 ) -> dict[str, list[Finding]]:
     """A finding for each service, by the titles of the catalog's groups."""
     seen = {each.name: each for each in controller.services}
@@ -55,7 +55,7 @@ def judge_services(
 
 
 def judge_service(
-    service: Service, seen: SeenService, controller: Controller, last: LastCheck
+    service: Service, seen: SeenService, controller: SeenController, last: LastCheck
 ) -> Finding:
     """One service: active, or what it is instead, and whether that is a fault."""
     state = seen.state
@@ -71,7 +71,7 @@ def judge_service(
     return Finding(service.name, "bad", _not_active(seen), seen.journal)
 
 
-def _absent(service: Service, controller: Controller) -> Finding:
+def _absent(service: Service, controller: SeenController) -> Finding:
     wanted = service.unit or service.container
     if controller.container_error and service.container:
         return Finding(service.name, "bad", f"unknown ({controller.container_error})")
@@ -90,7 +90,7 @@ def _masked(service: Service, seen: SeenService) -> Finding:
 
 
 def _active(
-    service: Service, seen: SeenService, controller: Controller, last: LastCheck
+    service: Service, seen: SeenService, controller: SeenController, last: LastCheck
 ) -> Finding:
     state = seen.state
     before = last.restarts.get(service.name)
@@ -111,7 +111,7 @@ def _active(
     return Finding(service.name, "ok", "active")
 
 
-def _is_young(seen: SeenService, controller: Controller) -> bool:
+def _is_young(seen: SeenService, controller: SeenController) -> bool:
     """Whether it came up by itself a moment ago; a person's restart sets the count to 0."""
     entered = seen.state.active_enter
     if entered is None or controller.clock_now - entered > _YOUNG:
@@ -153,12 +153,12 @@ def _with(word: str, reason: str) -> str:
     return f"{word} ({reason})" if reason else word
 
 
-def restarts_of(controller: Controller) -> dict[str, int]:
+def restarts_of(controller: SeenController) -> dict[str, int]:
     """What the next check compares with."""
     return {each.name: each.state.n_restarts for each in controller.services}
 
 
-def last_check_of(controller: Controller) -> LastCheck:
+def last_check_of(controller: SeenController) -> LastCheck:
     """A look as the one that the next look is compared with."""
     return LastCheck(controller.boot_id, controller.clock_now, restarts_of(controller))
 

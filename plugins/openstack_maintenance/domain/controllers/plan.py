@@ -8,7 +8,7 @@ from datetime import datetime
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.cluster_rules import is_galera
-from openstack_maintenance.domain.checks.controller_facts import Controller, SeenService
+from openstack_maintenance.domain.checks.controller_facts import SeenController, SeenService
 from openstack_maintenance.domain.checks.service_rules import is_in_use
 from openstack_maintenance.domain.deployment import RESTART_ORDER, Deployment, Service
 
@@ -24,7 +24,7 @@ def is_used(seen: SeenService) -> bool:
     return state.active_state not in ("inactive",) or is_in_use(state)
 
 
-def runs(controller: Controller, name: str) -> bool:
+def runs(controller: SeenController, name: str) -> bool:
     """Whether the service of this name is active on a controller."""
     return any(
         each.name == name and each.state.active_state in ("active", "reloading")
@@ -33,7 +33,7 @@ def runs(controller: Controller, name: str) -> bool:
 
 
 def used_services(
-    wanted: Sequence[Service], deployment: Deployment, controller: Controller
+    wanted: Sequence[Service], deployment: Deployment, controller: SeenController
 ) -> list[Service]:
     """What is restarted on a controller: of ``wanted``, or of the catalog, what is in use there.
 
@@ -64,7 +64,7 @@ def stages(services: Iterable[Service]) -> list[list[Service]]:
 
 
 def still_to_restart(
-    services: Iterable[Service], controller: Controller, since: datetime
+    services: Iterable[Service], controller: SeenController, since: datetime
 ) -> list[Service]:
     """The services that are not active, or have been so since before ``since``.
 
@@ -83,7 +83,9 @@ def still_to_restart(
     ]
 
 
-def masked_blockers(host: str, wanted: Sequence[Service], controller: Controller) -> list[Blocker]:
+def masked_blockers(
+    host: str, wanted: Sequence[Service], controller: SeenController
+) -> list[Blocker]:
     """What was asked for by name and cannot be restarted there."""
     seen = {each.name: each.state for each in controller.services}
     return [
@@ -99,7 +101,7 @@ def masked_blockers(host: str, wanted: Sequence[Service], controller: Controller
 
 
 def redundancy_blocker(
-    host: str, touched: Sequence[Service], seen: Mapping[str, Controller], is_reboot: bool
+    host: str, touched: Sequence[Service], seen: Mapping[str, SeenController], is_reboot: bool
 ) -> Blocker | None:
     """What would be gone from the cloud while the controller's services are down; None: nothing.
 
@@ -126,7 +128,7 @@ def redundancy_blocker(
 
 
 def _unlisted_database(
-    host: str, touched: Sequence[Service], seen: Mapping[str, Controller]
+    host: str, touched: Sequence[Service], seen: Mapping[str, SeenController]
 ) -> list[str]:
     """A database that the catalog does not list (the runbook's list has none) goes down as well."""
     answering = [name for name, each in seen.items() if each.database and each.database.answers]
@@ -142,7 +144,7 @@ def _role(service: Service) -> str:
     return "API of its kind" if service.role == "api" else str(service.role)
 
 
-def _broker_quorum(service: Service, controller: Controller) -> list[str]:
+def _broker_quorum(service: Service, controller: SeenController) -> list[str]:
     broker = controller.broker
     if broker is None or broker.error:
         return [f"{service.name} (its cluster could not be asked)"]
@@ -153,7 +155,7 @@ def _broker_quorum(service: Service, controller: Controller) -> list[str]:
     return []
 
 
-def _database_quorum(service: Service, controller: Controller) -> list[str]:
+def _database_quorum(service: Service, controller: SeenController) -> list[str]:
     database = controller.database
     if database is None or not database.answers:
         return [f"{service.name} (it could not be asked)"]
@@ -205,7 +207,7 @@ def health_blockers(host: str, asked: Collection[str], checked: Checked) -> list
     return blockers
 
 
-def one_machine_blockers(seen: Mapping[str, Controller]) -> list[Blocker]:
+def one_machine_blockers(seen: Mapping[str, SeenController]) -> list[Blocker]:
     """Two names of the inventory that lead to one and the same machine."""
     by_boot: dict[str, list[str]] = {}
     for host, controller in seen.items():

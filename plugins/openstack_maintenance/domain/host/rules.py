@@ -20,7 +20,7 @@ _CONTROL_PLANE = frozenset({"nova-scheduler", "nova-conductor", "nova-consoleaut
 
 
 @dataclass(frozen=True)
-class CloudFacts:
+class HostInCloud:
     """What was read from Nova for one host. ``instances`` are those on the host."""
 
     services: Sequence[ComputeService]
@@ -40,7 +40,7 @@ class CloudFacts:
 
 def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker | None:
     """The host must be one of Nova's compute hosts, by its exact name."""
-    facts = CloudFacts(services, None, ())
+    facts = HostInCloud(services, None, ())
     if facts.compute(request.host) is not None:
         return None
     roles = sorted({each.binary for each in services if each.host == request.host})
@@ -59,7 +59,7 @@ def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker
 
 
 def check_host_rules(
-    request: Request, policy: Policy, facts: CloudFacts, mark: Mark, others_running: frozenset[str]
+    request: Request, policy: Policy, facts: HostInCloud, mark: Mark, others_running: frozenset[str]
 ) -> list[Blocker]:
     """Every blocker that Nova's own records show for a known host.
 
@@ -152,7 +152,7 @@ def hosts_out_blocker(
     )
 
 
-def _is_controller(request: Request, policy: Policy, facts: CloudFacts) -> Blocker | None:
+def _is_controller(request: Request, policy: Policy, facts: HostInCloud) -> Blocker | None:
     roles = {each.binary for each in facts.services if each.host == request.host}
     listed = request.host in {each.host for each in policy.controllers}
     if not request.reboot or not (listed or roles & _CONTROL_PLANE):
@@ -165,7 +165,7 @@ def _is_controller(request: Request, policy: Policy, facts: CloudFacts) -> Block
     )
 
 
-def _source_down(service: ComputeService, facts: CloudFacts) -> Blocker | None:
+def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
     if service.is_up and not service.is_forced_down:
         return None
     if not facts.instances:
@@ -178,7 +178,7 @@ def _source_down(service: ComputeService, facts: CloudFacts) -> Blocker | None:
     )
 
 
-def _no_hypervisor(request: Request, facts: CloudFacts) -> Blocker | None:
+def _no_hypervisor(request: Request, facts: HostInCloud) -> Blocker | None:
     if facts.hypervisor is not None and facts.hypervisor.hypervisor_type != "ironic":
         return None
     kind = "is an Ironic host" if facts.hypervisor else "has no hypervisor record in Nova"
@@ -205,7 +205,7 @@ def _bad_run_id(mark: Mark) -> Blocker | None:
     )
 
 
-def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
+def destination_blocker(request: Request, facts: HostInCloud) -> Blocker | None:
     """A destination that is named must be another host that is enabled and up."""
     name = request.destination
     if name is None:
@@ -229,7 +229,7 @@ def destination_blocker(request: Request, facts: CloudFacts) -> Blocker | None:
     )
 
 
-def _nowhere_to_go(request: Request, facts: CloudFacts) -> Blocker | None:
+def _nowhere_to_go(request: Request, facts: HostInCloud) -> Blocker | None:
     usable = [
         each
         for each in facts.services

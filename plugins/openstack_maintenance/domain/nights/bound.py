@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from openstack_maintenance.domain.nights.fleet import Fleet
-from openstack_maintenance.domain.nights.plan import Limits, Pace, RollPlan
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, RollPlan
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Bound:
     makespan: timedelta
 
 
-def bound_of(plan: RollPlan, fleet: Fleet, limits: Limits, pace: Pace) -> Bound:
+def bound_of(plan: RollPlan, fleet: Fleet, limits: NightLimits, pace: NightPace) -> Bound:
     """The lower bound of a plan: of the hosts that it does, as ``fleet`` has them before it."""
     count, ram_mib = Counter[str](), Counter[str]()
     for instance in fleet.instances:

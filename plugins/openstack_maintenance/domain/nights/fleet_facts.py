@@ -16,7 +16,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class CloudFacts:
+class FleetInCloud:
     """What was read. ``capacities``, ``properties`` and ``traits`` by host, ``groups`` by instance.
 
     ``properties``: the metadata of a host's aggregates, ``KEY=VALUE``. ``traits`` may be empty
@@ -32,7 +32,7 @@ class CloudFacts:
 
 
 def compose_fleet(
-    facts: CloudFacts,
+    facts: FleetInCloud,
     verdicts: Iterable[Verdict],
     was_left: Collection[str] = (),
     on_blocked: OnBlocked = "fail",
@@ -72,7 +72,7 @@ def _in_the_way(instances: Iterable[Instance], on_blocked: OnBlocked) -> str | N
 
 
 def _host(
-    service: ComputeService, facts: CloudFacts, demanded: frozenset[str], verdict: Verdict | None
+    service: ComputeService, facts: FleetInCloud, demanded: frozenset[str], verdict: Verdict | None
 ) -> FleetHost:
     traits = facts.traits.get(service.host, _NONE)
     properties = facts.properties.get(service.host, _NONE)
@@ -86,7 +86,7 @@ def _host(
     )
 
 
-def _instance(instance: Instance, facts: CloudFacts) -> FleetInstance:
+def _instance(instance: Instance, facts: FleetInCloud) -> FleetInstance:
     host = str(instance.host)
     size = Size(instance.vcpus, instance.ram_mib, instance.disk_gib)
     capacity = facts.capacities.get(host)

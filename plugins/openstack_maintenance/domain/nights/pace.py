@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from openstack_maintenance.domain.moment import read_moment
-from openstack_maintenance.domain.nights.plan import Pace
+from openstack_maintenance.domain.nights.plan import NightPace
 
 # With fewer earlier maintenances than this, what is assumed counts.
 _ENOUGH = 3
@@ -47,7 +47,7 @@ def _is_measured(told: Mapping[str, Any]) -> bool:
     return all(isinstance(each, (int, float)) and 0 <= each <= _LONGEST_SECONDS for each in numbers)
 
 
-def learnt_pace(assumed: Pace, told: Iterable[Mapping[str, Any]]) -> Pace:
+def learnt_pace(assumed: NightPace, told: Iterable[Mapping[str, Any]]) -> NightPace:
     """The pace by the medians of earlier maintenances; what is not known stays as assumed."""
     known = [each for each in told if _is_measured(each)]
     if len(known) < _ENOUGH:
@@ -55,7 +55,9 @@ def learnt_pace(assumed: Pace, told: Iterable[Mapping[str, Any]]) -> Pace:
     others = median(each["other_seconds"] for each in known)
     moved = [each for each in known if each["moves"]]
     if len(moved) < _ENOUGH:
-        return Pace(timedelta(seconds=others), assumed.per_move, assumed.per_gib, assumed.in_flight)
+        return NightPace(
+            timedelta(seconds=others), assumed.per_move, assumed.per_gib, assumed.in_flight
+        )
     per_move = median(each["moving_seconds"] / each["moves"] for each in moved)
     # Measured with the policy's migrations in flight: they are in it already.
-    return Pace(timedelta(seconds=others), timedelta(seconds=per_move), timedelta(0), 1)
+    return NightPace(timedelta(seconds=others), timedelta(seconds=per_move), timedelta(0), 1)

@@ -21,7 +21,7 @@ _GLANCES = 64
 
 
 @dataclass(frozen=True)
-class Pace:
+class NightPace:
     """How long things take: the basis of every predicted end.
 
     ``per_host``: everything but the moves. ``in_flight``: migrations off one host at a time.
@@ -39,7 +39,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Limits:
+class NightLimits:
     """What a roll must keep to. ``time``: what is left of the window; None for no end."""
 
     hosts_out: int = 1
@@ -101,13 +101,13 @@ class NoTurn(Exception):
         self.reason = reason
 
 
-def plan_roll(fleet: Fleet, limits: Limits, pace: Pace) -> RollPlan:
+def plan_roll(fleet: Fleet, limits: NightLimits, pace: NightPace) -> RollPlan:
     """Plan a roll of all due hosts. The same fleet always gives the same plan."""
     return _Roll(fleet, limits, pace).plan()
 
 
 def plan_turn(
-    fleet: Fleet, host: str, out: Collection[str], limits: Limits, pace: Pace
+    fleet: Fleet, host: str, out: Collection[str], limits: NightLimits, pace: NightPace
 ) -> PlannedHost:
     """Plan the turn of one due host again, from the fleet as it is.
 
@@ -120,7 +120,7 @@ def plan_turn(
 class _Roll:
     """The roll as it will go, played from one host's return to the next."""
 
-    def __init__(self, fleet: Fleet, limits: Limits, pace: Pace) -> None:
+    def __init__(self, fleet: Fleet, limits: NightLimits, pace: NightPace) -> None:
         self._limits, self._pace = limits, pace
         self._left = [
             LeftOver(each.name, each.keeps_out)

@@ -23,7 +23,7 @@ from openstack_maintenance.records.last_check import find_last_check
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.shell import Shell
-    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.controller_facts import SeenController
     from openstack_maintenance.domain.checks.night import Span
     from openstack_maintenance.domain.checks.past_night import History
 
@@ -98,7 +98,7 @@ class CheckControllerOperator(CheckOperator):
         findings = [each for group in told for each in group["findings"]]
         return {**self.controller, "groups": told, "findings": findings}
 
-    async def _read(self) -> Controller:
+    async def _read(self) -> SeenController:
         from openstack_maintenance.adapters.controller import read_controller
 
         async with self._shell() as shell:

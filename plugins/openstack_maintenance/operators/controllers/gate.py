@@ -22,7 +22,7 @@ from openstack_maintenance.operators.clock import utc_now
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.checks.checked import Checked
-    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.controller_facts import SeenController
     from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.deployment import Service
     from openstack_maintenance.operators.controllers.base import ControllersOperator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _A_DAY = timedelta(days=1)
 
 
-def services_of(step: ControllersOperator, controller: Controller) -> list[Service]:
+def services_of(step: ControllersOperator, controller: SeenController) -> list[Service]:
     """What the run restarts on a controller; with action=reboot nothing by itself."""
     if step.request.action == "reboot":
         return []
@@ -39,7 +39,7 @@ def services_of(step: ControllersOperator, controller: Controller) -> list[Servi
     return used_services(wanted, step.deployment, controller)
 
 
-def touched_services(step: ControllersOperator, controller: Controller) -> list[Service]:
+def touched_services(step: ControllersOperator, controller: SeenController) -> list[Service]:
     """What is down for a while on a controller."""
     if step.request.action == "restart":
         return services_of(step, controller)
@@ -124,7 +124,9 @@ def under_way_blockers(step: ControllersOperator) -> list[Blocker]:
     return found
 
 
-def compute_blockers(step: ControllersOperator, host: str, controller: Controller) -> list[Blocker]:
+def compute_blockers(
+    step: ControllersOperator, host: str, controller: SeenController
+) -> list[Blocker]:
     """A controller that is a compute host as well must not hold an instance, nor get one."""
     found = []
     for service in step.nova.services("nova-compute"):

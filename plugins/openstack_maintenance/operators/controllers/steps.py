@@ -40,7 +40,7 @@ from openstack_maintenance.triggers.controller_wait import (
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
-    from openstack_maintenance.domain.checks.controller_facts import Controller
+    from openstack_maintenance.domain.checks.controller_facts import SeenController
     from openstack_maintenance.domain.deployment import Service
     from openstack_maintenance.domain.host.facts import RebootAnswer
 
@@ -146,7 +146,7 @@ class RestartServicesOperator(ControllersOperator):
             for service in units.values():
                 await restart_service(shell, self.deployment, service)
 
-    async def _read(self) -> Controller:
+    async def _read(self) -> SeenController:
         from openstack_maintenance.adapters.controller import read_controller
 
         async with self.shell(self.host) as shell:

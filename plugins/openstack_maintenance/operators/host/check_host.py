@@ -18,7 +18,7 @@ from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
-    CloudFacts,
+    HostInCloud,
     check_host_rules,
     check_known,
     check_plan,
@@ -70,7 +70,7 @@ class CheckHostOperator(HostOperator):
         plan = plan_drain(instances, request.on_blocked)
         # At once: one question is harmless because of what the list says of its instance.
         missing = self._missing_rights(plan)
-        facts = CloudFacts(services, self.nova.find_hypervisor(request.host), instances)
+        facts = HostInCloud(services, self.nova.find_hypervisor(request.host), instances)
         others = running_among(self._context, [each.mark for each in services], self.mark)
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
@@ -119,7 +119,7 @@ class CheckHostOperator(HostOperator):
         )
         return self.nova.missing_rights(needed)
 
-    def _check_room(self, facts: CloudFacts, plan: DrainPlan) -> list[Blocker]:
+    def _check_room(self, facts: HostInCloud, plan: DrainPlan) -> list[Blocker]:
         """Room elsewhere for each instance, by Placement: one request for each flavor's size."""
         if facts.hypervisor is None or not plan.moves:
             return []
@@ -142,14 +142,14 @@ class CheckHostOperator(HostOperator):
             return [Blocker(error.subject, error.found, error.remedy)]
         return check_room(instances, room, facts.hypervisor.id, destination)
 
-    def _address(self, facts: CloudFacts) -> str:
+    def _address(self, facts: HostInCloud) -> str:
         host = self.request.host
         listed = {each.host: each.address for each in self.policy.controllers if each.address}
         nova_says = facts.hypervisor.host_ip if facts.hypervisor else ""
         return self.policy.addresses.get(host) or listed.get(host) or nova_says
 
     def _read_host(
-        self, address: str, facts: CloudFacts, blockers: list[Blocker]
+        self, address: str, facts: HostInCloud, blockers: list[Blocker]
     ) -> HostFacts | None:
         """The host over SSH; whatever keeps it from being read is a blocker like the others."""
         if facts.hypervisor is None:
@@ -178,7 +178,7 @@ class CheckHostOperator(HostOperator):
 
     def _found(
         self,
-        facts: CloudFacts,
+        facts: HostInCloud,
         plan: DrainPlan,
         address: str,
         host_facts: HostFacts,

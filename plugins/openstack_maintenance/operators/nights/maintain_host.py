@@ -19,7 +19,7 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.closing import hosts_to_close, without
 from openstack_maintenance.domain.nights.due import Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
-from openstack_maintenance.domain.nights.plan import Limits, NoTurn, PlannedHost, plan_turn
+from openstack_maintenance.domain.nights.plan import NightLimits, NoTurn, PlannedHost, plan_turn
 from openstack_maintenance.hooks.fleet import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
@@ -165,7 +165,7 @@ class MaintainHostOperator(NightlyOperator):
         opened again where their room is needed. Raises: NoTurn.
         """
         waiting, pace = self._waiting(), pace_of(self.policy)
-        limits = Limits(self.policy.max_hosts_out, self.policy.reserve_hosts)
+        limits = NightLimits(self.policy.max_hosts_out, self.policy.reserve_hosts)
         facts = read_cloud(self.nova)
         facts = replace(facts, services=as_if_open(facts.services))
         due = [Verdict(host, "due", "is planned") for host in waiting]

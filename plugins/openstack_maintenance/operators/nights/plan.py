@@ -16,8 +16,8 @@ from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import (
     LeftOver,
-    Limits,
-    Pace,
+    NightLimits,
+    NightPace,
     PlannedHost,
     RollPlan,
     plan_roll,
@@ -104,15 +104,15 @@ def plan_night(
     facts = read_cloud(nova)
     fleet = compose_fleet(facts, verdicts, left_last_night(policy), policy.on_blocked)
     time = until - begins if until else None
-    limits = Limits(_slots(policy, facts.services), policy.reserve_hosts, time)
+    limits = NightLimits(_slots(policy, facts.services), policy.reserve_hosts, time)
     pace = pace_of(policy)
     plan = _as_many_as_airflow_maps(plan_roll(fleet, limits, pace))
     return plan, bound_of(plan, fleet, limits, pace)
 
 
-def pace_of(policy: Policy) -> Pace:
+def pace_of(policy: Policy) -> NightPace:
     """How long maintenance takes here, by what earlier runs have left. Raises: PolicyError."""
-    assumed = Pace(in_flight=policy.migrations_per_host)
+    assumed = NightPace(in_flight=policy.migrations_per_host)
     return learnt_pace(assumed, find_last_maintenances(policy).values())
 
 
