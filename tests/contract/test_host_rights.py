@@ -478,6 +478,7 @@ def test_only_the_maintenance_scripts_that_were_installed_reach_script_start(
         assert "not one of include/scripts as they were installed" in err
 
 
+# No user but root can run it as root. CI is root: there it is never skipped.
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be root")
 def test_root_is_refused_whatever_it_asks(shell: Path) -> None:
     status, out, err = asked_for(shell, BOOT_ID, uid=0)

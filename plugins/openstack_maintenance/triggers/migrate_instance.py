@@ -20,6 +20,10 @@ from openstack_maintenance.triggers.drain.watch import DrainWatch
 
 # A trigger that ends sooner can meet its own task still being stored as deferred.
 _SHORTEST_SECONDS = 2.0
+_MAY_GO_ON = (
+    "%s: its migration could not be aborted and may go on (%s). Look with `openstack server "
+    "migration list`, and end it with `openstack server migration abort` if it shall not go on."
+)
 
 _watches: dict[str, DrainWatch] = {}
 
@@ -116,12 +120,15 @@ class MigrateInstanceTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """A person ended the task: its migration is aborted; the instance stays where it runs."""
+        subject = "a move that cannot be read"
         try:
-            await self._abort_ours(self._request().order)
+            order = self._request().order
+            subject = f"instance {in_short(order.name)} ({order.instance_id})"
+            await self._abort_ours(order)
         except MaintenanceError as error:
-            self.log.error("its migration could not be aborted and may go on: %s", error)
-        except Exception:  # nobody waits for an answer any more: the log is all there is
-            self.log.exception("its migration could not be aborted and may go on")
+            self.log.error(_MAY_GO_ON, subject, error)
+        except Exception as error:  # nobody waits for an answer any more: the log is all there is
+            self.log.exception(_MAY_GO_ON, subject, type(error).__name__)
 
     async def _abort_ours(self, order: Order) -> None:
         nova = await CloudHook(self.conn_id).aget_conn()

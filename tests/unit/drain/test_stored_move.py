@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
@@ -192,4 +193,10 @@ async def test_killing_a_task_while_the_cloud_answers_nonsense_raises_nothing(
         return Nonsense()
 
     monkeypatch.setattr(CloudHook, "aget_conn", opened)
+    log = Mock()
+    monkeypatch.setattr(MigrateInstanceTrigger, "log", log)
     await MigrateInstanceTrigger(**stored()).on_kill()
+    text, *parts = log.exception.call_args.args
+    told = text % tuple(parts)
+    assert f"({stored()['order']['instance_id']}): its migration could not be aborted" in told
+    assert "openstack server migration abort" in told
