@@ -71,9 +71,9 @@ bench: setup ## Drain 20 instances by DAG, loop and host-evacuate-live (BENCH="-
 bench-checks: setup ## What a look at a controller costs beyond its SSH connection, on the lab
 	@PYTHONPATH=plugins:include/airflow:include/bench:include/demo $(BIN)/python -m checks_bench $(BENCH)
 
-.PHONY: bench-roll
-bench-roll: setup ## Roll synthetic fleets of up to 10,000 hosts, by the plan and without one
-	@PYTHONPATH=plugins:include/bench $(BIN)/python -m roll_bench $(BENCH)
+.PHONY: bench-planner
+bench-planner: setup ## Nights of synthetic fleets (up to 10,000 hosts), by the plan and without
+	@PYTHONPATH=plugins:include/bench $(BIN)/python -m planner_bench $(BENCH)
 
 .PHONY: footprint
 footprint: setup ## CPU and memory of the Airflow that runs (FOOTPRINT="--compose PROJECT" for containers)

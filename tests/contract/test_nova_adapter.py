@@ -523,7 +523,7 @@ def test_where_nothing_failed_there_is_no_reason(cloud: Cloud) -> None:
     assert len(cloud.work()) == 1
 
 
-# The whole fleet, as a roll reads it.
+# The whole fleet, as a night reads it.
 
 
 def test_all_hypervisors_are_read_with_the_hosts_they_belong_to(cloud: Cloud) -> None:
@@ -691,7 +691,7 @@ def test_a_cloud_without_placement_says_so(cloud: Cloud) -> None:
         nova_of(cloud).capacities(["p1"])
 
 
-def test_the_fleet_of_a_roll_is_read_whole_and_leaves_out_unknown_capacities(cloud: Cloud) -> None:
+def test_the_fleet_of_a_night_is_read_whole_and_leaves_out_unknown_capacities(cloud: Cloud) -> None:
     c04 = next(h["id"] for h in cloud.read("hypervisors")["hypervisors"] if "c04" in str(h))
     missing = {"errors": [{"status": 404, "detail": f"No resource provider with uuid {c04} found"}]}
     cloud.answers[f"{PROVIDERS}/{c04}"] = (404, missing)

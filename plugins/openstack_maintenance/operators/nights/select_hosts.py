@@ -12,7 +12,7 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
-from openstack_maintenance.domain.nights.request import check_roll_params
+from openstack_maintenance.domain.nights.request import check_night_params
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
@@ -44,11 +44,11 @@ class SelectHostsOperator(NightlyOperator):
 
     def perform(self) -> Any:
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
-        blockers = check_roll_params(self.params_given, self.request)
+        blockers = check_night_params(self.params_given, self.request)
         closed = closed_blocker(self.policy, self.request, utc_now())
         if closed and not self.request.dry_run:
             blockers.append(closed)
-        self.refuse("nightly roll", blockers, "Nothing was changed.")
+        self.refuse("nightly maintenance", blockers, "Nothing was changed.")
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
         if not self.request.dry_run:
@@ -83,7 +83,7 @@ def find_candidates(
     services = nova.services("nova-compute")
     if not services:
         raise CheckFailed(
-            "nightly roll",
+            "nightly maintenance",
             "Nova knows no nova-compute service",
             "See `openstack compute service list`.",
         )
