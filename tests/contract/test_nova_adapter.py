@@ -26,7 +26,7 @@ from openstack_maintenance.domain.host import rights
 from openstack_maintenance.domain.host.rights import Right
 from openstack_maintenance.domain.nights.fleet import Size
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/nova"
 LAB_NOVA, LAB_KEYSTONE = "http://172.31.240.10:8774", "http://172.31.240.10:5000"

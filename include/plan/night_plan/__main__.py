@@ -17,7 +17,7 @@ from openstack_maintenance.domain.errors import HostError, MaintenanceError
 from openstack_maintenance.domain.nights.due import judge_due
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
 from openstack_maintenance.domain.policy import Policy
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.base import SSH_CONN_ID
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.plan import coming_window, plan_from_cloud

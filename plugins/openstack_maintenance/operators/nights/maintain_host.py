@@ -20,7 +20,7 @@ from openstack_maintenance.domain.nights.closing import hosts_to_close, without
 from openstack_maintenance.domain.nights.due import Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.domain.nights.plan import NightLimits, NoTurn, PlannedHost, plan_turn
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.night_link import CHILD_DAG

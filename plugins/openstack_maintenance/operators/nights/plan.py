@@ -23,7 +23,7 @@ from openstack_maintenance.domain.nights.plan import (
     plan_night,
 )
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
     NIGHT_KEY,

@@ -14,7 +14,7 @@ from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_night_params
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.hooks.fleet import HostLooks, read_hosts
+from openstack_maintenance.hooks.fleet_now import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
