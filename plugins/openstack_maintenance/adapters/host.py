@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -173,12 +173,7 @@ class Host:
         except HostUnreachable:
             return RebootAnswer("unknown")
         if guests := await asyncio.to_thread(answers_of.parse_guests, answers.get("guest", ())):
-            raise CheckFailed(
-                f"host {self.name}",
-                f"guests run on it: {', '.join(brief_list(guests))}",
-                "It was not rebooted. Move these instances away, or find out why Nova does not "
-                "list them, then clear the task.",
-            )
+            raise self._guests_run(brief_list(guests))
         boot_id, clock = self._boot_id(answers), self._clock(answers)
         if one(answers, "refused") == "already_rebooted":
             return RebootAnswer("already_rebooted", boot_id, clock)
@@ -190,6 +185,14 @@ class Host:
                 "blocks it (`systemd-inhibit --list` shows it).",
             )
         return RebootAnswer("asked", boot_id, clock)
+
+    def _guests_run(self, guests: Sequence[str]) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.name}",
+            f"guests run on it: {', '.join(guests)}",
+            "It was not rebooted. Move these instances away, or find out why Nova does not "
+            "list them, then clear the task.",
+        )
 
     async def amqp_evidence(self) -> AmqpEvidence:
         """The log's last lines about the broker, and nova-compute's sockets to it."""

@@ -87,65 +87,79 @@ def _is_file(path: str) -> bool:
 
 
 def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: str) -> HostError:
-    where = f"{options.get('host')}:{options.get('port') or 22}"
-    subject = f"host {name} at {where}"
+    subject = f"host {name} at {options.get('host')}:{options.get('port') or 22}"
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return _host_key_error(options, subject, brief(error), source)
+    to_fix = _login_fault(error, options, source) or _file_fault(error, source)
+    if to_fix is not None:
+        return HostError(subject, *to_fix)
+    if reason := _why_unreachable(error):
+        return HostUnreachable(subject, reason, REACH)
+    return HostError(subject, f"SSH failed: {brief(error)}", f"Fix the settings of {source}.")
+
+
+def _login_fault(
+    error: Exception, options: Mapping[str, Any], source: str
+) -> tuple[str, str] | None:
+    """What was found, and what to do, where name, login or key do not fit the host."""
     user = brief(options.get("username") or f"{getpass.getuser()} (no login is given)", 100)
-    told = brief(error)
     match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return _host_key_error(options, subject, told, source)
         case asyncssh.PermissionDenied() if not {"client_keys", "password"} & options.keys():
-            return HostError(
-                subject,
+            return (
                 f"login as {user} is refused: neither key_file, private_key nor password is given",
                 f"Give one of them in the extra of {source}.",
             )
         case asyncssh.PermissionDenied():
-            return HostError(
-                subject,
+            return (
                 f"login as {user} is refused",
                 f"Put the public key of {source} (its key_file) into the user's authorized_keys on "
                 "the host, or fix login and key in the connection.",
             )
         case asyncssh.KeyExchangeFailed():
-            return HostError(
-                subject,
-                f"SSH key exchange failed, no algorithm in common: {told}",
+            return (
+                f"SSH key exchange failed, no algorithm in common: {brief(error)}",
                 "The host may offer a host key of another type than known_hosts holds. Compare "
                 "the keys at the console, then fix known_hosts.",
             )
+    return None
+
+
+def _file_fault(error: Exception, source: str) -> tuple[str, str] | None:
+    """The same where a file of ours cannot be read, or the name cannot be resolved."""
+    match error:
         case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError():
-            return HostError(
-                subject,
-                f"the SSH key or known_hosts cannot be read: {told}",
+            return (
+                f"the SSH key or known_hosts cannot be read: {brief(error)}",
                 f"Fix key_file, private_key, passphrase or known_hosts in {source}.",
             )
         # Of a file; a network's error has no name of a file.
         case OSError(filename=str(file)):
-            return HostError(
-                subject,
+            return (
                 f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
                 f"the user that Airflow runs as: {error.strerror}",
                 "Give the file to that user (mode 600), or fix key_file or known_hosts in "
                 f"{source}.",
             )
         case socket.gaierror():
-            return HostError(
-                subject,
+            return (
                 "the name cannot be resolved",
                 "Set `addresses:` in the policy for this host, or fix DNS.",
             )
+    return None
+
+
+def _why_unreachable(error: Exception) -> str | None:
+    """Where a later attempt may succeed."""
+    match error:
         case ConnectionRefusedError():
-            return HostUnreachable(
-                subject, "the connection is refused (no sshd is listening)", REACH
-            )
+            return "the connection is refused (no sshd is listening)"
         case TimeoutError():
-            return HostUnreachable(subject, "nobody answers in time", REACH)
+            return "nobody answers in time"
         case asyncssh.DisconnectError() | ConnectionError():
-            return HostUnreachable(subject, f"the connection broke at login: {told}", REACH)
+            return f"the connection broke at login: {brief(error)}"
         case OSError():
-            return HostUnreachable(subject, f"it cannot be reached: {told}", REACH)
-    return HostError(subject, f"SSH failed: {told}", f"Fix the settings of {source}.")
+            return f"it cannot be reached: {brief(error)}"
+    return None
 
 
 def _host_key_error(options: Mapping[str, Any], subject: str, text: str, source: str) -> HostError:

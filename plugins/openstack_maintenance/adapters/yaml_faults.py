@@ -71,19 +71,10 @@ def wrong_fields(data: object, shape: Any, place: Place) -> Iterator[Fault]:
     It lets standard dataclasses ignore extra fields, and takes yes for the number 1.
     """
     if dataclasses.is_dataclass(shape) and isinstance(data, Mapping):
-        known = typing.get_type_hints(shape)
-        known = {field.name: known[field.name] for field in dataclasses.fields(shape)}
-        for key, value in data.items():
-            if key in known:
-                yield from wrong_fields(value, known[key], (*place, key))
-            else:
-                yield Fault((*place, key), _unknown_text(key, known))
+        yield from _wrong_in_fields(data, shape, place)
         return
     if dataclasses.is_dataclass(shape) and data is not None:
-        first = dataclasses.fields(shape)[0].name
-        shown = quoted(data)
-        text = data if isinstance(data, str) and len(data) < len(shown) else shown
-        yield Fault(place, f"write it as fields, such as {{{first}: {text}}} (found {shown})")
+        yield _no_fields(data, shape, place)
         return
     if shape is int and isinstance(data, bool):
         yield Fault(place, f"write a whole number (found {data!r})")
@@ -98,6 +89,23 @@ def wrong_fields(data: object, shape: Any, place: Place) -> Iterator[Fault]:
     elif isinstance(data, Mapping) and len(inner) == 2:
         for key, value in data.items():
             yield from wrong_fields(value, inner[1], (*place, key))
+
+
+def _wrong_in_fields(data: Mapping[Any, object], shape: Any, place: Place) -> Iterator[Fault]:
+    hints = typing.get_type_hints(shape)
+    known = {field.name: hints[field.name] for field in dataclasses.fields(shape)}
+    for key, value in data.items():
+        if key in known:
+            yield from wrong_fields(value, known[key], (*place, key))
+        else:
+            yield Fault((*place, key), _unknown_text(key, known))
+
+
+def _no_fields(data: object, shape: Any, place: Place) -> Fault:
+    first = dataclasses.fields(shape)[0].name
+    shown = quoted(data)
+    text = data if isinstance(data, str) and len(data) < len(shown) else shown
+    return Fault(place, f"write it as fields, such as {{{first}: {text}}} (found {shown})")
 
 
 def _unknown_text(key: object, known: Mapping[str, object]) -> str:

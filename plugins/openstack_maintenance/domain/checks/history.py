@@ -96,11 +96,6 @@ def parse_history(answers: Answers, names: Sequence[tuple[str, str]]) -> History
     rows = list(_rows(lines))
     farewells = sorted(at for at, row in rows if row.get("MESSAGE_ID") == _FAREWELL)
     boots = tuple(sorted(_boots(answers.get("boot", ()), farewells), key=lambda boot: boot.first))
-    events: dict[str, list[Event]] = {}
-    for at, row in rows:
-        event = _event(at, row)
-        if event is not None:
-            events.setdefault(row["UNIT"], []).append(event)
     reach = boots[0].first if boots else None
     # Lines that cannot be read were sent, too.
     if len(lines) >= _EVENT_LIMIT and reach is not None:
@@ -116,7 +111,7 @@ def parse_history(answers: Answers, names: Sequence[tuple[str, str]]) -> History
             for number, (name, unit) in enumerate(names)
         ),
         boots=boots,
-        events={unit: tuple(sorted(found, key=lambda e: e.at)) for unit, found in events.items()},
+        events=_events(rows),
         reaches_to=reach,
         journal_error=words(answers, "journal_error"),
     )
@@ -131,6 +126,16 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[datetime, dict[str, Any]]]:
             continue  # a line that was cut: journald's own hints, a field of many kilobytes
         if isinstance(row, dict) and (at := _moment(row.get("__REALTIME_TIMESTAMP"))):
             yield at, row
+
+
+def _events(rows: Iterable[tuple[datetime, dict[str, Any]]]) -> dict[str, tuple[Event, ...]]:
+    """Each unit's ups and downs, oldest first."""
+    events: dict[str, list[Event]] = {}
+    for at, row in rows:
+        event = _event(at, row)
+        if event is not None:
+            events.setdefault(row["UNIT"], []).append(event)
+    return {unit: tuple(sorted(found, key=lambda e: e.at)) for unit, found in events.items()}
 
 
 def _moment(microseconds: object) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openstack_maintenance.domain.controllers.instance_changes import (
@@ -103,13 +103,7 @@ class CheckInstancesOperator(ControllersOperator):
         for each in changes.told:
             self.log.info("%s", each)
         if changes.findings:
-            raise CheckFailed(
-                "instances",
-                f"changed during the maintenance of {self.host}: {'; '.join(changes.findings)}",
-                "`openstack server event list ID` shows who did it. If it was intended, mark "
-                "check_instances as success. If not, fix the instances, then clear "
-                "check_instances with Downstream.",
-            )
+            raise self._changed(changes.findings)
         but = " except for what others did (above)" if changes.told else ""
         self.log.info(
             "controller %s: %s instances compared with before its maintenance: no change%s",
@@ -123,3 +117,12 @@ class CheckInstancesOperator(ControllersOperator):
             "instances": len(before["instances"]),
             "told": list(changes.told),
         }
+
+    def _changed(self, findings: Sequence[str]) -> CheckFailed:
+        return CheckFailed(
+            "instances",
+            f"changed during the maintenance of {self.host}: {'; '.join(findings)}",
+            "`openstack server event list ID` shows who did it. If it was intended, mark "
+            "check_instances as success. If not, fix the instances, then clear "
+            "check_instances with Downstream.",
+        )

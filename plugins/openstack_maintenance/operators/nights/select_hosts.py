@@ -80,13 +80,7 @@ def find_candidates(
     Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
     is missing or cannot be used for any host; CloudError; PolicyError.
     """
-    services = nova.services("nova-compute")
-    if not services:
-        raise CheckFailed(
-            "nightly maintenance",
-            "Nova knows no nova-compute service",
-            "See `openstack compute service list`.",
-        )
+    services = _services(nova)
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
     addresses = _addresses(policy, nova, services)
@@ -101,6 +95,17 @@ def find_candidates(
         )
         for service in services
     ]
+
+
+def _services(nova: Nova) -> list[ComputeService]:
+    services = nova.services("nova-compute")
+    if not services:
+        raise CheckFailed(
+            "nightly maintenance",
+            "Nova knows no nova-compute service",
+            "See `openstack compute service list`.",
+        )
+    return services
 
 
 async def _look(addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str) -> HostLooks:
