@@ -54,7 +54,7 @@ class PlanNightOperator(NightlyOperator):
     def perform(self) -> list[dict[str, Any]]:
         """Read the fleet, plan, tell."""
         verdicts = [Verdict(**each) for each in self.result_of(SELECT)]
-        begins, until = self._night(utc_now())
+        begins, until = self._span(utc_now())
         plan, bound = plan_from_cloud(self.policy, self.nova, verdicts, begins, until)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
@@ -65,7 +65,7 @@ class PlanNightOperator(NightlyOperator):
         self.tell(NIGHT_KEY, night)
         return [] if self.request.dry_run else hosts
 
-    def _night(self, now: datetime) -> tuple[datetime, datetime | None]:
+    def _span(self, now: datetime) -> tuple[datetime, datetime | None]:
         """From when to when hosts may be out: nothing is left of a window that has closed."""
         if self.request.ignore_window:
             return now, None
