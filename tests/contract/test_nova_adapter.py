@@ -246,7 +246,7 @@ def start() -> Iterator[Clouds]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud))
         server.daemon_threads = True
         cloud.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
         running.append((cloud, server))
         return cloud
 
