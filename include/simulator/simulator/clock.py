@@ -1,9 +1,9 @@
 """Virtual time: plugin code in greenlets and coroutines, and a clock that jumps to what is next.
 
 Blocking code (an operator's ``execute``, an SDK call in a thread) runs in a greenlet; whenever it
-would wait, for an answer or in a sleep, it is suspended and the world goes on. Coroutines (triggers)
-run in an asyncio loop whose timers are the same. Nothing here waits for real, nothing runs at the
-same time, and the same events in the same order always give the same run.
+would wait, for an answer or in a sleep, it is suspended and the world goes on. Coroutines
+(triggers) run in an asyncio loop whose timers are the same. Nothing here waits for real, nothing
+runs at the same time, and the same events in the same order always give the same run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack, cast
 from unittest import mock
 
 import time_machine
 from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 3, 10, 0, 55, tzinfo=UTC)
 
@@ -137,9 +138,7 @@ class VirtualTime:
         if task:  # it has begun, and waits
             self.soon(functools.partial(self._enter, task))
 
-    def run(
-        self, until: Callable[[], bool] | None = None, at_most: float | None = None
-    ) -> bool:
+    def run(self, until: Callable[[], bool] | None = None, at_most: float | None = None) -> bool:
         """Let the world go on until ``until`` is so; at most so many seconds, or as long as
         anything happens. Returns whether it is so. Raises what a callback of the world raised.
         """
@@ -287,19 +286,22 @@ class _Loop(asyncio.BaseEventLoop):
         return self._clock.is_going_on
 
     def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._clock.soon(functools.partial(self._call, handle))
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # there are no other threads
 
     def call_at(
         self,
         when: float,
-        callback: Callable[..., Any],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
@@ -309,8 +311,8 @@ class _Loop(asyncio.BaseEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., Any],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
