@@ -31,7 +31,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
 	@include/airflow/audit
-	@$(PYTEST) --dist worksteal $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/test_*.py)
+	@$(PYTEST) --dist worksteal $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
 
 .PHONY: fuzz
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)
