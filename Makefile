@@ -28,7 +28,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
 	@include/airflow/audit
-	@$(BIN)/pytest -q -n auto --dist loadgroup $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/test_*.py)
+	@$(BIN)/pytest -q -n auto --dist loadgroup $(wildcard tests/unit tests/contract tests/dags tests/lab tests/simulator tests/fuzz tests/test_*.py)
 
 .PHONY: fuzz
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)
