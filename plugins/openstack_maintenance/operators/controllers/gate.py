@@ -7,16 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.controllers.plan import (
+from openstack_maintenance.domain.controllers.plan import is_called, is_used, used_services
+from openstack_maintenance.domain.controllers.request import named_services
+from openstack_maintenance.domain.controllers.rules import (
     health_blockers,
-    is_called,
-    is_used,
     one_machine_blockers,
     others_blockers,
     redundancy_blocker,
-    used_services,
 )
-from openstack_maintenance.domain.controllers.request import named_services
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.operators.clock import utc_now
 

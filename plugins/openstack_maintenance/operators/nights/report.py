@@ -7,6 +7,7 @@ from typing import Any
 from openstack_maintenance.domain.nights.record import build_night_record
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.nights.base import (
     APPROVE,
     LEFT_KEY,
@@ -17,7 +18,6 @@ from openstack_maintenance.operators.nights.base import (
     NightlyOperator,
 )
 from openstack_maintenance.operators.reporting import Reporting
-from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_maintenance import write_left
 
 
