@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowRescheduleException
+
 from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost
 from openstack_maintenance.domain.host.rules import (
     hosts_out_blocker,
@@ -14,25 +16,35 @@ from openstack_maintenance.domain.host.rules import (
 from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.rescheduled import Rescheduled
 from openstack_maintenance.operators.runs import running_among
+from openstack_maintenance.operators.window_gate import awaited_opening
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.blocker import Blocker
 
 
-class DisableServiceOperator(HostOperator):
+class DisableServiceOperator(Rescheduled, HostOperator):
     """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
 
     One at a time in the whole Airflow, and every gate is read again here, so two runs never
     take one host, and never more than ``max_hosts_out`` hosts are out.
 
+    Whatever it waits for, the window or an answer, it is rescheduled meanwhile: no other run waits
+    for this one, an emergency least of all.
+
     Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).
     """
 
-    waits_for_window = True
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_active_tis_per_dag=1, **kwargs)
+
+    def begin(self) -> Any:
+        """Disable the host, or come back when the window opens that has closed meanwhile."""
+        if opening := awaited_opening(self.policy, self.request):
+            self.log.info("The window is closed; looking again at %s.", opening.isoformat())
+            raise AirflowRescheduleException(opening)
+        return self.perform()
 
     def perform(self) -> dict[str, Any]:
         """Read the gates, disable, and read back what Nova stored."""

@@ -126,7 +126,8 @@ def _candidate(
     facts = looks.facts.get(service.host)
     if facts is None:
         why = looks.unread.get(service.host, "Nova has no address for it")
-        return Candidate(service, aggregates, unreadable=why, maintained=ended)
+        silent = service.host in looks.silent
+        return Candidate(service, aggregates, unreadable=why, maintained=ended, is_silent=silent)
     return Candidate(
         service,
         aggregates,
