@@ -34,6 +34,12 @@ from openstack_maintenance.operators.nights.base import (
     LEFT_KEY,
     NightlyOperator,
 )
+from openstack_maintenance.operators.nights.dead_runs import (
+    dead_in_words,
+    is_dead,
+    judge_marks,
+    set_marks_right,
+)
 from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_only
 from openstack_maintenance.operators.nights.plan import pace_of
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
@@ -141,8 +147,9 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
-        services = self.nova.services("nova-compute")
-        out = {each.host: each.out_by for each in services if each.out_by is not None}
+        judged = judge_marks(self, self.nova.services("nova-compute"))
+        set_marks_right(self, judged)
+        out = {each.host: each.out_by for each in judged.services if each.out_by is not None}
         try:
             return self._turn_now(out)
         except NoTurn as error:
@@ -151,9 +158,14 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         # Who failed stays out until a person has fixed it: that is not waited for.
         returning = sorted(h for h, mark in out.items() if not mark.has_failed)
         if not returning:
-            raise self._left(reason)
+            raise self._left(self._with_the_dead(reason, out))
         self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), reason)
         return None
+
+    def _with_the_dead(self, reason: str, out: Mapping[str, Mark]) -> str:
+        """Who is out by a run that has ended without a word, and what to do about it."""
+        dead = {host: mark for host, mark in out.items() if is_dead(mark)}
+        return "; ".join([reason, *(dead_in_words(*each) for each in dead.items())])
 
     def _turn_now(self, out: Collection[str]) -> Turn:
         """Raises: NoTurn: it must wait; AirflowSkipException: not any more tonight."""
