@@ -106,7 +106,7 @@ class TaskInstance:
 class Store(dict[str, Any]):
     """Airflow's task_state_store."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, **kept: Any) -> None:
         self[key] = value
 
 

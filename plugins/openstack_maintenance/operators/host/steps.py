@@ -11,10 +11,11 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.foreign_text import storable
+from openstack_maintenance.operators.deeds import find_deed, note_deed
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.drain import prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
+from openstack_maintenance.records.deeds import Deed
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
     NovaComputeGoneTrigger,
@@ -32,7 +33,18 @@ if TYPE_CHECKING:
         UnitState,
     )
 
-_REBOOT_KEY = "reboot"
+_REBOOT = Deed(
+    "reboot",
+    ("boot_id_before", "ordered_at"),
+    "whether this run has rebooted the host already",
+    "`last -x reboot` on the host shows its last boots.",
+)
+_SCRIPT = Deed(
+    "script",
+    ("script",),
+    "whether this run has run its script already",
+    "The log of run_script, or the journal of the host, shows it.",
+)
 
 
 class StopNovaComputeOperator(HostOperator):
@@ -97,10 +109,9 @@ class RunScriptOperator(HostOperator):
             )
         self.check_ownership()
         prove_empty(self)
-        store: Any = self._context["task_state_store"]
-        if (done := store.get("done")) is not None:
+        if (done := find_deed(self, _SCRIPT, "done")) is not None:
             self.log.info("script %s: this run has run it already", name)
-            return dict(done)  # a host that rebooted meanwhile has forgotten the unit
+            return done  # a host that rebooted meanwhile has forgotten the unit
         state = asyncio.run(self._start(name, path.read_bytes()))
         if state.status == "succeeded":
             return self._done(script_result(name, state))
@@ -112,8 +123,7 @@ class RunScriptOperator(HostOperator):
         return self._done(super().resume(event))
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
-        store: Any = self._context["task_state_store"]
-        store.set("done", storable(result))
+        note_deed(self, _SCRIPT, "done", result)
         last = (result.get("output") or ["(nothing)"])[-1]
         self.log.info("script %s: succeeded; its last line: %s", result["script"], last)
         return result
@@ -138,15 +148,14 @@ class RebootOperator(HostOperator):
             self.log.info("no reboot was asked for")
             raise AirflowSkipException("no reboot was asked for")
         self.check_ownership()
-        store: Any = self._context["task_state_store"]
         stopped = self.result_of("stop_nova_compute")
-        ordered = store.get(_REBOOT_KEY) or {
+        ordered = find_deed(self, _REBOOT, "reboot") or {
             "boot_id_before": stopped["boot_id"],
             "ordered_at": stopped["clock"],
         }
         proof = prove_empty(self)
         # Written down before the order: whoever dies after it, the host is rebooted once.
-        store.set(_REBOOT_KEY, storable(ordered))
+        note_deed(self, _REBOOT, "reboot", ordered)
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}
