@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from builders import service
 from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.adapters.shell import HostUnreachable
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import RecordUnreadable
 from openstack_maintenance.domain.host.facts import RebootAnswer, ScriptState
@@ -36,6 +38,7 @@ class Host:
 
     def __init__(self) -> None:
         self.boot = FIRST_BOOT
+        self.failed: bool | None = None  # False: a script will fail, and its answer be lost
         self.did: list[str] = []
 
     async def nova_compute_state(self) -> Any:
@@ -51,9 +54,14 @@ class Host:
         self.did.append("reboot")
         return RebootAnswer("asked")
 
-    async def start_script(self, name: str, *given: Any, **how: Any) -> ScriptState:
+    async def start_script(self, name: str, *given: Any, again: bool) -> ScriptState:
+        if self.failed and not again:
+            return ScriptState("unit", "failed", exit_code=1)
         self.did.append(name)
-        return ScriptState("unit", "succeeded", exit_code=0)
+        if self.failed is None:
+            return ScriptState("unit", "succeeded", exit_code=0)
+        self.failed = True
+        raise HostUnreachable(f"host {name}", "the connection broke", "Check the network.")
 
 
 class Nova:
@@ -80,7 +88,7 @@ class Store(dict[str, Any]):
 
 class World:
     def __init__(self) -> None:
-        self.host, self.nova, self.store = Host(), Nova(), Store()
+        self.host, self.nova, self.store, self.try_number = Host(), Nova(), Store(), 1
 
     def run(self, kind: type[HostOperator], boot_at_stop: str = FIRST_BOOT) -> Any:
         stopped = {"boot_id": boot_at_stop, "clock": "2026-03-10T01:00:00+00:00"}
@@ -89,6 +97,7 @@ class World:
         given: Any = {
             "ti": SimpleNamespace(
                 dag_id=DAG,
+                try_number=self.try_number,
                 xcom_pull=lambda **asked: stopped,
                 xcom_push=lambda **said: None,
             ),
@@ -109,6 +118,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     @asynccontextmanager
     async def on_host(self: HostOperator) -> AsyncIterator[Host]:
         yield made.host
+
+    xcom = {"address": "c01.example.com"}
+    monkeypatch.setattr(HostOperator, "host_xcom", xcom)
 
     monkeypatch.setattr(HostOperator, "on_host", on_host)
     file.with_name(SCRIPT).write_text("#!/bin/sh\n")
@@ -178,6 +190,24 @@ def test_a_note_that_cannot_be_read_is_a_closed_gate_until_a_person_removes_it(
     state_store_clean(world)
     act(world)
     assert world.host.did == [did, did]
+
+
+def test_a_script_that_fails_while_its_answer_is_lost_runs_again_only_when_cleared(
+    world: World,
+) -> None:
+    world.host.failed = False
+    with pytest.raises(TaskDeferred) as silence:
+        script(world)
+    assert silence.value.method_name == "ask_again"
+    with pytest.raises(TaskDeferred) as waits:  # for its end, which is known
+        script(world)
+    assert waits.value.method_name == "execute_complete"
+    assert world.host.did == [SCRIPT]
+
+    world.try_number = 2
+    with pytest.raises(TaskDeferred):
+        script(world)
+    assert world.host.did == [SCRIPT, SCRIPT]
 
 
 def test_a_reboot_that_cannot_be_noted_is_not_ordered(world: World, tmp_path: Path) -> None:

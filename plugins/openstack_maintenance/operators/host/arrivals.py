@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from openstack_maintenance.domain.deployment import NovaCompute
 
-_AGAIN = (
-    "clear list_arrivals with Downstream: it moves them, then stops nova-compute again and goes on"
-)
-
 
 def remedy_of_arrival(task_id: str, host: str, compute: NovaCompute) -> str:
     """What works, by how far the run is: nothing leaves a host whose nova-compute is stopped."""
     if task_id == "check_host_empty":
         return "The host was not rebooted. Clear list_arrivals with Downstream: it moves them, too."
-    up = f"`openstack compute service list --host {host}` shows it as up"
-    start = start_command(compute)
-    if task_id == "stop_nova_compute":
-        return (
-            f"The host was not rebooted. See whether {up}. If not, start it on the host: {start}. "
-            f"Then {_AGAIN}."
-        )
     return (
-        "The host was not rebooted. Its nova-compute is stopped, and without it nothing can be "
-        f"moved. Start it on the host: {start}. Wait until {up}, then {_AGAIN}. What has run "
-        "already (script, reboot) is not done again."
+        "The host was not rebooted. Nothing can be moved off it while its nova-compute is stopped, "
+        f"as this run does it: see whether `openstack compute service list --host {host}` shows it "
+        f"as up. If not, start it on the host: {start_command(compute)}. When it is up, clear "
+        "list_arrivals with Downstream: it moves them, stops nova-compute again and goes on. A "
+        "script or a reboot that this run has done is not done again."
     )
 
 

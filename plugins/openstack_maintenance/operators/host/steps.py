@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.operators.deeds import find_deed, note_deed
+from openstack_maintenance.operators.deeds import find_deed, note_deed, store_of
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.drain import prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
@@ -112,7 +113,7 @@ class RunScriptOperator(HostOperator):
         if (done := find_deed(self, _SCRIPT, "done")) is not None:
             self.log.info("script %s: this run has run it already", name)
             return done  # a host that rebooted meanwhile has forgotten the unit
-        state = asyncio.run(self._start(name, path.read_bytes()))
+        state = asyncio.run(self._start(name, path.read_bytes(), self._may_run_again()))
         if state.status == "succeeded":
             return self._done(script_result(name, state))
         wait(self, ScriptTrigger, "script_timeout", unit=state.unit, script=name)
@@ -128,9 +129,19 @@ class RunScriptOperator(HostOperator):
         self.log.info("script %s: succeeded; its last line: %s", result["script"], last)
         return result
 
-    async def _start(self, name: str, content: bytes) -> ScriptState:
+    def _may_run_again(self) -> bool:
+        """Whether one that has failed is to run again: once a try, as a person has cleared it.
+
+        Without an answer to the first start of this try, it may be that one which has failed.
+        """
+        store, key = store_of(self), f"start at try {self._context['ti'].try_number}"
+        is_first = store.get(key) is None
+        store.set(key, True, retention=NEVER_EXPIRE)
+        return is_first
+
+    async def _start(self, name: str, content: bytes, again: bool) -> ScriptState:
         async with self.on_host() as host:
-            return await host.start_script(name, content, self.script_unit, again=True)
+            return await host.start_script(name, content, self.script_unit, again=again)
 
 
 class RebootOperator(HostOperator):
