@@ -78,7 +78,7 @@ class TaskInstance:
 class Store(dict[str, Any]):
     """Airflow's task_state_store: outlives retries and clears of a task."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, **kept: Any) -> None:
         self[key] = json.loads(json.dumps(value))
 
 

@@ -21,6 +21,8 @@ Fact = TypeVar("Fact")
 
 # SSH connections at a time: each is quick, and a bastion in front of them takes only so many.
 _AT_A_TIME = 32
+# Before a host that does not answer is asked again, in seconds.
+_PAUSES = (3.0, 6.0)
 
 
 def read_cloud(nova: Nova) -> FleetInCloud:
@@ -45,16 +47,38 @@ def _by_host(hypervisors: Mapping[str, str], found: Mapping[str, Fact]) -> dict[
 
 @dataclass(frozen=True)
 class HostLooks:
-    """One look at each host. ``facts``: of those that answered. ``unread``: why others did not."""
+    """One look at each host. ``facts``: of those that answered. ``unread``: why others did not.
+
+    ``silent``: those of ``unread`` that may answer if they are asked again.
+    """
 
     facts: Mapping[str, HostFacts]
     unread: Mapping[str, str]
+    silent: frozenset[str] = frozenset()
 
 
 async def read_hosts(
     addresses: Mapping[str, str], deployment: Deployment, ssh_conn_id: str
 ) -> HostLooks:
-    """One look at each host, one SSH round trip each."""
+    """One look at each host, one SSH round trip each; who is silent is asked a few times."""
+    looks = await _read_once(addresses, deployment, ssh_conn_id)
+    for pause in _PAUSES:
+        if not looks.silent:
+            break
+        await asyncio.sleep(pause)
+        again = {host: addresses[host] for host in looks.silent}
+        later = await _read_once(again, deployment, ssh_conn_id)
+        unread = {host: why for host, why in looks.unread.items() if host not in again}
+        looks = HostLooks({**looks.facts, **later.facts}, {**unread, **later.unread}, later.silent)
+    return looks
+
+
+async def _read_once(
+    addresses: Mapping[str, str], deployment: Deployment, ssh_conn_id: str
+) -> HostLooks:
+    from openstack_maintenance.adapters.shell import HostUnreachable
+
+    silent: set[str] = set()
     facts: dict[str, HostFacts] = {}
     unread: dict[str, str] = {}
     compute, slots = deployment.nova_compute, asyncio.Semaphore(_AT_A_TIME)
@@ -66,6 +90,8 @@ async def read_hosts(
                     facts[host] = await opened.read_facts()
             except MaintenanceError as error:
                 unread[host] = f"{error.found}. {error.remedy}"
+                if isinstance(error, HostUnreachable):
+                    silent.add(host)
 
     await asyncio.gather(*(look(*each) for each in addresses.items()))
-    return HostLooks(facts, unread)
+    return HostLooks(facts, unread, frozenset(silent))

@@ -37,7 +37,10 @@ _LONGEST = 5_000
 class ControllerRebootedTrigger(RebootedTrigger):
     """The controller is back with another boot_id. ``known``: boot_id_before, ordered_at."""
 
-    async def too_late(self, found: str) -> CheckFailed:
+    subject = "controller"
+
+    def not_back(self, found: str) -> CheckFailed:
+        """The sentence for one that does not answer."""
         return CheckFailed(
             f"controller {self.host}",
             f"did not come back from its reboot in time ({found})",

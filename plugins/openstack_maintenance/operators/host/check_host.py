@@ -166,6 +166,8 @@ class CheckHostOperator(HostOperator):
         try:
             host_facts = asyncio.run(self._read_facts(address))
         except HostError as error:
+            if not blockers:  # what else is in the way is said at once
+                self.ask_again_later(error)
             blockers.append(Blocker(error.subject, error.found, error.remedy))
             return None
         wrong = find_wrong_host(host_facts, self.request.host, facts.hypervisor.hostname)

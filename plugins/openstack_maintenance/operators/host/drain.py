@@ -14,6 +14,7 @@ from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.host.rules import in_the_way_in_words
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.arrivals import remedy_of_arrival
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.window_gate import window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
@@ -177,7 +178,7 @@ def prove_empty(step: HostOperator) -> dict[str, Any]:
         raise CheckFailed(
             f"host {host}",
             f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
-            "The host was not rebooted. Clear list_arrivals with Downstream: it moves them, too.",
+            remedy_of_arrival(step.task_id, host, step.deployment.nova_compute),
         )
     return {
         "checked_at": utc_now().isoformat(),

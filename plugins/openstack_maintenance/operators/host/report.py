@@ -91,5 +91,6 @@ class ReportOperator(Reporting, HostOperator):
                 return []
             self.nova.disable(service, str(mark))
         except MaintenanceError as error:
+            self.ask_again_later(error)  # a mark that says nothing would let others wait
             return [f"the reason could not be written into Nova: {error}"]
         return [f"host {self.request.host} stays disabled: {mark}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 
+from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.request import (
     NightRequest,
     night_began,
@@ -36,6 +37,11 @@ class NightlyOperator(MaintenanceOperator):
         """When the window of this run's night began."""
         dag_run = self._context["dag_run"]
         return night_began(self.policy.window, dag_run.logical_date, dag_run.run_after)
+
+    @property
+    def own_mark(self) -> Mark:
+        """With which this night closes hosts."""
+        return Mark(self.dag_id_of_run, self.run_id)
 
     def child_run_id(self, host: str) -> str:
         """The run of compute_host_maintenance for a host: one a night, whoever asks."""

@@ -26,6 +26,8 @@ class OpenHostsOperator(NightlyOperator):
     Raises: StepFailed, when a person did: without a report, the night would look green.
     """
 
+    asks_again = False  # its retries do, for longer
+
     def __init__(self, **kwargs: Any) -> None:
         # What is closed costs capacity: a cloud that does not answer is asked again for an hour.
         super().__init__(retries=60, retry_delay=timedelta(minutes=1), **kwargs)
