@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from requests import sessions
 from requests.adapters import HTTPAdapter
 from requests.utils import get_encoding_from_headers
 
@@ -39,7 +40,7 @@ class Transport:
     @contextmanager
     def installed(self) -> Iterator[Transport]:
         """All requests of this process go here; none leaves it."""
-        real = HTTPAdapter.send
+        real, proxies = HTTPAdapter.send, sessions.get_environ_proxies
 
         def send(
             _: HTTPAdapter,
@@ -52,10 +53,13 @@ class Transport:
             return self.send(request, timeout)
 
         HTTPAdapter.send = send  # type: ignore[method-assign,assignment]
+        # This machine's proxies are not the world's; and looking for them takes its time.
+        sessions.get_environ_proxies = lambda *_, **__: {}
         try:
             yield self
         finally:
             HTTPAdapter.send = real  # type: ignore[method-assign]
+            sessions.get_environ_proxies = proxies
 
     def send(self, request: requests.PreparedRequest, timeout: Any = None) -> requests.Response:
         """One request, there and back. Raises: what requests raises."""
