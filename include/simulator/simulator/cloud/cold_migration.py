@@ -241,6 +241,12 @@ class ColdMigrations:
     def _reverted(self, migration: Migration, action: Action) -> None:
         instance = migration.instance
         self._state.end_guest(instance.id, migration.destination or "", "reverted")
+        take_back = partial(self._taken_back, migration, action)
+        gap = self._state.settings.write_gap
+        self._operations.next(instance, gap, take_back, migration.source)
+
+    def _taken_back(self, migration: Migration, action: Action) -> None:
+        instance = migration.instance
         self._take_back(migration)
         instance.flavor = migration.old_flavor
         self._state.place(instance, migration.source)

@@ -56,9 +56,13 @@ class ComputeHosts:
         self._state.later(self._state.settings.power_sync, self._sync_power, host)
 
     def _sync_power(self, host: ComputeHost) -> None:
-        if host.is_computing:
-            for instance in list(host.instances.values()):
-                self._lifecycle.sync_power(instance)
+        if not host.is_computing:
+            return
+        found = list(host.instances.values())
+        for instance in found:
+            self._lifecycle.sync_power(instance)
+        if any(each.task_state is not None for each in found):  # Nova leaves those for later
+            self._state.later(self._state.settings.power_sync_again, self._sync_power, host)
 
     def go_down(self, host: ComputeHost, why: str = "goes down") -> None:
         """The host is off from now on, or reboots: its guests end, and nothing resumes them.

@@ -106,7 +106,9 @@ class Lifecycle:
 
     def _finish(self, instance: Instance, name: str, kind: _Kind, action: Action) -> None:
         host = instance.host or ""
-        if not self._state.settings.power_succeeds(instance, name):
+        guest = self._state.guest_of(instance.id)
+        is_elsewhere = guest is not None and guest.host != host
+        if is_elsewhere or not self._state.settings.power_succeeds(instance, name):
             said = f"Failed to {name} the instance"
             self._state.blame(instance, said)
             self._state.update(instance, task_state=None)

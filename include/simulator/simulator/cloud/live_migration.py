@@ -184,8 +184,7 @@ class LiveMigrations:
     ) -> None:
         """The guest runs on at the source. The task is cleared before the status is written."""
         self._clear_destination(migration)
-        if migration.timer is not None:
-            migration.timer.cancel()
+        self._stop(migration)
         self._state.update(migration.instance, task_state=None)
         began = migration.running_since or migration.created_at
         step = "compute_live_migration"
@@ -230,8 +229,7 @@ class LiveMigrations:
         self._error(migration)
 
     def _error(self, migration: Migration) -> None:
-        if migration.timer is not None:
-            migration.timer.cancel()
+        self._stop(migration)
         self._state.set_status(migration, "error")
         self._state.update(migration.instance, vm_state="error", task_state=None)
         self._leave(migration)
@@ -260,8 +258,7 @@ class LiveMigrations:
         while host.queued:
             self._state.set_status(host.queued.popleft(), "cancelled")
         for migration in host.running.values():
-            if migration.timer is not None:
-                migration.timer.cancel()
+            self._stop(migration)
             if migration.destination is None or migration.has_switched:
                 continue
             if self._state.settings.job_outlives_compute and migration.status == "running":
@@ -296,44 +293,55 @@ class LiveMigrations:
         for migration in list(host.incoming.values()):
             if migration.has_switched or not self._state.hosts[migration.source].is_computing:
                 continue
-            self._state.set_status(migration, "failed")
-            self._clear_destination(migration)
-            self._next(migration, self._state.settings.write_gap, self._error)
+            self._next(migration, self._state.settings.write_gap, self._lose)
+
+    def _lose(self, migration: Migration) -> None:
+        self._state.set_status(migration, "failed")
+        self._clear_destination(migration)
+        self._next(migration, self._state.settings.write_gap, self._error)
 
     def forget(self, migration: Migration) -> None:
         """Its instance is deleted in the middle."""
         if migration.is_over or not migration.is_live:
             return
         self._clear_destination(migration)
-        if migration.timer is not None:
-            migration.timer.cancel()
+        self._stop(migration)
         self._state.set_status(migration, "error")
         self._leave(migration)
 
     # -- time
 
+    @staticmethod
+    def _stop(migration: Migration) -> None:
+        """Whatever comes next of it does not come."""
+        migration.steps += 1
+        if migration.timer is not None:
+            migration.timer.cancel()
+
     def _next(
         self, migration: Migration, seconds: float, what: Callable[[Migration], None]
     ) -> None:
-        if migration.timer is not None:
-            migration.timer.cancel()
-        migration.timer = self._state.later(seconds, self._do, migration, what)
+        self._stop(migration)
+        step = migration.steps
+        migration.timer = self._state.later(seconds, self._do, migration, what, step)
 
-    def _do(self, migration: Migration, what: Callable[[Migration], None]) -> None:
+    def _do(self, migration: Migration, what: Callable[[Migration], None], step: int) -> None:
         """Every step writes to the database, which takes a conductor."""
         state = self._state
         if state.conductor_is_away or state.broker_is_away:
-            state.held.append(partial(self._do_late, migration, what, state.clock.now()))
-        elif not migration.instance.is_deleted:
+            since = state.clock.now()
+            state.held.append(partial(self._do_late, migration, what, step, since))
+        elif step == migration.steps and not migration.instance.is_deleted:
             what(migration)
 
     def _do_late(
-        self, migration: Migration, what: Callable[[Migration], None], since: datetime
+        self,
+        migration: Migration,
+        what: Callable[[Migration], None],
+        step: int,
+        since: datetime,
     ) -> None:
         waited = (self._state.clock.now() - since).total_seconds()
-        if migration.is_over or migration.instance.is_deleted:
-            return
-        if waited > self._state.settings.rpc_response_timeout:
-            self._time_out(migration)
-        else:
-            what(migration)
+        is_too_late = waited > self._state.settings.rpc_response_timeout
+        then = self._time_out if is_too_late and not migration.is_over else what
+        self._do(migration, then, step)

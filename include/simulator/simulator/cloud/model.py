@@ -182,6 +182,7 @@ class Instance:
     old_vm_state: str = ""
     migration: Migration | None = None  # the last one
     timer: Handle | None = None
+    orders: int = 0  # what it was told to do: a newer order makes an older one void
     former_host: str | None = None  # what a replica still says
     moved_at: datetime | None = None
     revision: int = 0
@@ -217,6 +218,7 @@ class Migration:
     copies_disk: bool = False
     running_since: datetime | None = None
     wants_abort: bool = False
+    steps: int = 0  # begun: a newer one makes an older one void
     has_switched: bool = False  # the guest runs at its destination
     timer: Handle | None = None
 

@@ -26,12 +26,16 @@ class Operations:
     ) -> None:
         """Let a host do something with an instance after some time: its own host by default."""
         where = host or instance.host or ""
-        instance.timer = self._state.later(seconds, self._do, instance, what, where)
+        if instance.timer is not None:
+            instance.timer.cancel()
+        instance.orders += 1
+        do = partial(self._do, instance, what, where, instance.orders)
+        instance.timer = self._state.later(seconds, do)
 
-    def _do(self, instance: Instance, what: Callable[[], object], host: str) -> None:
+    def _do(self, instance: Instance, what: Callable[[], object], host: str, order: int) -> None:
         state = self._state
-        again = partial(self._do, instance, what, host)
-        if instance.is_deleted:
+        again = partial(self._do, instance, what, host, order)
+        if instance.is_deleted or order != instance.orders:
             return
         if state.conductor_is_away or state.broker_is_away:
             state.held.append(again)

@@ -60,6 +60,7 @@ class Settings:
     timeout_per_gib: float = 800.0  # live_migration_completion_timeout
     reclaim_instance_interval: float = 0.0  # above 0: deleted instances are SOFT_DELETED first
     power_sync: float = 30.0  # from the start of nova-compute until a power state is put right
+    power_sync_again: float = 600.0  # sync_power_state_interval
     is_storage_shared: bool = False
     # how long things take
     conductor: float = 0.3

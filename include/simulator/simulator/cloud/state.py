@@ -9,6 +9,7 @@ import math
 import random
 import uuid
 from bisect import insort
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +18,9 @@ from typing import Any
 from simulator.cloud.journal import Entry, Journal
 from simulator.cloud.model import (
     NOSTATE,
+    PAUSED,
+    RUNNING,
+    SHUTDOWN,
     Action,
     Agent,
     Aggregate,
@@ -34,6 +38,8 @@ from simulator.cloud.model import (
 )
 from simulator.cloud.settings import Settings
 from simulator.cloud.timing import Clock, Handle
+
+_MOVES = 1000  # of which a replica that lags behind may not know yet
 
 
 class State:
@@ -58,6 +64,7 @@ class State:
         self.by_age: list[tuple[datetime, int, Instance]] = []
         self.guests: dict[str, dict[str, Guest]] = {}
         self.starts: dict[str, int] = {}  # how often a guest was started, by instance
+        self.moves: deque[tuple[datetime, Instance]] = deque(maxlen=_MOVES)
         self.allocations: dict[str, dict[str, dict[str, int]]] = {}
         self.broker_is_away = False
         self.conductor_is_away = False
@@ -160,7 +167,9 @@ class State:
         """Where Nova believes that an instance is."""
         if instance.host is not None:
             self.hosts[instance.host].instances.pop(instance.id, None)
-        instance.former_host, instance.moved_at = instance.host, self.clock.now()
+        moved_at = self.clock.now()
+        instance.former_host, instance.moved_at = instance.host, moved_at
+        self.moves.append((moved_at, instance))
         instance.host = host
         if host is not None:
             self.hosts[host].instances[instance.id] = instance
@@ -171,8 +180,9 @@ class State:
         """The power state that the hypervisor of its host would tell."""
         guest = self.guests.get(instance.id, {}).get(instance.host or "")
         if guest is None or guest.state == "incoming":
-            return 4 if instance.launched_at else NOSTATE
-        return 3 if guest.state == "paused" else 1
+            is_elsewhere = self.guest_of(instance.id) is not None  # then it is not defined here
+            return NOSTATE if is_elsewhere or not instance.launched_at else SHUTDOWN
+        return PAUSED if guest.state == "paused" else RUNNING
 
     # -- actions and faults
 

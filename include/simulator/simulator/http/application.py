@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+import uuid
 from collections.abc import Callable
 from email.utils import format_datetime
 
@@ -45,6 +47,7 @@ class Application:
         }
         # A plugin's thread pools ask at the same time.
         self._lock = threading.RLock()
+        self._count = 0
 
     @property
     def services(self) -> set[str]:
@@ -58,13 +61,15 @@ class Application:
 
     def dated(self, answer: Answer) -> Answer:
         """An answer with the headers that all have."""
+        self._count += 1  # not drawn: one request more must not change a story's draws
         headers = {
             "Content-Type": "application/json",
             "Date": format_datetime(self.cloud.state.now(), usegmt=True),
-            "X-Openstack-Request-Id": f"req-{self.cloud.state.new_id()}",
+            "X-Openstack-Request-Id": f"req-{uuid.UUID(int=self._count)}",
         }
-        answer.headers = {**headers, **answer.headers}
-        return answer
+        found = copy.copy(answer)
+        found.headers = {**headers, **answer.headers}
+        return found
 
     def _answer(self, request: Request) -> Answer:
         service = self._services.get(request.service)

@@ -28,6 +28,7 @@ class Keystone:
         self._cloud = cloud
         self._catalog = catalog
         self.tokens: dict[str, Token] = {}
+        self._issued: list[str] = []
 
     def is_valid(self, token: str) -> bool:
         """Whether a token was issued, and neither is over nor has been revoked."""
@@ -84,7 +85,8 @@ class Keystone:
         project = scope.get("project", {}).get("name") or settings.default_project
         lifetime = timedelta(seconds=settings.token_lifetime)
         token = Token(user, project, state.now() + lifetime)
-        name = f"gAAAAAB{state.new_id()}"
+        name = f"gAAAAAB{len(self._issued):032}"
+        self._issued.append(user)
         self.tokens[name] = token
         return Answer({"token": self._body(token)}, 201, {"X-Subject-Token": name})
 
@@ -119,7 +121,7 @@ class Keystone:
                 "name": token.user,
                 "password_expires_at": None,
             },
-            "audit_ids": [self._cloud.state.new_id()[:22]],
+            "audit_ids": [f"{len(self._issued):022}"],
             "expires_at": f"{token.expires_at:%Y-%m-%dT%H:%M:%S}.000000Z",
             "issued_at": f"{now:%Y-%m-%dT%H:%M:%S}.000000Z",
             "project": {"domain": domain, "id": f"id-of-{token.project}", "name": token.project},
@@ -142,7 +144,7 @@ class Keystone:
                         "region": "RegionOne",
                         "url": url,
                     }
-                    for interface in ("public", "internal", "admin")
+                    for interface in ("public", "internal")
                 ],
             }
             for kind, url in self._catalog.items()

@@ -127,7 +127,7 @@ def list_groups(asked: Asked) -> Answer:
 def list_migrations(asked: Asked) -> Answer:
     """GET /os-migrations: newest first; those of a silent cell are left out, without a word."""
     asked.require(_MIGRATIONS)
-    if not asked.cloud.settings.newest < 96:  # the rule is of 2025
+    if asked.cloud.settings.newest > 100:  # releases before did not have the rule
         asked.require(f"{_MIGRATIONS}:all_projects")
     found = [each for each in _changed(asked) if _is_wanted(asked, each)]
     found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
@@ -237,6 +237,8 @@ def create_flavor(asked: Asked) -> Answer:
     name = str(wanted.get("name"))
     if any(each.name == name for each in state.flavors.values()):
         raise Conflict(f"Flavor with name {name} already exists.")
+    if not all(str(wanted.get(key, "")).isdigit() for key in ("vcpus", "ram", "disk")):
+        raise BadRequest("Invalid input for field/attribute flavor.")
     flavor = Flavor(
         id=str(wanted.get("id") or state.new_id()),
         number=len(state.flavors) + 1,

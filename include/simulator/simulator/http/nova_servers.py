@@ -79,12 +79,12 @@ def _on_host(asked: Asked, name: str) -> list[Instance]:
         return found
     since = asked.cloud.state.clock.now() - timedelta(seconds=lag)
     found = [each for each in found if each.moved_at is None or each.moved_at <= since]
-    moved = asked.cloud.state.instances.values()
-    return found + [
-        each
-        for each in moved
-        if each.former_host == name and each.moved_at is not None and each.moved_at > since
-    ]
+    for moved_at, each in reversed(asked.cloud.state.moves):
+        if moved_at <= since:
+            break
+        if each.former_host == name and each.moved_at == moved_at and not each.is_deleted:
+            found.append(each)
+    return found
 
 
 def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
@@ -94,7 +94,7 @@ def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
         return False
     for name, wanted in filters.items():
         if name == "name":
-            if not re.search(wanted, instance.name):
+            if not _named(wanted, instance.name):
                 return False
         elif name == "status":
             if rows.status_of(instance) != wanted.upper():
@@ -105,6 +105,13 @@ def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
         elif name != "host" and _value(instance, name) != wanted:
             return False
     return True
+
+
+def _named(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        raise BadRequest(f"Invalid input for query parameters name. Value: {pattern}.") from None
 
 
 def _value(instance: Instance, name: str) -> Any:

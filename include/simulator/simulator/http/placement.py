@@ -137,8 +137,7 @@ class Placement:
         )
 
     def _fault(self, status: int, title: str, detail: str) -> Answer:
-        request_id = f"req-{self._cloud.state.new_id()}"
-        error = {"status": status, "title": title, "detail": detail, "request_id": request_id}
+        error = {"status": status, "title": title, "detail": detail, "request_id": "req-unknown"}
         return Answer({"errors": [error]}, status)
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import requests
+from requests import sessions
 from requests.adapters import HTTPAdapter
 from requests.utils import get_encoding_from_headers
 
+from simulator.clock import VirtualTime
 from simulator.cloud.timing import Clock
 from simulator.http.application import Application
 from simulator.http.messages import Answer, Hook, Request, Verdict, parse
+from simulator.pools import pools_in
 
 
 class Transport:
@@ -39,7 +42,7 @@ class Transport:
     @contextmanager
     def installed(self) -> Iterator[Transport]:
         """All requests of this process go here; none leaves it."""
-        real = HTTPAdapter.send
+        real, proxies = HTTPAdapter.send, sessions.get_environ_proxies
 
         def send(
             _: HTTPAdapter,
@@ -52,10 +55,15 @@ class Transport:
             return self.send(request, timeout)
 
         HTTPAdapter.send = send  # type: ignore[method-assign,assignment]
+        # This machine's proxies are not the world's; and looking for them takes its time.
+        sessions.get_environ_proxies = lambda *_, **__: {}
+        pools = pools_in(self.clock) if isinstance(self.clock, VirtualTime) else nullcontext()
         try:
-            yield self
+            with pools:
+                yield self
         finally:
             HTTPAdapter.send = real  # type: ignore[method-assign]
+            sessions.get_environ_proxies = proxies
 
     def send(self, request: requests.PreparedRequest, timeout: Any = None) -> requests.Response:
         """One request, there and back. Raises: what requests raises."""
