@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,7 +83,9 @@ class TaskInstance:
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "policy.yaml"
-    window = 'window: {start: "00:00", end: "00:00", timezone: UTC}\n'
+    # All day, and half a day from its end: near it, no host would be started any more.
+    ends = f"{TONIGHT - timedelta(hours=12):%H:%M}"
+    window = f'window: {{start: "{ends}", end: "{ends}", timezone: UTC}}\n'
     file.write_text(f"deployment: lab\n{window}records: file://{tmp_path}/records\n")
     monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
 

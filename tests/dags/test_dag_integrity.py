@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 
-# One worker parses for all of them.
-pytestmark = pytest.mark.xdist_group("dags")
-
 PROJECT = Path(__file__).resolve().parents[2]
 DAGS = sorted((PROJECT / "dags").glob("*.py"))
 COMPUTE = "compute_host_maintenance"

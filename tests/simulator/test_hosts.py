@@ -15,11 +15,13 @@ import pytest
 
 from openstack_maintenance.adapters.controller import read_controller, restart_service
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.adapters.host import Host, connect_host, local_zone
-from openstack_maintenance.adapters.shell import HostUnreachable, connect_shell, script_texts
+from openstack_maintenance.adapters.host import Host, connect_host
+from openstack_maintenance.adapters.shell import HostUnreachable, script_texts
+from openstack_maintenance.adapters.ssh_login import connect_shell
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.host.amqp_log import judge_amqp
 from openstack_maintenance.domain.host.facts import UnitState
+from openstack_maintenance.domain.host.zone import local_zone
 from simulator.clock import START, VirtualTime
 from simulator.hosts.kinds import ControlPlane, compute_host
 from simulator.hosts.machine import Machine, ScriptPlay

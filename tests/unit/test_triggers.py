@@ -27,7 +27,7 @@ from openstack_maintenance.domain.errors import (
     HostError,
 )
 from openstack_maintenance.domain.host.facts import ScriptState, UnitState
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.base import MaintenanceOperator
 from openstack_maintenance.triggers import host_wait, incoming, migrate_instance
 from openstack_maintenance.triggers.controller_wait import (

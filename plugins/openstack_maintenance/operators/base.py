@@ -16,7 +16,7 @@ from openstack_maintenance.adapters.policy_file import read_deployment, read_pol
 from openstack_maintenance.domain.blocker import Blocker, in_words
 from openstack_maintenance.domain.errors import Blocked, CloudError, MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import storable
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.window_gate import HeldToWindow, wait_for_window
 
 if TYPE_CHECKING:

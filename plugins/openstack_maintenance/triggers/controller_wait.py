@@ -18,7 +18,7 @@ from openstack_maintenance.domain.controllers.plan import still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_steps import RebootedTrigger

@@ -11,6 +11,7 @@ from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.host.amqp_log import amqp_lines
 from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
+from openstack_maintenance.domain.host.zone import local_zone
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 from openstack_maintenance.triggers.waiting import StillWaiting
@@ -192,8 +193,6 @@ class AmqpTrigger(HostWaitTrigger):
         return {**asdict(verdict), "sockets": list(verdict.sockets)}
 
     def _judge(self, evidence: AmqpEvidence) -> BusVerdict:
-        from openstack_maintenance.adapters.host import local_zone
-
         return judge_bus(
             evidence,
             since=datetime.fromisoformat(self.known["since"]),

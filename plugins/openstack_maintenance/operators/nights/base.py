@@ -1,4 +1,4 @@
-"""What all steps of a nightly roll share: its request, its night, its plan."""
+"""What all steps of a night share: its request, its beginning, its plan."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cached_property
 
 from openstack_maintenance.domain.nights.request import (
-    RollRequest,
+    NightRequest,
     night_began,
-    read_roll_request,
+    read_night_request,
 )
 from openstack_maintenance.operators.base import MaintenanceOperator
 from openstack_maintenance.operators.night_link import CHILD
@@ -27,9 +27,9 @@ class NightlyOperator(MaintenanceOperator):
     """A step of a run of nightly_compute_maintenance."""
 
     @cached_property
-    def request(self) -> RollRequest:  # type: ignore[override]  # a value there, worked out here
+    def request(self) -> NightRequest:  # type: ignore[override]  # a value there, worked out here
         """What the run was asked to do."""
-        return read_roll_request(self.params_given)
+        return read_night_request(self.params_given)
 
     @property
     def since(self) -> datetime:

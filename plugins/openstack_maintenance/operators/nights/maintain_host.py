@@ -20,7 +20,7 @@ from openstack_maintenance.domain.nights.closing import hosts_to_close, without
 from openstack_maintenance.domain.nights.due import Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.domain.nights.plan import NightLimits, NoTurn, PlannedHost, plan_turn
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.night_link import CHILD_DAG
@@ -59,7 +59,7 @@ class MaintainHostOperator(NightlyOperator):
     operator_extra_links = (TriggerDagRunLink(),)
 
     def __init__(self, *, planned: dict[str, Any], **kwargs: Any) -> None:
-        """``planned``: a dict of PlanRollOperator."""
+        """``planned``: a dict of PlanNightOperator."""
         super().__init__(**kwargs)
         self.planned = planned
         # For the link to the run in the UI.
@@ -106,7 +106,7 @@ class MaintainHostOperator(NightlyOperator):
     def _conf(self) -> dict[str, Any]:
         return {
             "host": self.host,
-            "reason": self.request.reason or f"nightly roll {self.run_id}"[:150],
+            "reason": self.request.reason or f"nightly maintenance {self.run_id}"[:150],
             "ignore_window": self.request.ignore_window,
         }
 

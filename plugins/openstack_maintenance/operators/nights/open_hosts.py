@@ -39,8 +39,8 @@ class OpenHostsOperator(NightlyOperator):
         ended = ti.get_task_breadcrumbs(self.dag_id_of_run, self.run_id)
         if any(row["task_id"] == REPORT and row["state"] == "skipped" for row in ended):
             raise StepFailed(
-                "nightly roll: a person has ended it. No further host is started; those that are "
-                "under way have runs of their own. Trigger a new night for the others."
+                "nightly maintenance: a person has ended it. No further host is started; those "
+                "that are under way have runs of their own. Trigger a new night for the others."
             )
         return opened
 

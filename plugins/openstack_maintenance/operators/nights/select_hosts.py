@@ -12,9 +12,9 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
-from openstack_maintenance.domain.nights.request import check_roll_params
+from openstack_maintenance.domain.nights.request import check_night_params
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.hooks.fleet import HostLooks, read_hosts
+from openstack_maintenance.hooks.fleet_now import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
@@ -44,11 +44,11 @@ class SelectHostsOperator(NightlyOperator):
 
     def perform(self) -> Any:
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
-        blockers = check_roll_params(self.params_given, self.request)
+        blockers = check_night_params(self.params_given, self.request)
         closed = closed_blocker(self.policy, self.request, utc_now())
         if closed and not self.request.dry_run:
             blockers.append(closed)
-        self.refuse("nightly roll", blockers, "Nothing was changed.")
+        self.refuse("nightly maintenance", blockers, "Nothing was changed.")
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
         if not self.request.dry_run:
@@ -80,13 +80,7 @@ def find_candidates(
     Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
     is missing or cannot be used for any host; CloudError; PolicyError.
     """
-    services = nova.services("nova-compute")
-    if not services:
-        raise CheckFailed(
-            "nightly roll",
-            "Nova knows no nova-compute service",
-            "See `openstack compute service list`.",
-        )
+    services = _services(nova)
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
     addresses = _addresses(policy, nova, services)
@@ -101,6 +95,17 @@ def find_candidates(
         )
         for service in services
     ]
+
+
+def _services(nova: Nova) -> list[ComputeService]:
+    services = nova.services("nova-compute")
+    if not services:
+        raise CheckFailed(
+            "nightly maintenance",
+            "Nova knows no nova-compute service",
+            "See `openstack compute service list`.",
+        )
+    return services
 
 
 async def _look(addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str) -> HostLooks:

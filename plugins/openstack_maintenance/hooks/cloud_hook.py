@@ -113,6 +113,19 @@ def connect_options(connection: Connection) -> dict[str, Any]:
     options = {key: extra[key] for key in _OTHER_EXTRAS if extra.get(key) not in (None, "")}
     if extra.get("cloud"):
         return {"cloud": extra["cloud"], **options}
+    _require_fields(connection, extra)
+    auth = {key: extra[key] for key in _AUTH_EXTRAS if extra.get(key)}
+    auth["auth_url"] = auth_url(connection)
+    if "application_credential_secret" in auth:
+        options["auth_type"] = "v3applicationcredential"
+        _complete_credential(auth, connection)
+    else:
+        _complete_login(auth, connection)
+    # The connection alone decides: no OS_* variable of the worker may mix in.
+    return {"auth": auth, "load_yaml_config": False, "load_envvars": False, **options}
+
+
+def _require_fields(connection: Connection, extra: dict[str, Any]) -> None:
     if not connection.host:
         raise _unusable(
             connection,
@@ -125,22 +138,21 @@ def connect_options(connection: Connection) -> dict[str, Any]:
             "it has neither a password nor an extra 'application_credential_secret'",
             "Fill in one of the two.",
         )
-    auth = {key: extra[key] for key in _AUTH_EXTRAS if extra.get(key)}
-    auth["auth_url"] = auth_url(connection)
-    if "application_credential_secret" in auth:
-        options["auth_type"] = "v3applicationcredential"
-        if "application_credential_id" not in auth:
-            # By name it is unique only within its user.
-            auth["username"] = connection.login
-            auth.setdefault("user_domain_name", "Default")
-    else:
-        auth.update(username=connection.login, password=connection.password)
-        if not {"user_domain_name", "user_domain_id"} & auth.keys():
-            auth["user_domain_name"] = "Default"
-        if not {"project_domain_name", "project_domain_id"} & auth.keys():
-            auth["project_domain_name"] = auth.get("user_domain_name", "Default")
-    # The connection alone decides: no OS_* variable of the worker may mix in.
-    return {"auth": auth, "load_yaml_config": False, "load_envvars": False, **options}
+
+
+def _complete_credential(auth: dict[str, Any], connection: Connection) -> None:
+    if "application_credential_id" not in auth:
+        # By name it is unique only within its user.
+        auth["username"] = connection.login
+        auth.setdefault("user_domain_name", "Default")
+
+
+def _complete_login(auth: dict[str, Any], connection: Connection) -> None:
+    auth.update(username=connection.login, password=connection.password)
+    if not {"user_domain_name", "user_domain_id"} & auth.keys():
+        auth["user_domain_name"] = "Default"
+    if not {"project_domain_name", "project_domain_id"} & auth.keys():
+        auth["project_domain_name"] = auth.get("user_domain_name", "Default")
 
 
 def _extras(connection: Connection) -> dict[str, Any]:

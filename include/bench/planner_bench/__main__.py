@@ -1,4 +1,4 @@
-"""Roll synthetic fleets by the project's plan, at random, by Nova's spreading and by packing.
+"""Nights of synthetic fleets: by the project's plan, at random, by spreading and by packing.
 
 Prints, for each size of fleet: migrations per instance, hosts per hour, violations of the
 capacity that must stay free, and what planning took. Exits with 3 when a promise is not kept.
@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, plan_roll
-from roll_bench import baselines
-from roll_bench.fleets import make_fleet
-from roll_bench.replay import violations_of
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, plan_night
+from planner_bench import baselines
+from planner_bench.fleets import make_fleet
+from planner_bench.replay import violations_of
 
 SIZES = (50, 500, 5000, 10000)
 MOST_PER_INSTANCE, MOST_SECONDS, MOST_MIB = 1.05, 20.0, 2048
@@ -27,7 +27,7 @@ HEAD = ("hosts", "way", "migr./instance", "hosts/hour", "violations", "stuck", "
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("roll", description=__doc__)
+    parser = argparse.ArgumentParser("planner_bench", description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=SIZES, help="sizes of the fleets")
     parser.add_argument("--plan-only", action="store_true", help="leave the other ways out")
     arguments = parser.parse_args()
@@ -50,7 +50,7 @@ def _measure(hosts: int, is_plan_only: bool) -> Measured:
     fleet = make_fleet(hosts)
     limits, pace = NightLimits(hosts_out=max(1, hosts // 50), reserve_hosts=1), NightPace()
     began = time.process_time()
-    plan = plan_roll(fleet, limits, pace)
+    plan = plan_night(fleet, limits, pace)
     seconds = time.process_time() - began
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     violations = violations_of(fleet, plan, limits)
@@ -59,7 +59,7 @@ def _measure(hosts: int, is_plan_only: bool) -> Measured:
     took = (f"{seconds:.2f}", mib)
     _say(hosts, "the plan", per_instance, speed, len(violations), len(plan.left), *took)
     for way in () if is_plan_only else baselines.WAYS:
-        other = baselines.roll(fleet, way, limits, pace)
+        other = baselines.maintain_fleet(fleet, way, limits, pace)
         speed = hosts / (other.makespan / HOUR)
         share = other.migrations / plan.instances
         _say(hosts, way, share, speed, other.violations, other.stuck, "", "")

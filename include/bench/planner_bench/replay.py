@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, Size
-from openstack_maintenance.domain.nights.plan import NightLimits, PlannedHost, RollPlan
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPlan, PlannedHost
 
 
-def violations_of(fleet: Fleet, plan: RollPlan, limits: NightLimits) -> list[str]:
+def violations_of(fleet: Fleet, plan: NightPlan, limits: NightLimits) -> list[str]:
     """Everything that the plan breaks at any moment, in words; empty for a good plan."""
     return list(_Replay(fleet, limits).play(plan))
 
@@ -31,7 +31,7 @@ class _Replay:
         for host in fleet.hosts:
             self._count(host, +1)
 
-    def play(self, plan: RollPlan) -> Iterator[str]:
+    def play(self, plan: NightPlan) -> Iterator[str]:
         told = Counter([each.host for each in plan.hosts] + [each.host for each in plan.left])
         due = {name for name, each in self._hosts.items() if each.is_due}
         if set(told) != due or any(count > 1 for count in told.values()):

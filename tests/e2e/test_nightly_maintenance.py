@@ -36,7 +36,7 @@ def nothing_was_maintained_yet(stage: Stage) -> None:
         shutil.rmtree(stage.records / dag_id / "hosts", ignore_errors=True)
 
 
-def test_all_hosts_are_rolled_in_one_night_whatever_dies_and_each_instance_moves_once(
+def test_all_hosts_are_maintained_in_one_night_whatever_dies_and_each_instance_moves_once(
     stage: Stage,
 ) -> None:
     due = f"due: {{hosts: [{', '.join(HOSTS)}]}}\nclose_waiting_hosts: true\n"

@@ -1,4 +1,4 @@
-"""Rolls without a plan: hosts in the order of their names, destinations as they come."""
+"""Nights without a plan: hosts in the order of their names, destinations as they come."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRIES = 50
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a roll came to. ``violations``: moments with less than the reserve free in a zone."""
+    """What a night came to. ``violations``: moments with less than the reserve free in a zone."""
 
     migrations: int
     makespan: timedelta
@@ -101,8 +101,8 @@ WAYS: dict[str, Callable[[Iterable[Place]], Choice]] = {
 }
 
 
-def roll(fleet: Fleet, way: str, limits: NightLimits, pace: NightPace) -> Outcome:
-    """Roll every host, one after the other in each slot."""
+def maintain_fleet(fleet: Fleet, way: str, limits: NightLimits, pace: NightPace) -> Outcome:
+    """Maintain every host, one after the other in each slot."""
     on_host: dict[str, list[FleetInstance]] = defaultdict(list)
     for instance in fleet.instances:
         on_host[instance.host].append(instance)

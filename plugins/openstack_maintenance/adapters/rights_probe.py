@@ -16,7 +16,7 @@ from typing import Any
 
 from openstack.exceptions import raise_from_response
 
-from openstack_maintenance.adapters.answers import Row, body_of, object_in, rows_in
+from openstack_maintenance.adapters.api_answers import Row, body_of, object_in, rows_in
 from openstack_maintenance.adapters.cloud_errors import no_secrets
 from openstack_maintenance.adapters.nova_rows import HOST
 from openstack_maintenance.adapters.secrets_in_text import cleaned

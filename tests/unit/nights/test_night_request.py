@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from openstack_maintenance.domain.nights.request import (
-    RollRequest,
-    check_roll_params,
+    NightRequest,
+    check_night_params,
     night_began,
-    read_roll_request,
+    read_night_request,
 )
 from openstack_maintenance.domain.window import Window
 
@@ -36,13 +36,13 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime:
     ],
 )
 def test_a_bad_param_is_named(params: dict[str, Any], said: list[str]) -> None:
-    found = [str(each) for each in check_roll_params(params, read_roll_request(params))]
+    found = [str(each) for each in check_night_params(params, read_night_request(params))]
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))
 
 
 def test_a_text_for_yes_is_not_yes() -> None:
-    assert read_roll_request({"dry_run": "false", "reason": None}) == RollRequest()
+    assert read_night_request({"dry_run": "false", "reason": None}) == NightRequest()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.nights.record import build_roll_record
+from openstack_maintenance.domain.nights.record import build_night_record
 from openstack_maintenance.records.page import page_of
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -37,7 +37,7 @@ def record(states: dict[str, str] | None = None, **given: Any) -> dict[str, Any]
         "skipped": [{"host": "c02", "reason": "the window is over"}],
         **{key: value for key, value in given.items() if key not in ("params", "errors")},
     }
-    return build_roll_record(
+    return build_night_record(
         run={
             "dag_id": "nightly_compute_maintenance",
             "run_id": "x",

@@ -1,4 +1,4 @@
-"""The plan of a roll, replayed move by move against everything that it promises."""
+"""The plan of a night, replayed move by move against everything that it promises."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetIns
 from openstack_maintenance.domain.nights.plan import (
     NightLimits,
     NightPace,
+    NightPlan,
     NoTurn,
     PlannedHost,
-    RollPlan,
-    plan_roll,
+    plan_night,
     plan_turn,
 )
 from openstack_maintenance.domain.nights.room import Place
-from roll_bench.replay import violations_of
+from planner_bench.replay import violations_of
 
 GIB = 1024
 HOST = Size(16, 16 * GIB, 100)
@@ -44,8 +44,8 @@ def fleet(hosts: list[FleetHost], *instances: list[FleetInstance]) -> Fleet:
     return Fleet(tuple(hosts), tuple(each for some in instances for each in some))
 
 
-def plan(fleet: Fleet, **limits: object) -> RollPlan:
-    made = plan_roll(fleet, NightLimits(**limits), PACE)  # type: ignore[arg-type]
+def plan(fleet: Fleet, **limits: object) -> NightPlan:
+    made = plan_night(fleet, NightLimits(**limits), PACE)  # type: ignore[arg-type]
     assert violations_of(fleet, made, NightLimits(**limits)) == []  # type: ignore[arg-type]
     return made
 
@@ -186,7 +186,7 @@ def test_planning_for_rare_hosts_does_not_look_at_all_the_others_each_time() -> 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Place, "takes", count)
-        made = plan_roll(fleet([*rare, *common], *instances), NightLimits(), PACE)
+        made = plan_night(fleet([*rare, *common], *instances), NightLimits(), PACE)
     assert made.left == ()
     assert looked <= 2 * made.migrations
 
@@ -235,7 +235,7 @@ def test_who_is_left_over_is_named_with_the_reason(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_any_fleet_is_rolled_within_its_limits_and_always_in_the_same_way(seed: int) -> None:
+def test_any_fleet_is_maintained_within_its_limits_and_always_in_the_same_way(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - a test, no secret
     hosts = [
         host(f"h{n:02}", f"az{n % 2}", is_due=dice.random() < 0.9, is_open=dice.random() < 0.95)
@@ -258,7 +258,7 @@ def test_any_fleet_is_rolled_within_its_limits_and_always_in_the_same_way(seed: 
     made = plan(given, **limits)
 
     again = Fleet(tuple(reversed(given.hosts)), tuple(reversed(given.instances)))
-    assert plan_roll(again, NightLimits(**limits), PACE) == made
+    assert plan_night(again, NightLimits(**limits), PACE) == made
 
 
 def turn(made: Fleet, name: str, *out: str, **limits: object) -> PlannedHost:

@@ -18,7 +18,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.ssh.hooks.ssh import SSHHookAsync
 
 from openstack_maintenance.adapters.host import Host, connect_host
-from openstack_maintenance.adapters.shell import SOURCE, Shell, connect_shell
+from openstack_maintenance.adapters.shell import Shell
+from openstack_maintenance.adapters.ssh_login import SOURCE, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief
