@@ -70,12 +70,13 @@ class World:
         kind: Kind | None = None,
         policy: Mapping[str, Any] | None = None,
         seed: int = 0,
+        cloud_password: str = "secret",  # noqa: S107  of a cloud that exists in memory
         parts: Iterable[AbstractContextManager[Any]] = (),
     ) -> None:
         self.folder = folder
         self.clock = clock or VirtualTime()
-        self.random = Random(seed)  # noqa: S311  the same again is what is wanted
-        self.cloud = cloud
+        self.random = Random(f"hosts {seed}")  # noqa: S311  the same again is what is wanted
+        self.cloud, self.cloud_password = cloud, cloud_password
         self.kind = kind or Kind()
         self.parts = list(parts)
         self.policy = dict(policy or {})
@@ -143,7 +144,7 @@ class World:
             "conn_type": "openstack",
             "host": CLOUD_URL,
             "login": "admin",
-            "password": "not looked at",
+            "password": self.cloud_password,
             "extra": {"project_name": "admin", "region_name": "RegionOne"},
         }
         return {
