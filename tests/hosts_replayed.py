@@ -103,7 +103,7 @@ def _files(state: HostState, moment: float) -> dict[str, str]:
         "kernel": f"{packages.kernel}\n",
         "stat": "".join(f"file={int(at.timestamp())} {name}\n" for name, at in kernels.items()),
         "uid": "0\n" if login.is_root else "1000\n",
-        "groups": "maintenance systemd-journal" if login.reads_journal else "maintenance",
+        "groups": "maintenance systemd-journal\n" if login.reads_journal else "maintenance\n",
         "denied": "".join(f"{each}\n" for each in login.denied),
         "refusal": f"{login.refusal}\n",
         "aside": f"{login.aside}\n" if login.aside else "",

@@ -54,9 +54,22 @@ class Cloud:
     def host_stops_nova_compute(self, host: str) -> None:
         self._note("stops")
 
+    def host_loses_broker(self, host: str) -> None:
+        self._note("is lost")
+
+    def host_reaches_broker(self, host: str) -> None:
+        self._note("is heard")
+
     def host_reboots(self, host: str) -> None:
         self.guests = []
         self._note("reboots")
+
+    def host_fails(self, host: str) -> None:
+        self.guests = []
+        self._note("fails")
+
+    def host_has_booted(self, host: str) -> None:
+        self._note("has booted")
 
     def _note(self, what: str) -> None:
         self.told.append((round(self.clock.seconds() - START.timestamp(), 1), what))
@@ -269,7 +282,7 @@ def test_a_reboot_is_refused_then_silent_then_another_boot(world: World) -> None
         "back",
     ]
     assert 70 < world.passed < 90
-    assert [what for _, what in world.cloud.told] == ["stops", "reboots"]
+    assert [what for _, what in world.cloud.told] == ["stops", "reboots", "has booted"]
     with world.installed():
         world.clock.run(at_most=10)
     assert world.cloud.told[-1][1] == "starts"
@@ -348,7 +361,7 @@ def test_a_power_cut_in_the_middle_of_an_answer_is_a_broken_connection(world: Wo
 
     world.run(story())
     assert 20 < world.passed < 30  # keepalives tell
-    assert [what for _, what in world.cloud.told] == ["stops", "reboots"]
+    assert [what for _, what in world.cloud.told] == ["stops", "fails"]
 
 
 def test_a_cut_network_is_silence_and_what_was_asked_goes_on(world: World) -> None:
@@ -378,7 +391,8 @@ def test_a_cut_that_lasts_ends_the_connection_and_the_heartbeats(world: World) -
         assert "Reconnected to AMQP server" in lines[-1]
 
     world.run(story())
-    assert (world.cloud.told[0][1], world.cloud.told[-1][1]) == ("stops", "starts")
+    told = [what for _, what in world.cloud.told]
+    assert (told[0], told[-1]) == ("is lost", "is heard")
 
 
 @pytest.mark.parametrize(
@@ -534,7 +548,93 @@ def test_a_broker_that_restarts_is_seen_in_the_log_and_the_sockets(world: World)
     assert "is unreachable" in during.log.lines[-1]
     assert len(later.sockets) == 4
     assert "Reconnected" in later.log.lines[-1]
+    assert [what for _, what in world.cloud.told] == ["is lost", "is heard"]
+
+
+def test_a_nova_compute_that_starts_without_a_broker_starts_when_it_is_back(world: World) -> None:
+    before = world.machine.state.boot_id
+
+    async def story() -> None:
+        await world.ask(lambda host: host.stop_nova_compute())
+        await until_gone(world)
+        world.broker.goes_down()
+        await world.ask(lambda host: host.start_nova_compute())
+        await asyncio.sleep(60)
+        assert (await world.ask(state)).is_active
+        assert [what for _, what in world.cloud.told] == ["stops"]
+        world.broker.comes_back()
+        await asyncio.sleep(10)
+
+    world.run(story())
     assert [what for _, what in world.cloud.told] == ["stops", "starts"]
+    assert world.machine.state.boot_id == before
+
+
+def test_a_crash_of_nova_compute_is_started_again_until_systemd_gives_up(world: World) -> None:
+    service = world.machine.services[0]
+    service.habits.restart_after, service.habits.start_limit = 5.0, 3
+    service.habits.failing_starts = 9
+    service.die(137)
+
+    async def story() -> tuple[UnitState, UnitState, tuple[str, ...]]:
+        first = await world.ask(state)
+        await asyncio.sleep(60)
+        return first, await world.ask(state), await world.ask(lambda host: host.journal_tail())
+
+    first, last, lines = world.run(story())
+    assert (first.active_state, first.sub_state) == ("activating", "auto-restart")
+    assert (last.active_state, last.n_restarts, last.is_gone) == ("failed", 3, True)
+    assert "Failed with result 'exit-code'" in lines[-1]
+
+
+def test_a_frozen_host_answers_nothing_until_it_is_reset(world: World) -> None:
+    before = world.machine.state.boot_id
+    world.machine.freeze()
+
+    async def story() -> str:
+        with pytest.raises(HostUnreachable, match="nobody answers in time"):
+            await world.ask(facts)
+        world.machine.power_cycle()
+        return await until_rebooted(world, before)
+
+    assert world.run(story()) != before
+    told = [what for _, what in world.cloud.told]
+    assert told == ["is lost", "stops", "fails", "has booted"]
+
+
+def test_a_nova_compute_that_is_disabled_is_not_started_at_boot(world: World) -> None:
+    unit = world.machine.services[0].unit
+    assert unit is not None
+    unit.file_state = "disabled"
+    before = world.machine.state.boot_id
+
+    async def story() -> UnitState:
+        await world.ask(lambda host: host.reboot(before))
+        await until_rebooted(world, before)
+        await asyncio.sleep(60)
+        found = await world.ask(state)
+        assert isinstance(found, UnitState)
+        return found
+
+    found = world.run(story())
+    assert (found.is_gone, found.is_back_after_boot) == (True, False)
+
+
+def test_a_container_comes_back_after_a_reboot_unless_it_was_stopped_by_hand(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, KOLLA, has_unit=False)
+
+    async def story() -> bool:
+        before = world.machine.state.boot_id
+        await world.ask(lambda host: host.reboot(before))
+        await until_rebooted(world, before)
+        await asyncio.sleep(10)
+        return bool((await world.ask(state)).is_active)
+
+    assert world.run(story())
+    world.run(world.ask(lambda host: host.stop_nova_compute()))
+    assert not world.run(story())
 
 
 def test_a_clock_that_a_boot_set_back_is_shown(world: World) -> None:

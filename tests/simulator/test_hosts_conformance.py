@@ -136,6 +136,15 @@ def without_folder(folder: Path) -> HostState:
     return replace(state, logs={hidden.path: hidden}, login=Login(denied=["tail *"]))
 
 
+def with_two_logs(folder: Path) -> HostState:
+    state = healthy(folder)
+    newer = LogFile(str(folder / "log/other.log"), ["x"], modified=ago(minutes=1))
+    absent = LogFile(str(folder / "log/absent.log"), is_there=False)
+    first = LogFile(str(folder / "log/a.log"), ["y"], modified=ago(minutes=90))
+    logs = [absent, first, *state.logs.values(), newer]
+    return replace(state, logs={log.path: log for log in logs})
+
+
 def with_guests(folder: Path) -> HostState:
     state = healthy(folder)
     state.processes += [
@@ -207,6 +216,7 @@ STATES: dict[str, Callable[[Path], HostState]] = {
     "sudo talks and refuses": changed(login=Login(aside=ASIDE, denied=["ss *", "systemctl *"])),
     "no log": with_log(is_there=False),
     "hidden log": without_folder,
+    "two logs": with_two_logs,
     "rotated": with_log(older=["2026-03-09 1 INFO x AMQP server on a:1"], lines=[]),
     "rotated by date": with_log(older=["AMQP server = a"], older_ending="-20260309"),
     "packed": with_log(older=["AMQP server on a:1"], older_ending=".1.gz"),

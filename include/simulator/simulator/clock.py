@@ -215,11 +215,8 @@ class VirtualTime:
         """What `asyncio.to_thread` is in here: like a thread, it ends though nobody waits."""
         answer: asyncio.Future[T] = self.loop.create_future()
 
-        def ended(outcome: Outcome[T]) -> None:
-            if not answer.done():
-                outcome.put_into(answer)
-
-        self.spawn(functools.partial(run, *args, **kwargs), ended)
+        work = functools.partial(run, *args, **kwargs)
+        self.spawn(work, lambda outcome: outcome.put_into(answer))
         return await answer
 
     @contextmanager
@@ -262,7 +259,9 @@ class Outcome(Generic[T]):
             return cls(error=error)
 
     def put_into(self, answer: asyncio.Future[T]) -> None:
-        """Tell a coroutine that waits for it."""
+        """Tell a coroutine that waits for it, if it still does."""
+        if answer.done():
+            return
         match self.error:
             case None:
                 answer.set_result(cast("T", self.value))
@@ -316,6 +315,14 @@ class _Loop(asyncio.BaseEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """What an executor is in here (asgiref's, too): a greenlet."""
+        answer: asyncio.Future[T] = self.create_future()
+        self._clock.spawn(functools.partial(func, *args), lambda outcome: outcome.put_into(answer))
+        return answer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Its timer comes, and finds it cancelled."""

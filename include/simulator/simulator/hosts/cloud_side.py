@@ -13,13 +13,25 @@ class CloudSide(Protocol):
         """The ids of the instances whose guests run on it now, in a fixed order."""
 
     def host_starts_nova_compute(self, host: str) -> None:
-        """Its nova-compute has reached the broker: from now on it sends heartbeats."""
+        """Its nova-compute has started and is on the broker: it sends heartbeats."""
 
     def host_stops_nova_compute(self, host: str) -> None:
-        """Its nova-compute has ended, or lost the broker: no more heartbeats."""
+        """Its nova-compute has ended."""
+
+    def host_loses_broker(self, host: str) -> None:
+        """Its nova-compute runs on, and nothing of it reaches Nova."""
+
+    def host_reaches_broker(self, host: str) -> None:
+        """What nova-compute sends reaches Nova again."""
 
     def host_reboots(self, host: str) -> None:
-        """It goes down, in order or not: every guest on it ends."""
+        """It goes down in order: this is the moment in which its guests end."""
+
+    def host_fails(self, host: str) -> None:
+        """It panics, or loses its power: its guests end."""
+
+    def host_has_booted(self, host: str) -> None:
+        """It is up again; nova-compute starts by itself, or does not."""
 
 
 class EmptyCloud:
@@ -28,8 +40,8 @@ class EmptyCloud:
     def guests_on(self, host: str) -> Sequence[str]:
         return ()
 
-    def host_starts_nova_compute(self, host: str) -> None: ...
+    def _told(self, host: str) -> None: ...
 
-    def host_stops_nova_compute(self, host: str) -> None: ...
-
-    def host_reboots(self, host: str) -> None: ...
+    host_starts_nova_compute = host_stops_nova_compute = _told
+    host_loses_broker = host_reaches_broker = _told
+    host_reboots = host_fails = host_has_booted = _told

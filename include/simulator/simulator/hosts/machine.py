@@ -332,8 +332,7 @@ class Machine:
         self._end_sessions()
         self._silence()
         if self.nova_compute and self.nova_compute.is_connected:
-            self.nova_compute.is_connected = False
-            self.cloud.host_stops_nova_compute(self.name)
+            self.cloud.host_loses_broker(self.name)
 
     def _off(self, *, in_order: bool, comes_back: bool = True) -> None:
         if in_order:
@@ -349,7 +348,10 @@ class Machine:
             del self.state.units[name]
         self._guest_pids.clear()
         self.stray_guests.clear()
-        self.cloud.host_reboots(self.name)
+        if in_order:
+            self.cloud.host_reboots(self.name)
+        else:
+            self.cloud.host_fails(self.name)
         if comes_back:
             self._later_boot()
 
@@ -384,6 +386,7 @@ class Machine:
 
     def _up(self) -> None:
         self.power = "up"
+        self.cloud.host_has_booted(self.name)
         habits = self.habits
         if habits.systemd_silent_for:
             self.state.systemd_is_silent = True

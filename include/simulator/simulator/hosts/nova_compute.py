@@ -77,6 +77,7 @@ class NovaCompute:
         self.machine, self.service, self.broker, self.log = machine, service, broker, log
         self.habits = habits or NovaComputeHabits()
         self.is_connected = False
+        self.has_started = False  # it has reached the broker since its process began
         self.sockets: list[Socket] = []
         self._ids: list[str] = []
         broker.clients.append(self)
@@ -101,7 +102,10 @@ class NovaCompute:
         self._write("INFO", "nova.service", text)
 
     def _ended(self) -> None:
-        self._disconnected()
+        self.sockets, self.is_connected = [], False
+        if self.has_started:
+            self.has_started = False
+            self.machine.cloud.host_stops_nova_compute(self.machine.name)
 
     # The broker's side.
 
@@ -113,7 +117,8 @@ class NovaCompute:
     def lose_broker(self) -> None:
         """The connections are closed."""
         if self.is_connected:
-            self._disconnected()
+            self.sockets, self.is_connected = [], False
+            self.machine.cloud.host_loses_broker(self.machine.name)
             self._unreachable("[Errno 104] Connection reset by peer", again=True)
 
     def find_silence(self) -> None:
@@ -124,13 +129,13 @@ class NovaCompute:
                 self.lose_broker()
 
         if self.is_connected:
-            self.machine.cloud.host_stops_nova_compute(self.machine.name)
+            self.machine.cloud.host_loses_broker(self.machine.name)
             self._later(self.habits.finds_silence_after, notice)
 
     def hear_again(self) -> None:
         """It answers again; connections that were not given up go on."""
         if self.is_connected and self.can_reach_broker:
-            self.machine.cloud.host_starts_nova_compute(self.machine.name)
+            self.machine.cloud.host_reaches_broker(self.machine.name)
 
     def _connect(self, again: bool = False) -> None:
         if not self.can_reach_broker:
@@ -146,7 +151,12 @@ class NovaCompute:
             socket = Socket(local, self.broker.address, "nova-compute", pid, 4 + number)
             self.sockets.append(socket)
             self._tell_connected(each, port, again)
-        self.machine.cloud.host_starts_nova_compute(self.machine.name)
+        cloud, name = self.machine.cloud, self.machine.name
+        if self.has_started:
+            cloud.host_reaches_broker(name)
+        else:
+            self.has_started = True
+            cloud.host_starts_nova_compute(name)
 
     def _tell_connected(self, connection: str, port: int, again: bool) -> None:
         release = self.habits.release
@@ -169,12 +179,6 @@ class NovaCompute:
             )
         self._ids = ids
         self._later(self.habits.tries_again_after, lambda: self._connect(again))
-
-    def _disconnected(self) -> None:
-        self.sockets = []
-        if self.is_connected:
-            self.is_connected = False
-            self.machine.cloud.host_stops_nova_compute(self.machine.name)
 
     # Its log.
 
