@@ -10,6 +10,7 @@ from openstack_maintenance.domain.cloud import (
     SHUTDOWN,
     SUSPENDED,
     ComputeService,
+    Hypervisor,
     Instance,
     Migration,
 )
@@ -66,3 +67,14 @@ def migration(id: int = 1, status: str = "running", **given: Any) -> Migration:
         "updated_at": NOW,
     }
     return Migration(id=id, status=status, **{**facts, **given})
+
+
+def hypervisor(host: str = "c01", **given: Any) -> Hypervisor:
+    """The hypervisor record of a host."""
+    facts = {
+        "id": f"hypervisor-{host}",
+        "hostname": f"{host}.example.com",
+        "host_ip": "10.0.0.21",
+        "hypervisor_type": "QEMU",
+    }
+    return Hypervisor(host=host, **{**facts, **given})
