@@ -1,4 +1,4 @@
-"""What Nova says, for tests: complete facts, of which a test names only what it is about."""
+"""What Nova and hosts say: complete facts, of which a test names only what it is about."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from openstack_maintenance.domain.cloud import (
     Instance,
     Migration,
 )
+from openstack_maintenance.domain.host.facts import HostFacts, UnitState
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 # What Nova says besides, by the status that it shows.
@@ -78,3 +79,33 @@ def hypervisor(host: str = "c01", **given: Any) -> Hypervisor:
         "hypervisor_type": "QEMU",
     }
     return Hypervisor(host=host, **{**facts, **given})
+
+
+def unit_state(name: str = "nova-compute", **given: Any) -> UnitState:
+    """A systemd unit that runs, with one process."""
+    facts = {
+        "kind": "systemd",
+        "active_state": "active",
+        "sub_state": "running",
+        "main_pid": 812,
+        "pids": (812,),
+    }
+    return UnitState(name=name, **{**facts, **given})
+
+
+def host_facts(host: str = "c01", **given: Any) -> HostFacts:
+    """A compute host whose nova-compute runs, without guests, in its boot b1."""
+    facts = {
+        "hostname": host,
+        "fqdn": f"{host}.example.com",
+        "boot_id": "b1",
+        "booted": NOW,
+        "clock": NOW,
+        "zone_name": "UTC",
+        "nova_compute": unit_state(),
+        "log_path": "/var/log/nova/nova-compute.log",
+        "log_error": "",
+        "sudo_missing": (),
+        "guests": (),
+    }
+    return HostFacts(**{**facts, **given})

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from builders import instance, migration, service
+from airflow_run import StateStore, context_of, write_policy
+from builders import migration
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.blocker import Blocker
@@ -25,7 +27,6 @@ from openstack_maintenance.domain.checks.controller_facts import (
     SeenService,
 )
 from openstack_maintenance.domain.checks.finding import Finding
-from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
 from openstack_maintenance.domain.host.facts import RebootAnswer, UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
@@ -50,63 +51,29 @@ GALERA = {
 }
 
 
-class TaskInstance:
-    """What the steps ask of their task instance."""
-
-    dag_id = "controller_maintenance"
-
-    def __init__(self, place: int, rows: list[dict[str, Any]], results: dict[str, Any]) -> None:
-        self.map_index = place
-        self.rows = rows
-        self.results = results
-        self.xcoms: dict[str, Any] = {}
-        self.running: list[str] = []
-
-    def get_dr_count(self, dag_id: str, run_ids: list[str], states: list[str]) -> int:
-        return len(set(run_ids) & set(self.running))
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))  # plain JSON, or it is an error
-
-    def xcom_pull(self, task_ids: str, **asked: Any) -> Any:
-        return self.results.get(task_ids)
-
-    def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return self.rows
-
-
-class Store(dict[str, Any]):
-    """Airflow's task_state_store: outlives retries and clears of a task."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = json.loads(json.dumps(value))
-
-
 def context(
     place: int = 0,
-    rows: list[dict[str, Any]] | None = None,
-    store: Store | None = None,
-    results: dict[str, Any] | None = None,
+    tasks: list[dict[str, Any]] | None = None,
+    store: StateStore | None = None,
     **params: Any,
 ) -> Any:
-    given = {"check_controllers": [CTL02, CTL01], **(results or {})}
-    return {
-        "ti": TaskInstance(place, rows or [], given),
-        "params": {**ASKED, **params},
-        "run_id": "r1",
-        "task_state_store": Store() if store is None else store,
-    }
+    return context_of(
+        "controller_maintenance",
+        params={**ASKED, **params},
+        store=store,
+        map_index=place,
+        tasks=tasks or [],
+        results={"check_controllers": [CTL02, CTL01]},
+    )
 
 
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "policy.yaml"
-    file.write_text(
-        "deployment: lab\ncontrollers: [{host: ctl01, address: ctl01.example.com}, "
-        f"{{host: ctl02, address: ctl02.example.com}}]\nrecords: file://{tmp_path}/records\n"
+    controllers = (
+        "controllers: [{host: ctl01, address: ctl01.example.com}, "
+        "{host: ctl02, address: ctl02.example.com}]\n"
     )
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
-    return file
+    return write_policy(tmp_path, monkeypatch, controllers)
 
 
 def seen(
@@ -146,32 +113,20 @@ class World:
         self.controllers = {"ctl01": seen("b1"), "ctl02": seen("b2")}
         self.findings: dict[str, list[Finding]] = {"ctl01": [], "ctl02": []}
         self.boots = {"ctl01": "b1", "ctl02": "b2"}
-        self.listed = [instance(name="web")]
-        self.computes = ["c01"]
         self.did: list[str] = []
-        self.moving: list[Migration] = []
-        self.reason: str | None = None
+        self.cloud = CloudState()
+        self.cloud.add_host("c01")
+        self.cloud.add("i1", name="web")
+        self.nova = InMemoryNova(self.cloud)
         monkeypatch.setattr(ChecksHook, "check_all", self.check_all)
         monkeypatch.setattr(ChecksHook, "check_services", self.check_all)
-        monkeypatch.setattr(ControllersOperator, "nova", self, raising=False)
+        monkeypatch.setattr(ControllersOperator, "nova", self.nova, raising=False)
         monkeypatch.setattr(steps.RestartServicesOperator, "_read", self.read)
         monkeypatch.setattr(steps.RestartServicesOperator, "_order", self.order)
         monkeypatch.setattr(steps.RebootControllerOperator, "_reboot", self.reboot)
         monkeypatch.setattr(steps.RebootControllerOperator, "_boot_id", self.boot_id)
         monkeypatch.setattr(CheckControllersOperator, "_ask_rights", self.rights)
         self.missing: tuple[str, ...] = ()
-        self.forbidden: list[Blocker] = []
-        self.scheduler: Exception | None = None
-        self.probes: list[str] = []
-
-    def missing_rights(self, needed: Any) -> list[Blocker]:
-        return self.forbidden
-
-    def ask_scheduler(self, name: str) -> dict[str, Any]:
-        self.probes.append(name)
-        if self.scheduler:
-            raise self.scheduler
-        return {"asked": True}
 
     async def check_all(self) -> Checked:
         return Checked(dict(self.controllers), dict(self.findings), {})
@@ -193,18 +148,6 @@ class World:
             return RebootAnswer("already_rebooted")
         self.did.append("reboot ctl02")
         return RebootAnswer("asked")
-
-    def services(self, binary: str = "") -> list[ComputeService]:
-        return [service(host, self.reason) for host in self.computes]
-
-    def migrations(self, changes_since: datetime) -> list[Migration]:
-        return self.moving
-
-    def instances_on(self, host: str) -> list[Instance]:
-        return [each for each in self.listed if each.host == host]
-
-    def instances(self) -> list[Instance]:
-        return list(self.listed)
 
 
 @pytest.fixture
@@ -273,7 +216,7 @@ def test_it_is_not_touched_where_one_before_it_failed(states: tuple[str, ...]) -
 def test_a_restart_begins_with_what_comes_first_and_notes_how_all_was(
     world: World, policy: Path
 ) -> None:
-    store = Store()
+    store = StateStore()
     given = context(store=store, services=["nova-scheduler", "nova-conductor"])
     with pytest.raises(TaskDeferred) as deferred:
         begin(steps.RestartServicesOperator, given)
@@ -290,7 +233,7 @@ def test_a_restart_begins_with_what_comes_first_and_notes_how_all_was(
 
 
 def test_a_rerun_restarts_only_what_is_left(world: World) -> None:
-    store = Store(
+    store = StateStore(
         change={"since": NOW.isoformat(), "services": ["nova-scheduler", "nova-conductor"]}
     )
     world.controllers["ctl02"] = seen("b2", restarted=("nova-conductor",))
@@ -303,7 +246,7 @@ def test_a_rerun_restarts_only_what_is_left(world: World) -> None:
 
 def test_a_rerun_after_all_is_restarted_changes_nothing(world: World) -> None:
     names = ("nova-scheduler", "nova-conductor")
-    store = Store(change={"since": NOW.isoformat(), "services": list(names)})
+    store = StateStore(change={"since": NOW.isoformat(), "services": list(names)})
     world.controllers["ctl02"] = seen("b2", restarted=names)
     result = begin(steps.RestartServicesOperator, context(store=store))
     assert set(result["services"]) == set(names)
@@ -313,7 +256,7 @@ def test_a_rerun_after_all_is_restarted_changes_nothing(world: World) -> None:
 def test_without_services_all_that_is_in_use_is_restarted_the_database_first(
     world: World,
 ) -> None:
-    store = Store()
+    store = StateStore()
     with pytest.raises(TaskDeferred):
         begin(steps.RestartServicesOperator, context(store=store))
     assert world.did == ["restart mariadb"]
@@ -337,22 +280,22 @@ def test_a_controller_is_not_touched_when_another_one_went_down_meanwhile(
 ) -> None:
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
     step = {"restart": steps.RestartServicesOperator, "reboot": steps.RebootControllerOperator}
-    store = Store()
+    store = StateStore()
     with pytest.raises(StepFailed, match=r"ctl01: is not healthy, so ctl02 must .*was not touched"):
         begin(step[action], context(store=store, action=action))
     assert (world.did, store) == ([], {})
 
 
 def test_a_controller_is_not_rebooted_when_an_instance_arrived_meanwhile(world: World) -> None:
-    world.computes.append("b2")  # the controller's own hostname
-    world.listed.append(replace(world.listed[0], id="i2", host="b2"))
+    world.cloud.add_host("b2")  # the controller's own hostname
+    world.cloud.add("i2", name="web", host="b2")
     with pytest.raises(StepFailed, match=r"also the compute host b2 and holds web \(i2\)"):
         begin(steps.RebootControllerOperator, context(action="reboot", allow_outage=True))
     assert world.did == []
 
 
 def test_a_controller_that_may_get_an_instance_at_any_time_is_not_rebooted(world: World) -> None:
-    world.computes.append("ctl02")
+    world.cloud.add_host("ctl02")
     with pytest.raises(StepFailed, match="instances could arrive at any time"):
         begin(steps.RebootControllerOperator, context(action="reboot", allow_outage=True))
     assert world.did == []
@@ -361,7 +304,9 @@ def test_a_controller_that_may_get_an_instance_at_any_time_is_not_rebooted(world
 def test_the_rest_is_not_restarted_when_another_controller_went_down_meanwhile(
     world: World,
 ) -> None:
-    store = Store(change={"since": NOW.isoformat(), "services": ["nova-scheduler", "nova-api"]})
+    store = StateStore(
+        change={"since": NOW.isoformat(), "services": ["nova-scheduler", "nova-api"]}
+    )
     world.controllers["ctl02"] = seen("b2", restarted=("nova-scheduler",))
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
     with pytest.raises(
@@ -372,7 +317,7 @@ def test_the_rest_is_not_restarted_when_another_controller_went_down_meanwhile(
 
 
 def test_a_reboot_that_was_noted_but_not_done_is_judged_anew(world: World) -> None:
-    store = Store(change={"boot_id_before": "b2", "ordered_at": NOW.isoformat()})
+    store = StateStore(change={"boot_id_before": "b2", "ordered_at": NOW.isoformat()})
     world.findings["ctl01"] = [Finding("nova-api", "bad", "failed")]
     with pytest.raises(StepFailed, match="ctl01: is not healthy, so ctl02 must stay in service"):
         begin(steps.RebootControllerOperator, context(store=store, action="reboot"))
@@ -381,21 +326,21 @@ def test_a_reboot_that_was_noted_but_not_done_is_judged_anew(world: World) -> No
 
 @pytest.mark.parametrize("status", ["running", "queued"])
 def test_a_controller_is_not_touched_while_instances_move(world: World, status: str) -> None:
-    world.moving = [migration(status=status)]
+    world.cloud.migrations = {1: migration(status=status, updated_at=datetime.now(UTC))}
     with pytest.raises(StepFailed, match="migrations: 1 are running: i1 off c01"):
         begin(steps.RestartServicesOperator, context())
     assert world.did == []
 
 
 def test_migrations_that_have_ended_forbid_nothing(world: World) -> None:
-    world.moving = [migration(status="error")]
+    world.cloud.migrations = {1: migration(status="error", updated_at=datetime.now(UTC))}
     assert begin(steps.RebootControllerOperator, context(action="reboot"))["outcome"] == "asked"
 
 
 def test_a_controller_is_not_touched_while_a_compute_host_is_maintained(world: World) -> None:
-    world.reason = "[airflow compute_host_maintenance r7] kernel"
+    world.cloud.add_host("c01", reason="[airflow compute_host_maintenance r7] kernel")
     given = context()
-    given["ti"].running = ["r7"]
+    given["ti"].runs = {"r7": "running"}
     with pytest.raises(StepFailed, match="run r7: is maintaining a compute host at this moment"):
         begin(steps.RestartServicesOperator, given)
     assert world.did == []
@@ -405,7 +350,7 @@ def test_a_controller_is_not_touched_while_a_compute_host_is_maintained(world: W
 
 
 def test_a_reboot_is_ordered_once_whatever_happens_to_its_task(world: World) -> None:
-    store = Store()
+    store = StateStore()
     first = begin(steps.RebootControllerOperator, context(store=store, action="reboot"))
     assert (first["boot_id_before"], first["outcome"]) == ("b2", "asked")
     world.boots["ctl02"] = "b9"
@@ -420,7 +365,7 @@ def test_a_reboot_is_ordered_once_whatever_happens_to_its_task(world: World) -> 
 
 def compare(world: World, policy: Path, **changed: Any) -> Any:
     begin(steps.RebootControllerOperator, context(action="reboot"))
-    world.listed[:] = [replace(each, **changed) for each in world.listed]
+    world.cloud.change("i1", **changed)
     return begin(steps.CheckInstancesOperator, context())
 
 
@@ -498,7 +443,7 @@ def test_a_step_that_is_skipped_says_why(world: World, capsys: pytest.CaptureFix
 
 
 def test_services_that_are_back_are_named(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    store = Store(change={"since": NOW.isoformat(), "services": ["nova-api"]})
+    store = StateStore(change={"since": NOW.isoformat(), "services": ["nova-api"]})
     world.controllers["ctl02"] = seen("b2", restarted=("nova-api",))
     begin(steps.RestartServicesOperator, context(store=store))
     assert "controller ctl02: restarted and active again: nova-api" in capsys.readouterr().out
@@ -521,17 +466,19 @@ def test_the_primary_comes_last(world: World) -> None:
 
 
 def test_a_right_that_the_round_trip_to_a_scheduler_needs_is_a_blocker(world: World) -> None:
-    world.forbidden = [Blocker("cloud x", "its user may not create an instance", "Allow it.")]
+    world.nova.missing = [Blocker("cloud x", "its user may not create an instance", "Allow it.")]
     with pytest.raises(StepFailed, match="cloud x: its user may not create an instance"):
         check()
 
 
 def test_the_round_trip_to_a_scheduler_is_made_once_before_anything_changes(world: World) -> None:
     check()
-    assert len(world.probes) == 1
+    assert world.nova.calls["ask_scheduler"] == 1
 
     quota = "Raise that quota of the project of connection openstack_default, then run again."
-    world.scheduler = Refused("scheduler round trip", "the cloud x forbids it: Quota", quota)
+    world.nova.errors["ask_scheduler"] = Refused(
+        "scheduler round trip", "the cloud x forbids it: Quota", quota
+    )
     with pytest.raises(StepFailed, match=f"forbids it: Quota. {quota} Nothing was changed."):
         check()
 
@@ -539,7 +486,9 @@ def test_the_round_trip_to_a_scheduler_is_made_once_before_anything_changes(worl
 def test_a_scheduler_that_does_not_answer_may_be_restarted(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.scheduler = CloudError("scheduler round trip", "no answer within 75 s", "See its log.")
+    world.nova.errors["ask_scheduler"] = CloudError(
+        "scheduler round trip", "no answer within 75 s", "See its log."
+    )
     found, _ = check(services=["nova-scheduler"])
     assert [each["host"] for each in found] == ["ctl02", "ctl01"]
     said = capsys.readouterr().out
@@ -548,7 +497,8 @@ def test_a_scheduler_that_does_not_answer_may_be_restarted(
 
 def test_a_dry_run_tells_the_plan_and_goes_on_with_nothing(world: World) -> None:
     found, xcoms = check(dry_run=True, action="reboot")
-    assert found == [] == world.probes
+    assert found == []
+    assert world.nova.calls["ask_scheduler"] == 0
     assert [each["host"] for each in xcoms["plan"]] == ["ctl02", "ctl01"]
 
 
@@ -626,13 +576,8 @@ def test_a_controller_that_does_not_answer_is_named_with_why(world: World) -> No
         check(controllers=["ctl02"])
 
 
-def test_a_nova_that_says_nothing_is_a_blocker_like_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def silent(self: World, binary: str = "") -> Any:
-        raise CloudError("compute API", "answered 503", "Wait.")
-
-    monkeypatch.setattr(World, "services", silent)
+def test_a_nova_that_says_nothing_is_a_blocker_like_the_others(world: World) -> None:
+    world.nova.errors["services"] = CloudError("compute API", "answered 503", "Wait.")
     world.missing = ("systemctl reboot",)
     with pytest.raises(StepFailed) as caught:
         check(controllers=["ctl02"], action="reboot")
