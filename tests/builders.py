@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from openstack_maintenance.domain.cloud import (
+    NOSTATE,
+    PAUSED,
     RUNNING,
     SHUTDOWN,
     SUSPENDED,
@@ -20,8 +22,14 @@ NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 # What Nova says besides, by the status that it shows.
 _STATES = {
     "ACTIVE": ("active", RUNNING),
+    "PAUSED": ("paused", PAUSED),
     "SHUTOFF": ("stopped", SHUTDOWN),
     "SUSPENDED": ("suspended", SUSPENDED),
+    "BUILD": ("building", NOSTATE),
+    "RESCUE": ("rescued", RUNNING),
+    "VERIFY_RESIZE": ("resized", RUNNING),
+    "SHELVED": ("shelved", SHUTDOWN),
+    "SOFT_DELETED": ("soft-delete", SHUTDOWN),
 }
 
 
@@ -109,3 +117,11 @@ def host_facts(host: str = "c01", **given: Any) -> HostFacts:
         "guests": (),
     }
     return HostFacts(**{**facts, **given})
+
+
+def amqp_line(
+    message: str, at: str = "2026-03-10 01:05:00.123", level: str = "DEBUG", **given: str
+) -> str:
+    """A line of nova-compute's log, as the driver of the message bus writes it."""
+    context = given.get("context", "[None req-5d2c - - - - - -]")
+    return f"{at} 812 {level} oslo.messaging._drivers.impl_rabbit {context} {message}"

@@ -148,7 +148,9 @@ def test_every_endpoint_gets_an_authenticated_request_once(cloud: FakeCloud) -> 
 def test_an_endpoint_that_fails_or_is_not_there_does_not_hide_the_others(cloud: FakeCloud) -> None:
     cloud.answers["/compute/v2.1/flavors?limit=1"] = (500, "oops")
     health = cloud.health()
-    gone = Endpoint("dns", "public", "RegionOne", "http://127.0.0.1:1")
+    gone = Endpoint(
+        service_type="dns", interface="public", region="RegionOne", url="http://127.0.0.1:1"
+    )
     judged = judge_endpoints(health.try_endpoints([*health.endpoints(), gone]))
     bad = [each for each in judged if each.verdict == "bad"]
     assert [each.name for each in bad] == [
@@ -176,11 +178,15 @@ def test_services_and_agents_are_read(cloud: FakeCloud) -> None:
     cloud.answers["/image/v2/images?limit=5"] = (200, {"images": [{}, {}]})
     health = cloud.health()
     assert health.compute_services() == [
-        ServiceRow("nova-compute", "c01", False, False, "disk"),
-        ServiceRow("nova-compute", "c02", True, False),
+        ServiceRow(binary="nova-compute", host="c01", is_enabled=False, is_up=False, reason="disk"),
+        ServiceRow(binary="nova-compute", host="c02", is_enabled=True, is_up=False),
     ]
-    assert health.volume_services() == [ServiceRow("cinder-volume", "c01", True, True)]
-    assert health.network_agents() == [ServiceRow("neutron-l3-agent", "n1", True, False)]
+    assert health.volume_services() == [
+        ServiceRow(binary="cinder-volume", host="c01", is_enabled=True, is_up=True)
+    ]
+    assert health.network_agents() == [
+        ServiceRow(binary="neutron-l3-agent", host="n1", is_enabled=True, is_up=False)
+    ]
     assert health.count_images() == 2
 
 
@@ -279,5 +285,10 @@ def test_a_catalogs_url_gets_the_version_that_is_needed(url: str, version: str, 
 
 
 def test_an_unknown_type_is_asked_at_its_root() -> None:
-    assert request_url(Endpoint("strange", "public", "", "http://h/x/")) == "http://h/x"
+    assert (
+        request_url(
+            Endpoint(service_type="strange", interface="public", region="", url="http://h/x/")
+        )
+        == "http://h/x"
+    )
     assert cloud_health.REQUEST_SECONDS <= 20

@@ -90,9 +90,9 @@ def seen(
             SeenService(
                 each.name,
                 UnitState(
-                    each.name,
-                    "systemd",
-                    "failed" if each.name in down else "active",
+                    name=each.name,
+                    kind="systemd",
+                    active_state="failed" if each.name in down else "active",
                     active_enter=NOW + timedelta(minutes=1 if each.name in restarted else -60),
                     starts_at_boot="enabled",
                 ),
@@ -129,7 +129,7 @@ class World:
         self.missing: tuple[str, ...] = ()
 
     async def check_all(self) -> Checked:
-        return Checked(dict(self.controllers), dict(self.findings), {})
+        return Checked(seen=dict(self.controllers), services=dict(self.findings), cloud={})
 
     async def rights(self, host: str, services: Any) -> tuple[str, ...]:
         return self.missing

@@ -30,13 +30,13 @@ from answering_cloud import (
     new_nova,
     options,
 )
+from builders import migration
 from judged import assert_grows_linearly, cpu_seconds
 from openstack_maintenance.adapters import scheduler_probe
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_health import CloudHealth
 from openstack_maintenance.adapters.nova import Nova
-from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.errors import CloudError
 
 pytestmark = [
@@ -229,17 +229,7 @@ def test_an_answer_about_another_instance_is_none(cloud: AnsweringCloud) -> None
         new_nova().get_instance(INSTANCE)
 
 
-MOVING = Migration(
-    7,
-    "u7",
-    INSTANCE,
-    "live-migration",
-    "running",
-    "c01",
-    "c02",
-    datetime.now(UTC),
-    datetime.now(UTC),
-)
+MOVING = migration(id=7, instance_id=INSTANCE)
 ACTIONS: dict[str, Callable[[Nova], Any]] = {
     "disable": lambda nova: nova.disable(nova.get_service("c01"), "x"),
     "enable": lambda nova: nova.enable(nova.get_service("c01")),

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from builders import migration
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
 from openstack_maintenance.adapters.nova import Nova
 from openstack_maintenance.domain.cloud import PAUSED, RUNNING, SHUTDOWN, Migration
@@ -283,18 +284,7 @@ def first(cloud: Cloud, status: str) -> dict[str, Any]:
 def live(cloud: Cloud) -> Migration:
     rows = cloud.read("migrations")["migrations"]
     row = next(each for each in rows if each["migration_type"] == "live-migration")
-    at = datetime(2026, 11, 22, tzinfo=UTC)
-    return Migration(
-        row["id"],
-        row["uuid"],
-        row["instance_uuid"],
-        "live-migration",
-        "running",
-        "c01",
-        "c02",
-        at,
-        at,
-    )
+    return migration(id=row["id"], uuid=row["uuid"], instance_id=row["instance_uuid"])
 
 
 # What each release answers is understood alike.
@@ -652,7 +642,7 @@ def test_capacity_is_what_may_be_allocated_without_what_is_reserved(cloud: Cloud
     nova = nova_of(cloud)
     ids = [each.id for each in nova.hypervisors()]
     # Recorded: 64 VCPU x 4.0, 65536 MB less 512 reserved, 2000 GB.
-    assert nova.capacities(ids) == dict.fromkeys(ids, Size(256, 65024, 2000))
+    assert nova.capacities(ids) == dict.fromkeys(ids, Size(vcpus=256, ram_mib=65024, disk_gib=2000))
     assert sum(each.path.endswith("/inventories") for each in cloud.work()) == len(ids)
 
 
@@ -660,7 +650,7 @@ def test_disks_on_shared_storage_are_no_capacity_of_the_host(cloud: Cloud) -> No
     found = cloud.read("inventories")
     del found["inventories"]["DISK_GB"]
     cloud.answers[PROVIDERS] = (200, found)
-    assert nova_of(cloud).capacities(["p1"]) == {"p1": Size(256, 65024, 0)}
+    assert nova_of(cloud).capacities(["p1"]) == {"p1": Size(vcpus=256, ram_mib=65024, disk_gib=0)}
 
 
 def test_a_provider_that_placement_does_not_have_is_left_out(cloud: Cloud) -> None:
@@ -1096,4 +1086,4 @@ def test_placements_refusal_names_its_rule(cloud: Cloud) -> None:
     errors = {"errors": [{"status": 403, "title": "Forbidden", "detail": f"{detail}performed.  "}]}
     cloud.answers["GET /placement/allocation_candidates"] = (403, errors)
     with pytest.raises(Refused, match="Allow placement:a:list to the user of connection"):
-        nova_of(cloud).hosts_with_room(Need(1, 512, 1))
+        nova_of(cloud).hosts_with_room(Need(vcpus=1, ram_mib=512, disk_gib=1))

@@ -311,7 +311,7 @@ READS = {
         "GET /placement/allocation_candidates",
         "provider_summaries",
         lambda: {"allocation_requests": [], "provider_summaries": {PROVIDER: {}}},
-        lambda nova: nova.hosts_with_room(Need(1, 512, 1)),
+        lambda nova: nova.hosts_with_room(Need(vcpus=1, ram_mib=512, disk_gib=1)),
     ),
     "right to list migrations": _right(
         rights.LIST_MIGRATIONS, "GET /v2.1/os-migrations", "migrations", _rows("migrations")

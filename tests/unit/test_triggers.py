@@ -226,7 +226,7 @@ async def test_the_stored_order_is_carried_out_as_it_was_stored(
     assert order.timeout_per_gib == timedelta(seconds=800)
     assert order.since == datetime(2026, 3, 10, 1, 2, 3, tzinfo=UTC)
     assert (request.destination, request.block_migration) == ("c02", "false")
-    assert request.limits == Limits(1, 4, None)
+    assert request.limits == Limits(per_host=1, total=4, nova_limit=None)
     assert request.api_patience == timedelta(minutes=10)
 
 
@@ -384,10 +384,10 @@ class Host:
         return ["nova-compute: cannot reach libvirt"]
 
 
-UP = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
-GONE = UnitState("nova-compute", "systemd", "inactive", "dead")
-FAILED = UnitState("nova-compute", "systemd", "failed", "failed")
-STOPPING = UnitState("nova-compute", "systemd", "deactivating", "stop-sigterm", 812, (812,))
+UP = builders.unit_state()
+GONE = builders.unit_state(active_state="inactive", sub_state="dead", main_pid=0, pids=())
+FAILED = replace(GONE, active_state="failed", sub_state="failed")
+STOPPING = builders.unit_state(active_state="deactivating", sub_state="stop-sigterm")
 UNREACHABLE = HostError("host c01", "does not answer", "Look at it.")
 SCRIPT = ScriptState("openstack-maintenance-1", "running", output=("trimming",))
 

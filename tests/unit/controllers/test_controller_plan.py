@@ -44,9 +44,9 @@ def unit(
     kind: str = "systemd",
 ) -> SeenService:
     state = UnitState(
-        f"{name}.service",
-        kind,  # type: ignore[arg-type]  # the tables give any text
-        active,
+        name=f"{name}.service",
+        kind=kind,  # type: ignore[arg-type]  # the tables give any text
+        active_state=active,
         active_enter=entered,
         starts_at_boot=at_boot,
     )
@@ -273,7 +273,9 @@ CLOUD_BAD = Finding("nova-scheduler", "bad", "down on ctl01")
 def test_only_what_is_asked_for_may_be_down_there(
     own: Finding, other: Finding, cloud: Finding, asked: list[str], said: list[str]
 ) -> None:
-    checked = Checked({}, {"ctl01": [own], "ctl02": [other]}, {"check_nova_services": [cloud]})
+    checked = Checked(
+        seen={}, services={"ctl01": [own], "ctl02": [other]}, cloud={"check_nova_services": [cloud]}
+    )
     found = [str(each) for each in health_blockers("ctl01", asked, checked)]
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))

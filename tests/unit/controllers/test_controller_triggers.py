@@ -71,7 +71,17 @@ def looks(trigger: HostWaitTrigger, *states: Any) -> HostWaitTrigger:
         unit = UnitState("nova-api.service", "systemd", *state, starts_at_boot="enabled")
         seen = SeenService("nova-api", unit)
         clock = Clock(0, 0)
-        controller = SeenController("ctl01", "b1", None, NOW, (seen,), None, None, None, clock)
+        controller = SeenController(
+            hostname="ctl01",
+            boot_id="b1",
+            booted=None,
+            clock_now=NOW,
+            services=(seen,),
+            broker=None,
+            database=None,
+            cache=None,
+            clock=clock,
+        )
         return controller, [each for each in LAB if each.name == "nova-api"]
 
     @asynccontextmanager
@@ -161,8 +171,18 @@ class Rounds:
     async def check_all(self, last: Any = None) -> Checked:
         self.compared.append(last)
         findings = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-        seen = SeenController("ctl01", "b1", None, NOW, (), None, None, None, Clock(0, 0))
-        return Checked({"ctl01": seen}, {"ctl01": findings}, {})
+        seen = SeenController(
+            hostname="ctl01",
+            boot_id="b1",
+            booted=None,
+            clock_now=NOW,
+            services=(),
+            broker=None,
+            database=None,
+            cache=None,
+            clock=Clock(0, 0),
+        )
+        return Checked(seen={"ctl01": seen}, services={"ctl01": findings}, cloud={})
 
 
 OK, BAD = Finding("nova-api", "ok", "active"), Finding("nova-api", "bad", "failed")
