@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController
 from openstack_maintenance.domain.cloud import (
     NOSTATE,
     PAUSED,
@@ -125,3 +126,18 @@ def amqp_line(
     """A line of nova-compute's log, as the driver of the message bus writes it."""
     context = given.get("context", "[None req-5d2c - - - - - -]")
     return f"{at} 812 {level} oslo.messaging._drivers.impl_rabbit {context} {message}"
+
+
+def controller(hostname: str = "ctl01", **given: Any) -> SeenController:
+    """A controller that nothing was found out about but its boot, b1, and its clock."""
+    facts = {
+        "boot_id": "b1",
+        "booted": None,
+        "clock_now": NOW,
+        "services": (),
+        "broker": None,
+        "database": None,
+        "cache": None,
+        "clock": Clock(ahead_at_least=0, ahead_at_most=0),
+    }
+    return SeenController(hostname=hostname, **{**facts, **given})

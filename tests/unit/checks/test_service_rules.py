@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController, SeenService
+import builders
+from openstack_maintenance.domain.checks.controller_facts import SeenController, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
@@ -42,18 +43,8 @@ UNIT = UnitState(
 
 def on(state: UnitState, **changes: object) -> SeenController:
     seen = SeenService(name="nova-scheduler", state=state, journal=("a line of its journal",))
-    controller = SeenController(
-        hostname="ctl01",
-        boot_id="b1",
-        booted=BOOTED,
-        clock_now=NOW,
-        services=(seen,),
-        broker=None,
-        database=None,
-        cache=None,
-        clock=Clock(0, 0),
-    )
-    return replace(controller, **changes)  # type: ignore[arg-type]  # the table's own words
+    given = {"booted": BOOTED, "clock_now": NOW, "services": (seen,), **changes}
+    return builders.controller(**given)
 
 
 def judge(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import builders
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
-    Clock,
     Database,
     SeenController,
     SeenService,
@@ -58,18 +58,13 @@ def controller(
 ) -> SeenController:
     names = tuple(f"rabbit@ctl0{number}" for number in range(1, members + 1))
     status = {"wsrep_cluster_size": str(galera), "wsrep_cluster_state_uuid": "u"} if galera else {}
-    return SeenController(
-        hostname="ctl01",
+    return builders.controller(
         boot_id=boot_id,
-        booted=None,
-        clock_now=NOW,
         services=tuple(
             unit(each.name, "inactive" if each.name in down else "active") for each in LAB
         ),
         broker=Broker(members=names, running=names),
         database=Database(answers=True, galera=status),
-        cache=None,
-        clock=Clock(0, 0),
     )
 
 
