@@ -73,6 +73,7 @@ def cloud() -> Iterator[AnsweringCloud]:
 @pytest.fixture(scope="module")
 def nova(cloud: AnsweringCloud) -> Any:
     """One that has logged in, and knows what the cloud can do."""
+    cloud.answers = {}  # what an earlier test of this process left
     found = new_nova()
     found.services()
     found.capacities([])
