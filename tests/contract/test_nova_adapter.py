@@ -1097,3 +1097,34 @@ def test_placements_refusal_names_its_rule(cloud: Cloud) -> None:
     cloud.answers["GET /placement/allocation_candidates"] = (403, errors)
     with pytest.raises(Refused, match="Allow placement:a:list to the user of connection"):
         nova_of(cloud).hosts_with_room(Need(1, 512, 1))
+
+
+OURS = "78041f5e5c6443f6bb2cafff56b898a1"  # the user of the recorded token
+
+
+def action(name: str, minute: int, user: str | None, message: str | None = None) -> dict[str, Any]:
+    at = f"2026-11-22T01:{minute:02}:00.000000"
+    return {"action": name, "user_id": user, "start_time": at, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [
+        ([], None),
+        ([action("stop", 5, OURS)], None),
+        ([action("stop", 5, "ana")], "user ana asked for stop at 2026-11-22 01:05:00 UTC"),
+        ([action("stop", 1, "ana")], None),  # before the debt
+        ([action("stop", 6, "ana"), action("start", 5, OURS)], "user ana asked for stop"),
+        ([action("stop", 6, OURS), action("stop", 5, None)], None),
+        ([action("stop", 5, None)], "Nova itself noted a stop at 2026-11-22 01:05:00 UTC"),
+        ([action("migrate", 7, "ana"), action("stop", 5, OURS)], None),
+        ([action("start", 7, "ana", "Error"), action("stop", 5, OURS)], None),
+    ],
+)
+def test_whether_its_owner_has_acted_is_told_by_novas_list_of_actions(
+    start: Clouds, actions: list[dict[str, Any]], said: str | None
+) -> None:
+    path = "GET /v2.1/servers/i1/os-instance-actions"
+    cloud = start(answers={path: (200, {"instanceActions": actions})})
+    found = nova_of(cloud).acted_since("i1", SINCE)
+    assert (found is None) if said is None else (said in str(found))

@@ -27,6 +27,7 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.debts import debts_by_instance, planned_moves
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -195,9 +196,7 @@ class CheckHostOperator(HostOperator):
             "booted": host_facts.booted.isoformat() if host_facts.booted else None,
             "clock": host_facts.clock.isoformat(),
             "nova_compute": str(host_facts.nova_compute),
-            "moves": [
-                {**instance_facts(each.instance), "method": each.method} for each in plan.moves
-            ],
+            "moves": planned_moves(plan.moves, debts_by_instance(self.policy)),
             "left": [instance_facts(each) for each in plan.left],
         }
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.errors import MigrationFailed, OwnershipLost
-from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.domain.ownership import ownership_lost, silent_cell
 from openstack_maintenance.triggers.drain.move import Move
 
 if TYPE_CHECKING:
@@ -35,12 +35,17 @@ class SourceHealth:
     async def look(self, moves: Iterable[Move]) -> None:
         """Look when it is time, and end the moves whose source was down in two looks in a row.
 
-        Raises: CloudError.
+        Raises: CloudError, also where the cell of a source does not answer.
         """
+        moves = list(moves)
         now = datetime.now(UTC)
         if self._looked_at and now - self._looked_at < _EVERY:
             return
         services = await asyncio.to_thread(self._nova.services, "nova-compute")
+        sources = {each.order.source for each in moves}
+        for service in services:
+            if service.is_unknown and service.host in sources:
+                raise silent_cell(service)
         self._looked_at = now
         self._services = {each.host: each for each in services}
         down = {each.host for each in services if not each.is_up}
