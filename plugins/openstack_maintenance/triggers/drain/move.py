@@ -128,6 +128,8 @@ class Move:
         """Take note of what Nova showed."""
         self.is_stopping = instance is not None and instance.task_state == "powering-off"
         self.instance, self.read_at, self.stale = instance, read_at, False
+        if instance is None or instance.vm_state == "stopped":
+            self.stop_unsure_at = None
 
     @property
     def is_owed(self) -> bool | None:

@@ -480,6 +480,7 @@ class DrainWatch:
             if not is_refusal(error) and not is_worth_a_look(error):
                 move.stop_unsure_at = datetime.now(UTC)
             raise
+        move.stop_unsure_at = None
 
     def _new_debt(self, move: Move) -> Debt:
         order, owner = move.order, move.request.owner
