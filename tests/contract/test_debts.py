@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,3 +263,52 @@ async def test_killing_a_task_starts_its_guest(
     await MigrateInstanceTrigger(**stored).on_kill()
     assert nova.instances[name].status == "ACTIVE"
     assert debts.all() == []
+
+
+# A kill in the moment in which Nova is asked.
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+async def test_a_request_that_is_on_its_way_at_the_kill_is_aborted_once_it_shows(
+    debts: Debts, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
+    monkeypatch.setattr(migrate_instance, "_LOOKS_EVERY_SECONDS", 0.01)
+    stored = json.loads(GOLDEN.read_text())["kwargs"] | {"window": None}
+    stored["order"]["since"] = datetime.now(UTC).isoformat()
+    nova, name = DrainNova(takes=10**6), stored["order"]["instance_id"]
+    nova.add(name)
+    post, begun = nova._post, threading.Event()
+
+    def slowly(*given: str) -> None:
+        begun.set()
+        time.sleep(seconds)
+        post(*given)
+        nova.seconds_of_post = nova.seconds  # type: ignore[attr-defined]
+
+    def shows_late(since: datetime) -> list[Any]:
+        is_shown = nova.rows and nova.seconds > nova.seconds_of_post + 5  # type: ignore[attr-defined]
+        return [*lists(since)] if is_shown else lists(since)[:0]
+
+    lists = nova.migrations
+    nova._post = slowly  # type: ignore[method-assign]
+    nova.migrations = shows_late  # type: ignore[method-assign]
+
+    async def opened(self: CloudHook) -> Any:
+        return nova
+
+    monkeypatch.setattr(CloudHook, "aget_conn", opened)
+    monkeypatch.setattr(migrate_instance, "_watches", {})
+    trigger = MigrateInstanceTrigger(**stored)
+
+    async def run() -> None:
+        async for _ in trigger.run():
+            """It never ends by itself."""
+
+    task = asyncio.create_task(run())
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(trigger.on_kill(), 10)
+    assert nova.count("abort") == 1
+    assert [each.status for each in nova.rows.values()] == ["cancelled"]

@@ -855,6 +855,9 @@ SAYS = {"forbidden": {"code": 403, "message": "Policy doesn't allow it"}}
         ),
         (403, QUOTA, Refused, "Quota exceeded for instances: Requested 1. Raise that quota"),
         (404, {"itemNotFound": {"message": "not found"}}, NotThere, "not found. Check the name"),
+        (404, "<html>No such app</html>", CloudError, "answered 404, but not in Nova's own words"),
+        (404, {}, CloudError, "answered 404, but not in Nova's own words"),
+        (404, {"message": "no Route matched"}, CloudError, "but not in Nova's own words"),
         (409, FAULT, Conflict, "Cannot 'os-migrateLive' while x. Look at its state"),
         (413, {"overLimit": {"message": "too large"}}, Refused, "Nova refused: too large"),
         (429, {"overLimit": {"message": "slow down"}}, CloudError, "answered 429: slow down. Wait"),
@@ -1097,6 +1100,15 @@ def test_placements_refusal_names_its_rule(cloud: Cloud) -> None:
     cloud.answers["GET /placement/allocation_candidates"] = (403, errors)
     with pytest.raises(Refused, match="Allow placement:a:list to the user of connection"):
         nova_of(cloud).hosts_with_room(Need(1, 512, 1))
+
+
+@pytest.mark.parametrize("body", ["<html>Not Found</html>", {"message": "no Route matched"}])
+def test_a_proxys_404_does_not_say_that_an_instance_was_deleted(start: Clouds, body: Any) -> None:
+    cloud = start(answers={"GET /v2.1/servers/i1": (404, body)})
+    with pytest.raises(CloudError, match="not in Nova's own words"):
+        nova_of(cloud).find_instance("i1")
+    cloud.answers = {"GET /v2.1/servers/i1": (404, {"itemNotFound": {"message": "gone"}})}
+    assert nova_of(cloud).find_instance("i1") is None
 
 
 OURS = "78041f5e5c6443f6bb2cafff56b898a1"  # the user of the recorded token

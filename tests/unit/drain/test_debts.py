@@ -20,6 +20,7 @@ from drain_nova import (
     request,
 )
 from openstack_maintenance.adapters.cloud_errors import Conflict
+from openstack_maintenance.domain.cloud import SHUTDOWN
 from openstack_maintenance.domain.errors import MigrationFailed, PolicyError
 from openstack_maintenance.triggers.drain import settlement, source_health, tries
 from openstack_maintenance.triggers.drain import watch as drain_watch
@@ -413,3 +414,29 @@ async def test_a_conflict_while_it_is_started_is_looked_at(watch_of: Watches) ->
     nova.errors = {"start_guest": [Conflict("i1", "in task_state powering-on", "Look."), SILENCE]}
     outcome = await ended(watch_of(nova).enter(stopping(nova, debts)))
     assert outcome["status"] == "ACTIVE"
+
+
+async def test_a_guest_in_error_that_was_off_already_is_owed_nothing(watch_of: Watches) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add(status="ERROR", power_state=SHUTDOWN)
+    outcome = await ended(watch_of(nova).enter(stopping(nova, debts, was_running=False)))
+    assert (outcome["host"], outcome["status"]) == (DESTINATION, "SHUTOFF")
+    assert nova.count("start_guest") == 0
+
+
+async def test_a_move_that_failed_and_cannot_pay_tells_both(watch_of: Watches) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add()
+    nova.endings = {"i1": ["error"]}
+
+    def away(_: int) -> None:
+        if nova.rows and nova.rows[1].status == "error":
+            nova.errors = {"migrations": [SILENCE] * 99_999}
+            nova.starts = [False] * 99_999
+
+    nova.on_second = away
+    patience = timedelta(seconds=0.1)
+    error = await ended(watch_of(nova).enter(stopping(nova, debts, api_patience=patience)))
+    assert "its migration to c02 ended as error" in str(error)
+    assert "`openstack server start i1`" in str(error)
+    assert set(debts.open) == {"i1"}

@@ -452,6 +452,41 @@ async def test_a_service_that_is_unknown_is_waited_for_like_a_silent_api(
     assert outcome["host"] == DESTINATION
 
 
+async def test_the_moves_of_other_cells_go_on(
+    watch_of: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
+    nova = DrainNova()
+    nova.mark, nova.is_unknown = None, True
+    nova.add("i1")
+    nova.add("i2", host="c05")
+    brief = timedelta(seconds=0.1)
+    watch = watch_of(nova)
+    silent = watch.enter(request(nova, "i1", api_patience=brief))
+    good = watch.enter(request(nova, "i2", source="c05", api_patience=brief))
+    error, outcome = await ended(silent, good)
+    assert isinstance(error, CloudError)
+    assert outcome["host"] == DESTINATION
+
+
+async def test_one_whose_cell_is_silent_is_not_called_down(
+    watch_of: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
+    nova = DrainNova(takes=20)
+    nova.add()
+
+    def silent(second: int) -> None:
+        nova.is_unknown = second > 5
+
+    nova.on_second = silent
+    nova.services = lambda binary="": [  # type: ignore[method-assign]
+        builders.service(SOURCE, str(OWNER), is_unknown=nova.is_unknown, is_up=not nova.is_unknown)
+    ]
+    (outcome,) = await ended(watch_of(nova).enter(request(nova)))
+    assert outcome["host"] == DESTINATION
+
+
 async def test_one_that_stays_unknown_ends_the_moves_with_one_sentence(
     watch_of: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

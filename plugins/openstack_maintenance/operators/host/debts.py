@@ -41,6 +41,12 @@ def planned_moves(moves: Iterable[Movement], debts: dict[str, Debt]) -> list[dic
     ]
 
 
+def owed_in_words(moves: Iterable[Movement], debts: dict[str, Debt]) -> dict[str, str]:
+    """What a plan says besides of each guest that is off and owed its start, by its id."""
+    ids = {each.instance.id for each in moves if _is_off(each.instance)} & debts.keys()
+    return {each: f", and start it there: run {debts[each].run_id} shut it down" for each in ids}
+
+
 def _is_off(instance: Instance) -> bool:
     return instance.vm_state == "stopped"
 
@@ -158,4 +164,14 @@ def _decide(nova: Nova, debt: Debt) -> Decision:
     decision = payment_step(debt, instance, rows, None)
     if decision.step is not Step.START_GUEST:
         return decision
-    return payment_step(debt, instance, rows, nova.acted_since(debt.instance_id, debt.since))
+    return payment_step(debt, instance, rows, _acted(nova, debt))
+
+
+def _acted(nova: Nova, debt: Debt) -> str | None:
+    """What its owner did since; where that may not be known, it is started."""
+    from openstack_maintenance.adapters.cloud_errors import Refused
+
+    try:
+        return nova.acted_since(debt.instance_id, debt.since)
+    except Refused:
+        return None

@@ -170,9 +170,13 @@ class Move:
     def abandon(self, error: MaintenanceError) -> None:
         """End at once although its debt is open: the run's report, or the next run, pays it."""
         if self.debt is not None:
+            why = ""
+            if isinstance(self.ending, MaintenanceError):  # it tells more than a silent cloud
+                error, why = self.ending, f" ({error.found.rstrip('.')})"
             error = copy.copy(error)
             error.found = (
                 f"{error.found.rstrip('.')}; its guest was shut down for its move and may be off"
+                f"{why}"
             )
             error.remedy = f"{error.remedy} Start its guest with {self.debt.command} if it is off."
         self.close(error)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.errors import MigrationFailed, OwnershipLost
-from openstack_maintenance.domain.ownership import ownership_lost, silent_cell
+from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.triggers.drain.move import Move
 
 if TYPE_CHECKING:
@@ -35,20 +35,16 @@ class SourceHealth:
     async def look(self, moves: Iterable[Move]) -> None:
         """Look when it is time, and end the moves whose source was down in two looks in a row.
 
-        Raises: CloudError, also where the cell of a source does not answer.
+        Raises: CloudError.
         """
-        moves = list(moves)
         now = datetime.now(UTC)
         if self._looked_at and now - self._looked_at < _EVERY:
             return
         services = await asyncio.to_thread(self._nova.services, "nova-compute")
-        sources = {each.order.source for each in moves}
-        for service in services:
-            if service.is_unknown and service.host in sources:
-                raise silent_cell(service)
         self._looked_at = now
         self._services = {each.host: each for each in services}
-        down = {each.host for each in services if not each.is_up}
+        # One whose cell is silent may be up: its moves wait for the cell, others go on.
+        down = {each.host for each in services if not each.is_up and not each.is_unknown}
         dead, self._down = down & self._down, down
         for move in moves:
             if move.order.source in dead:
@@ -58,6 +54,7 @@ class SourceHealth:
         """Why a move must not start any more, by the last look; None while its run owns the host.
 
         A look from before the move came says nothing: its run may just have taken the host.
+        Raises: CloudError, where the cell of its source does not answer.
         """
         owner, service = move.request.owner, self._services.get(move.order.source)
         if owner is None or service is None:

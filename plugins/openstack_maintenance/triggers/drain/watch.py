@@ -102,9 +102,11 @@ class DrainWatch:
 
     def is_unseen(self, move: Move) -> bool:
         """Whether Nova was asked for a move's migration, and does not list it yet."""
-        known = self._ledger.of(move.order.instance_id)
         memory = move.memory
-        return memory.posted_at is not None and (not known or known[-1].id <= memory.posted_after)
+        if memory.posted_at is None:
+            return False
+        known = self._ledger.of(move.order.instance_id)
+        return not known or known[-1].id <= memory.posted_after
 
     def leave(self, move: Move) -> None:
         """Stop following a move. What Nova does goes on."""
@@ -468,8 +470,7 @@ class DrainWatch:
         """
         if move.request.debts is not None:
             await asyncio.to_thread(check_room_for_cold, self._nova, move)
-            move.debt = move.debt or self._new_debt(move)
-            await asyncio.to_thread(move.request.debts.write, move.debt)
+            await self._write_debt(move)
         if move.done.done():
             return  # its task was killed meanwhile, and its guest was not stopped
         move.is_stopping = True
@@ -481,6 +482,14 @@ class DrainWatch:
                 move.stop_unsure_at = datetime.now(UTC)
             raise
         move.stop_unsure_at = None
+
+    async def _write_debt(self, move: Move) -> None:
+        """A guest that was off already, in ERROR, is owed nothing."""
+        debts, instance = move.request.debts, move.instance
+        if debts is None or instance is None or not instance.may_be_running:
+            return
+        move.debt = move.debt or self._new_debt(move)
+        await asyncio.to_thread(debts.write, move.debt)
 
     def _new_debt(self, move: Move) -> Debt:
         order, owner = move.order, move.request.owner
