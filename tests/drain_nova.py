@@ -242,6 +242,9 @@ class DebtsInMemory:
     def find(self, instance_id: str) -> Debt | None:
         return self.open.get(instance_id)
 
+    def all(self) -> list[Debt]:
+        return list(self.open.values())
+
     def strike(self, instance_id: str) -> None:
         self.open.pop(instance_id, None)
 

@@ -52,7 +52,7 @@ def debts() -> Debts:
 
 
 def test_a_debt_is_kept_until_it_is_struck_out(debts: Debts) -> None:
-    owed = replace(debt("i1"), since=NOW)
+    owed = replace(debt("i1"), since=NOW, starts=False)
     assert (debts.find("i1"), debts.all()) == (None, [])
     debts.write(owed)
     debts.write(replace(debt("i2"), since=NOW))
@@ -176,6 +176,18 @@ def test_a_run_that_ends_badly_starts_what_it_has_shut_down(debts: Debts) -> Non
     assert debts.all() == []
 
 
+def test_it_confirms_what_was_off_before_and_does_not_start_it(debts: Debts) -> None:
+    nova = DrainNova()
+    nova.add(status="SHUTOFF")
+    nova._post("i1", "migration")
+    debts.write(debt(run_id=OWNER.run_id, starts=False))
+    assert report(nova) == [
+        "instance i1 (i1): it was on its cold move off c01 when the move's task was ended; "
+        "it is SHUTOFF on c02, as it was before"
+    ]
+    assert nova.count("start_guest") == 0
+
+
 def test_it_confirms_a_cold_arrival_first(debts: Debts) -> None:
     nova = DrainNova()
     nova.add(status="SHUTOFF")
@@ -216,7 +228,7 @@ def test_a_guest_that_does_not_start_is_named_with_the_command(debts: Debts) -> 
     debts.write(debt(run_id=OWNER.run_id))
     (told,) = report(nova)
     assert "in vain: libvirt: no such disk" in told
-    assert told.endswith("Start it: `openstack server start i1`")
+    assert told.endswith("Run `openstack server start i1`")
     assert nova.count("start_guest") == 3
     assert len(debts.all()) == 1
 
@@ -231,7 +243,7 @@ def test_a_cloud_that_does_not_answer_costs_no_record(
     debts.write(debt(run_id=OWNER.run_id))
     (told,) = report(nova)
     assert "answered 503" in told
-    assert told.endswith("Start it: `openstack server start i1`")
+    assert told.endswith("Run `openstack server start i1`")
 
 
 def test_a_dry_run_starts_nothing(debts: Debts) -> None:
@@ -262,6 +274,26 @@ async def test_killing_a_task_starts_its_guest(
     monkeypatch.setattr(migrate_instance, "_watches", {})
     await MigrateInstanceTrigger(**stored).on_kill()
     assert nova.instances[name].status == "ACTIVE"
+    assert debts.all() == []
+
+
+async def test_killing_a_cold_move_of_a_guest_that_was_off_confirms_it_where_it_arrives(
+    debts: Debts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
+    stored = json.loads(GOLDEN.read_text())["kwargs"]
+    nova, name = DrainNova(), stored["order"]["instance_id"]
+    nova.add(name, status="SHUTOFF")
+    nova._post(name, "migration")
+
+    async def opened(self: CloudHook) -> Any:
+        return nova
+
+    monkeypatch.setattr(CloudHook, "aget_conn", opened)
+    monkeypatch.setattr(migrate_instance, "_watches", {})
+    await MigrateInstanceTrigger(**stored).on_kill()
+    there = nova.instances[name]
+    assert (there.host, there.status) == (DESTINATION, "SHUTOFF")
     assert debts.all() == []
 
 

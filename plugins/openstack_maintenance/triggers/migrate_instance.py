@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.move_step import Order
 from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.records.debts import Debts
-from openstack_maintenance.triggers.drain.move import Move, MoveRequest
+from openstack_maintenance.triggers.drain.move import DebtBook, Move, MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.drain.watch import DrainWatch
@@ -159,10 +160,26 @@ class MigrateInstanceTrigger(BaseTrigger):
         if request.debts is None:
             return None
         debt = await asyncio.to_thread(request.debts.find, request.order.instance_id)
+        debt = debt or await self._unconfirmed(request, request.debts)
         if debt is None:
             return None
-        self.log.warning("instance %s: its guest is off for its move: it is started", debt.label)
+        self.log.warning("instance %s: %s: this is seen to its end", debt.label, debt.what)
         return watch_of(self.conn_id).settle(request, debt)
+
+    async def _unconfirmed(self, request: MoveRequest, debts: DebtBook) -> Debt | None:
+        """A cold migration cannot be aborted: whoever is left confirms it where it arrives."""
+        order, owner = request.order, request.owner
+        nova = await CloudHook(self.conn_id).aget_conn()
+        ours = await asyncio.to_thread(_ours, nova, order)
+        last = ours[-1] if ours else None
+        if last is None or last.kind != "migration" or owner is None:
+            return None
+        if not last.is_moving and last.status != "finished":
+            return None
+        ids = (order.instance_id, order.name, order.source, owner.dag_id, owner.run_id)
+        debt = Debt(*ids, since=nova.now(), starts=False)
+        await asyncio.to_thread(debts.write, debt)
+        return debt
 
     async def _paid(self, move: Move) -> None:
         async for line in move.lines():
@@ -201,13 +218,13 @@ class MigrateInstanceTrigger(BaseTrigger):
         return replace(request, debts=Debts(read_policy())) if self.keeps_debts else request
 
 
+def _ours(nova: Nova, order: Order) -> list[Migration]:
+    """The instance's migrations off its source, oldest first."""
+    recent = nova.migrations(datetime.now(UTC) - timedelta(days=1))
+    whose = (order.instance_id, order.source)
+    return [each for each in recent if (each.instance_id, each.source) == whose]
+
+
 def _moving_live(nova: Nova, order: Order) -> list[Migration]:
-    """The live migrations of a move that are under way."""
-    recent = datetime.now(UTC) - timedelta(days=1)
-    return [
-        each
-        for each in nova.migrations(recent)
-        if (each.instance_id, each.source) == (order.instance_id, order.source)
-        and each.is_moving
-        and each.is_live
-    ]
+    """Those that are under way, and can be aborted."""
+    return [each for each in _ours(nova, order) if each.is_moving and each.is_live]

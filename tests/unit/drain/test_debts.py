@@ -338,6 +338,44 @@ async def test_who_comes_next_takes_over_what_is_owed(watch_of: Watches) -> None
     assert (outcome["host"], outcome["status"]) == (DESTINATION, "ACTIVE")
 
 
+async def test_a_storage_that_cannot_be_read_for_a_moment_is_waited_for(
+    watch_of: Watches,
+) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add()
+    gone = PolicyError("records storage", "cannot be used: stale file handle", "Fix it.")
+    answers, read = [gone, gone], debts.all
+
+    def flaky() -> Any:
+        if answers:
+            raise answers.pop()
+        return read()
+
+    debts.all = flaky  # type: ignore[method-assign]
+    outcome = await ended(watch_of(nova).enter(request(nova, debts=debts)))
+    assert outcome["host"] == DESTINATION
+    answers += [gone] * 9999
+    nova.add("i2")
+    brief = timedelta(seconds=0.1)
+    error = await ended(watch_of(nova).enter(request(nova, "i2", debts=debts, api_patience=brief)))
+    assert "stale file handle" in str(error)
+    assert nova.count("live_migrate") == 1
+
+
+async def test_a_cold_move_that_only_waits_to_be_confirmed_is_confirmed_and_not_started(
+    watch_of: Watches,
+) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add(status="SHUTOFF")
+    nova._post("i1", "migration")
+    debts.write(debt(starts=False))
+    watch_of(nova).settle(request(nova, method="cold", debts=debts), debts.open["i1"])
+    await until(lambda: not debts.open)
+    there = nova.instances["i1"]
+    assert (there.host, there.status) == (DESTINATION, "SHUTOFF")
+    assert (nova.count("confirm"), nova.count("start_guest")) == (1, 0)
+
+
 # A start or a stop that Nova takes, and that then fails.
 
 
@@ -347,10 +385,13 @@ async def test_a_start_that_fails_is_tried_some_times_and_then_told(watch_of: Wa
     nova.starts = [False] * 999
     error = await ended(watch_of(nova).enter(stopping(nova, debts)))
     assert nova.count("start_guest") == 4
-    assert "moved to c02; its guest was shut down for its move and is off on c02" in str(error)
+    assert (
+        "moved to c02; its guest was shut down on c01 for its move, and on c02 it may be off"
+        in str(error)
+    )
     assert "Nova took the request to start 4 times, but it does not start" in str(error)
     assert "libvirt: no such disk" in str(error)
-    assert "Start it: `openstack server start i1`" in str(error)
+    assert "Run `openstack server start i1`" in str(error)
     assert set(debts.open) == {"i1"}  # still owed
 
 
@@ -403,7 +444,7 @@ async def test_when_nova_stays_silent_the_error_says_how_to_start_the_guest(
     nova.on_second = away
     patience = timedelta(seconds=0.1)
     error = await ended(watch_of(nova).enter(stopping(nova, debts, api_patience=patience)))
-    assert "its guest was shut down for its move and may be off" in str(error)
+    assert "its guest was shut down on c01 for its move, and it may be off" in str(error)
     assert "`openstack server start i1`" in str(error)
     assert set(debts.open) == {"i1"}
 

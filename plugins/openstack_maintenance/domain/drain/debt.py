@@ -18,7 +18,8 @@ class Debt:
     """Written before a guest is asked to shut down, and struck out only once it was seen running.
 
     ``host``: where it was shut down. ``since``: when it was last seen running, by Nova's clock:
-    what its owner did before says nothing about its start.
+    what its owner did before says nothing about its start. ``starts``: False where it was off
+    before and only its cold move has to be confirmed, because the move's task is gone.
     """
 
     instance_id: str
@@ -27,6 +28,19 @@ class Debt:
     dag_id: str
     run_id: str
     since: datetime
+    starts: bool = True
+
+    @property
+    def what(self) -> str:
+        """What happened, for people."""
+        if self.starts:
+            return f"its guest was shut down on {self.host} for its move"
+        return f"it was on its cold move off {self.host} when the move's task was ended"
+
+    @property
+    def fear(self) -> str:
+        """What may be true of it while this is open."""
+        return "it may be off" if self.starts else "it may wait to be confirmed"
 
     @property
     def label(self) -> str:
@@ -36,14 +50,15 @@ class Debt:
     @property
     def command(self) -> str:
         """What a person types where nobody else can pay."""
-        return f"`openstack server start {self.instance_id}`"
+        verb = "start" if self.starts else "resize confirm"
+        return f"`openstack server {verb} {self.instance_id}`"
 
     def is_of(self, mark: Mark) -> bool:
         """Whether this run has made it."""
         return (self.dag_id, self.run_id) == (mark.dag_id, mark.run_id)
 
 
-def plain_debt(debt: Debt) -> dict[str, str]:
+def plain_debt(debt: Debt) -> dict[str, Any]:
     """A debt as plain JSON, as it is kept."""
     return {
         "instance_id": debt.instance_id,
@@ -52,6 +67,7 @@ def plain_debt(debt: Debt) -> dict[str, str]:
         "dag_id": debt.dag_id,
         "run_id": debt.run_id,
         "since": debt.since.isoformat(),
+        "starts": debt.starts,
     }
 
 
@@ -64,12 +80,15 @@ def read_debt(found: Any) -> Debt | None:
     since = read_moment(found.get("since"))
     if since is None or not all(isinstance(each, str) for each in texts.values()):
         return None
-    return Debt(**texts, since=since)  # type: ignore[arg-type]
+    starts = found.get("starts") is not False
+    return Debt(**texts, since=since, starts=starts)  # type: ignore[arg-type]
 
 
 def owed_facts(debt: Debt | None) -> dict[str, Any]:
     """What a list of instances says of a guest that is off and owed its start."""
-    return {} if debt is None else {"was_running": True, "owed_by": debt.run_id}
+    if debt is None or not debt.starts:
+        return {}
+    return {"was_running": True, "owed_by": debt.run_id}
 
 
 def payment_step(
@@ -94,6 +113,8 @@ def payment_step(
         return Decision(Step.DONE, f"it stays as it is: {acted}")
     if instance.status == "VERIFY_RESIZE":
         return _arrived(debt, instance, last)
+    if instance.vm_state == "stopped" and not debt.starts:
+        return Decision(Step.DONE, f"it is {instance.status} on {instance.host}, as it was before")
     if instance.vm_state == "stopped":
         return Decision(Step.START_GUEST, f"it is {instance.status} on {instance.host}")
     return _cannot_start(debt, instance)
@@ -112,6 +133,6 @@ def _cannot_start(debt: Debt, instance: Instance) -> Decision:
     fault = f" ({instance.fault})" if instance.fault else ""
     return Decision(
         Step.FAIL,
-        f"it is {instance.status}{fault} on {instance.host}, which Nova cannot start",
+        f"it is {instance.status}{fault} on {instance.host}, which Nova cannot start or confirm",
         f"Bring it to SHUTOFF, then run {debt.command}.",
     )

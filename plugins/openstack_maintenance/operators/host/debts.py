@@ -43,7 +43,8 @@ def planned_moves(moves: Iterable[Movement], debts: dict[str, Debt]) -> list[dic
 
 def owed_in_words(moves: Iterable[Movement], debts: dict[str, Debt]) -> dict[str, str]:
     """What a plan says besides of each guest that is off and owed its start, by its id."""
-    ids = {each.instance.id for each in moves if _is_off(each.instance)} & debts.keys()
+    owed = {each for each, debt in debts.items() if debt.starts}
+    ids = {each.instance.id for each in moves if _is_off(each.instance)} & owed
     return {each: f", and start it there: run {debts[each].run_id} shut it down" for each in ids}
 
 
@@ -87,11 +88,10 @@ class _Payment:
     next_start: datetime = field(default_factory=utc_now)
 
     def __str__(self) -> str:
-        whose = f"instance {self.debt.label}"
-        return f"{whose}: its guest was shut down on {self.debt.host} for its move; {self.words}"
+        return f"instance {self.debt.label}: {self.debt.what}; {self.words}"
 
     def unpaid(self, why: str, *, is_over: bool = True) -> None:
-        self.words, self.is_over = f"it may be off: {why}. Start it: {self.debt.command}", is_over
+        self.words, self.is_over = f"{self.debt.fear}: {why}. Run {self.debt.command}", is_over
 
 
 class Payer:

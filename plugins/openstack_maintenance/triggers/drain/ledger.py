@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,16 @@ class MigrationLedger:
         """One instance's migrations, oldest first."""
         rows = (each for each in self._rows.values() if each.instance_id == instance_id)
         return sorted(rows, key=lambda each: each.id)
+
+    def in_step(self, instance_id: str) -> list[Migration]:
+        """The same, as if they had been stamped by the clock that answers."""
+        if self.lag <= _OVERLAP:  # requests and seconds cut off
+            return self.of(instance_id)
+        lag = self.lag
+        return [
+            replace(each, created_at=each.created_at + lag, updated_at=each.updated_at + lag)
+            for each in self.of(instance_id)
+        ]
 
     def in_flight(self, moves: Collection[Move]) -> Sequence[Migration]:
         """What Nova lists as moving, and what ``moves`` asked for but Nova does not list yet."""

@@ -28,6 +28,9 @@ class DebtBook(Protocol):
     def find(self, instance_id: str) -> Debt | None:
         """What is owed to an instance."""
 
+    def all(self) -> list[Debt]:
+        """Every open debt."""
+
     def strike(self, instance_id: str) -> None:
         """It is owed no more."""
 
@@ -108,7 +111,7 @@ class Move:
         """Whether its guest is off on the source for this move: its tenant waits for it."""
         order, has_debts = self.order, self.request.debts is not None
         is_inferred = order.was_running and order.may_stop and order.method != "cold"
-        if self.ending is not None or not (self.debt if has_debts else is_inferred):
+        if self.ending is not None or not (self.is_owed if has_debts else is_inferred):
             return False
         there = self.instance if self.instance and self.instance.host == self.order.source else None
         return self.is_stopping or (there is not None and there.vm_state == "stopped")
@@ -134,7 +137,9 @@ class Move:
     @property
     def is_owed(self) -> bool | None:
         """Whether its guest is owed its start; None where no debts are kept."""
-        return None if self.request.debts is None else self.debt is not None
+        if self.request.debts is None:
+            return None
+        return self.debt is not None and self.debt.starts
 
     def fail(self, error: MaintenanceError) -> None:
         """End with an error; the first ending counts. A debt is paid before that."""
@@ -174,12 +179,14 @@ class Move:
             if isinstance(self.ending, MaintenanceError):  # it tells more than a silent cloud
                 error, why = self.ending, f" ({error.found.rstrip('.')})"
             error = copy.copy(error)
-            error.found = (
-                f"{error.found.rstrip('.')}; its guest was shut down for its move and may be off"
-                f"{why}"
-            )
-            error.remedy = f"{error.remedy} Start its guest with {self.debt.command} if it is off."
+            error.found = f"{error.found.rstrip('.')}; {self.debt.what}, and {self.debt.fear}{why}"
+            error.remedy = f"{error.remedy} Then run {self.debt.command}."
         self.close(error)
+
+    def cancel(self) -> None:
+        """Nobody follows it any more."""
+        self.done.cancel()
+        self._lines.put_nowait(None)
 
     def close(self, error: MaintenanceError) -> None:
         """End with an error, now."""

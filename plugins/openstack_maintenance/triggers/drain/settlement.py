@@ -47,7 +47,7 @@ class Settlement:
         move.stale = True
         decision = await self._decide(move, debt)
         if decision.step is Step.WAIT:
-            self._wait(move, decision)
+            self._wait(move, debt, decision)
         elif decision.step is Step.DONE:
             await self._strike(move, decision.why)
         elif decision.step is Step.FAIL:
@@ -82,7 +82,7 @@ class Settlement:
             move.asked_at = datetime.now(UTC)
         move.failing_since = None
 
-    def _wait(self, move: Move, decision: Decision) -> None:
+    def _wait(self, move: Move, debt: Debt, decision: Decision) -> None:
         move.failing_since = None
         if decision.migration is not None:
             move.waiting_since = datetime.now(UTC)  # Nova cannot abort it: it arrives
@@ -91,7 +91,7 @@ class Settlement:
         ):
             _unpaid(move, decision.why)
             return
-        move.say(f"its guest is to be started: {decision.why}")
+        move.say(f"{debt.what}: {decision.why}")
 
     async def _strike(self, move: Move, why: str) -> None:
         if move.debt is None or move.request.debts is None:
@@ -110,7 +110,7 @@ class Settlement:
         if not may_pass or now - move.failing_since > move.request.api_patience:
             _unpaid(move, str(error))
         else:
-            move.say(f"its guest is to be started, trying again: {error}")
+            move.say(f"Nova does not answer, trying again: {error}")
 
 
 def _stop_may_come(move: Move) -> bool:
@@ -129,8 +129,7 @@ def _unpaid(move: Move, why: str) -> None:
     move.close(
         MigrationFailed(
             move.subject,
-            f"{before.rstrip('.')}; its guest was shut down for its move and is off on {where}: "
-            f"{why.rstrip('.')}",
-            f"Start it: {debt.command}.{remedy}",
+            f"{before.rstrip('.')}; {debt.what}, and on {where} {debt.fear}: {why.rstrip('.')}",
+            f"Run {debt.command}.{remedy}",
         )
     )

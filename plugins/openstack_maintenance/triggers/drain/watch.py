@@ -112,7 +112,7 @@ class DrainWatch:
         """Stop following a move. What Nova does goes on."""
         if move in self._moves:
             self._moves.remove(move)
-        move.done.cancel()  # a beat that is under way must not start it any more
+        move.cancel()  # a beat that is under way must not start it any more
 
     async def _run(self) -> None:
         self._silent_since = None
@@ -207,6 +207,7 @@ class DrainWatch:
 
     async def _beat(self) -> None:
         self._unlisted.clear()
+        await self._read_debts()
         for move in self._waiting():
             try:
                 await self._advance(move)
@@ -219,25 +220,43 @@ class DrainWatch:
             else:
                 move.failing_since = None
 
-    async def _read_debt(self, move: Move) -> None:
-        """Whether an earlier try, or another run, has shut its guest down. Raises: PolicyError."""
-        if move.is_debt_known or move.request.debts is None:
+    async def _read_debts(self) -> None:
+        """Whether earlier tries or other runs have shut guests down: one look for all who came.
+
+        Nothing is begun for a move before that is known.
+        """
+        new = [each for each in self._waiting() if not each.is_debt_known]
+        books = [each.request.debts for each in new if each.request.debts is not None]
+        if not books:
             return
+        try:
+            found = {each.instance_id: each for each in await asyncio.to_thread(books[0].all)}
+            for move in new:
+                await self._take_over(move, found.get(move.order.instance_id))
+        except MaintenanceError as error:
+            for move in new:
+                if datetime.now(UTC) - move.entered_at > move.request.api_patience:
+                    move.fail(error)
+                move.say(f"the notes beside the records cannot be read, trying again: {error}")
+
+    async def _take_over(self, move: Move, debt: Debt | None) -> None:
+        """From now on this run's report pays it. Raises: PolicyError."""
         debts, owner = move.request.debts, move.request.owner
-        found = await asyncio.to_thread(debts.find, move.order.instance_id)
-        move.is_debt_known = True
-        if found is None:
+        if debt is None or debts is None:
+            move.is_debt_known = True
             return
-        move.say(f"its guest was shut down on {found.host} by run {found.run_id}: it is started")
-        if owner is not None:  # from now on this run's report pays it
-            found = replace(found, dag_id=owner.dag_id, run_id=owner.run_id, host=move.order.source)
-            await asyncio.to_thread(debts.write, found)
-        move.debt = found
+        move.say(f"run {debt.run_id}: {debt.what}")
+        if owner is not None:
+            ours = replace(debt, dag_id=owner.dag_id, run_id=owner.run_id, host=move.order.source)
+            await asyncio.to_thread(debts.write, ours)
+            debt = ours
+        move.debt, move.is_debt_known = debt, True
 
     async def _advance(self, move: Move) -> None:
-        await self._read_debt(move)
         if move.ending is not None:
             await self._settlement.advance(move)
+            return
+        if move.request.debts is not None and not move.is_debt_known:
             return
         if busy := self._turns.held_up(move):
             self._wait(move, f"waits for its turn: {busy}")
@@ -273,11 +292,10 @@ class DrainWatch:
             await self._settlement.advance(move)
 
     def _decide(self, move: Move) -> Decision:
-        # The order's time is the worker's; Nova's stamps are Nova's, cut to the second, and of
-        # another controller's clock.
-        shift = timedelta(seconds=self._nova.clock_offset_seconds - 2) - self._ledger.lag
+        # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
+        shift = timedelta(seconds=self._nova.clock_offset_seconds - 2)
         order = replace(move.order, since=move.order.since + shift)
-        migrations = self._ledger.of(order.instance_id)
+        migrations = self._ledger.in_step(order.instance_id)
         now = self._nova.now()
         last = migrations[-1] if migrations else None
         is_member = self._turns.is_member(move)
