@@ -21,7 +21,7 @@ from drain_nova import (
 )
 from openstack_maintenance.adapters.cloud_errors import Conflict
 from openstack_maintenance.domain.cloud import SHUTDOWN
-from openstack_maintenance.domain.errors import MigrationFailed, PolicyError
+from openstack_maintenance.domain.errors import MaintenanceError, MigrationFailed, PolicyError
 from openstack_maintenance.triggers.drain import settlement, source_health, tries
 from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.move import Move
@@ -446,6 +446,33 @@ async def test_when_nova_stays_silent_the_error_says_how_to_start_the_guest(
     error = await ended(watch_of(nova).enter(stopping(nova, debts, api_patience=patience)))
     assert "its guest was shut down on c01 for its move, and it may be off" in str(error)
     assert "`openstack server start i1`" in str(error)
+    assert set(debts.open) == {"i1"}
+
+
+@pytest.mark.parametrize("call", ["start_guest", "find_instance", "acted_since"])
+@pytest.mark.parametrize("error", [SILENCE, KeyError("x"), REFUSED], ids=["503", "x", "400"])
+async def test_a_guest_that_cannot_be_started_does_not_keep_its_move_for_ever(
+    watch_of: Watches, call: str, error: Exception
+) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add()
+    nova.endings = {"i1": ["error"]}
+
+    def fails(*_: Any) -> Any:
+        raise error
+
+    def break_it(_: int) -> None:
+        if nova.rows and nova.rows[1].status == "error":
+            setattr(nova, call, fails)
+
+    nova.on_second = break_it
+    patience = timedelta(seconds=0.1)
+    told = await ended(watch_of(nova).enter(stopping(nova, debts, api_patience=patience)))
+    if call == "acted_since" and error is REFUSED:  # it may not be known: then it is started
+        assert "its guest was started again on c01" in str(told)
+        return
+    assert isinstance(told, MaintenanceError)
+    assert "`openstack server start i1`" in str(told)
     assert set(debts.open) == {"i1"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.drain.movability import Movement
     from openstack_maintenance.domain.mark import Mark
     from openstack_maintenance.domain.policy import Policy
+
+_log = logging.getLogger(__name__)
 
 # A report has a worker slot while it pays.
 _PAYS_WITHIN = timedelta(minutes=5)
@@ -128,6 +131,9 @@ class Payer:
             payment.unpaid(error.found.rstrip("."), is_over=False)
         except MaintenanceError as error:
             payment.unpaid(error.found.rstrip("."))
+        except Exception as error:  # a defect must not cost the run's record
+            _log.exception("a guest could not be started")
+            payment.unpaid(f"something unexpected happened: {type(error).__name__}")
 
     def _step(self, payment: _Payment) -> None:
         debt, nova = payment.debt, self._open_nova()

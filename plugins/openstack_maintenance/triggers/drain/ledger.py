@@ -75,7 +75,8 @@ class MigrationLedger:
             rows, memory = self.of(move.order.instance_id), move.memory
             if rows and memory.posted_at is not None and rows[-1].id > memory.posted_after:
                 behind = memory.posted_at - rows[-1].created_at
-                self.lag = min(max(self.lag, behind), _WIDE)
+                if behind < _WIDE:  # else it is an old one that has changed just now
+                    self.lag = max(self.lag, behind)
 
     def is_sure(self, move: Move) -> bool:
         """Whether Nova was asked for all that changed lately since this was first in question."""

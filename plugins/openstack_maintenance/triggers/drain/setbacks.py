@@ -26,7 +26,9 @@ def step_failed(move: Move, error: CloudError) -> None:
     """
     now = datetime.now(UTC)
     move.failing_since = move.failing_since or now
-    if is_refusal(error) and _may_choose_another(move):
+    if move.ending is not None:
+        _payment_failed(move, error, now)
+    elif is_refusal(error) and _may_choose_another(move):
         move.say(f"Nova refused the planned destination, its scheduler now chooses: {error.found}")
     elif (
         is_refusal(error)
@@ -41,6 +43,13 @@ def step_failed(move: Move, error: CloudError) -> None:
     else:
         move.stale = True  # it may have taken what it was asked for
         move.say(f"Nova does not answer, trying again: {error}")
+
+
+def _payment_failed(move: Move, error: CloudError, now: datetime) -> None:
+    """Its move is over already: what is owed is told when it cannot be paid."""
+    move.stale = True
+    if move.failing_since and now - move.failing_since > move.request.api_patience:
+        move.abandon(error)
 
 
 def _is_too_long(since: datetime | None, move: Move, now: datetime) -> bool:

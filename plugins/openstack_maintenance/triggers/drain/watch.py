@@ -218,7 +218,8 @@ class DrainWatch:
             except Exception as error:  # one move's: the others go on
                 step_failed(move, self._in_our_words(move.subject, error))
             else:
-                move.failing_since = None
+                if move.ending is None:  # a settlement counts its own setbacks
+                    move.failing_since = None
 
     async def _read_debts(self) -> None:
         """Whether earlier tries or other runs have shut guests down: one look for all who came.
@@ -490,7 +491,7 @@ class DrainWatch:
             await asyncio.to_thread(check_room_for_cold, self._nova, move)
             await self._write_debt(move)
         if move.done.done():
-            return  # its task was killed meanwhile, and its guest was not stopped
+            return  # its task was killed meanwhile: its guest is not stopped
         move.is_stopping = True
         self._turns.look_again()
         try:
