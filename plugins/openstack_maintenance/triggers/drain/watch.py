@@ -13,7 +13,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
@@ -29,19 +28,18 @@ from openstack_maintenance.domain.drain.move_step import (
     timeout,
 )
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
+from openstack_maintenance.triggers.drain.actions import Actions
+from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
-from openstack_maintenance.triggers.drain.room import check_room_for_cold
 from openstack_maintenance.triggers.drain.setbacks import (
     failure_of,
     is_refusal,
-    is_worth_a_look,
     step_failed,
     unexpected,
 )
 from openstack_maintenance.triggers.drain.settlement import Settlement
 from openstack_maintenance.triggers.drain.source_health import SourceHealth
-from openstack_maintenance.triggers.drain.tries import try_step
 from openstack_maintenance.triggers.drain.turns import Turns
 
 if TYPE_CHECKING:
@@ -121,6 +119,8 @@ class DrainWatch:
             self._ledger = MigrationLedger(self._nova)
             self._turns = Turns(self._nova, self._ledger, self._waiting)
             self._health = SourceHealth(self._nova)
+            self._debtor = Debtor(self._nova)
+            self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
             self._settlement = Settlement(self._nova, self._ledger.of)
             await self._watch()
         except MaintenanceError as error:
@@ -207,7 +207,7 @@ class DrainWatch:
 
     async def _beat(self) -> None:
         self._unlisted.clear()
-        await self._read_debts()
+        await self._debtor.read(self._waiting())
         for move in self._waiting():
             try:
                 await self._advance(move)
@@ -220,38 +220,6 @@ class DrainWatch:
             else:
                 if move.ending is None:  # a settlement counts its own setbacks
                     move.failing_since = None
-
-    async def _read_debts(self) -> None:
-        """Whether earlier tries or other runs have shut guests down: one look for all who came.
-
-        Nothing is begun for a move before that is known.
-        """
-        new = [each for each in self._waiting() if not each.is_debt_known]
-        books = [each.request.debts for each in new if each.request.debts is not None]
-        if not books:
-            return
-        try:
-            found = {each.instance_id: each for each in await asyncio.to_thread(books[0].all)}
-            for move in new:
-                await self._take_over(move, found.get(move.order.instance_id))
-        except MaintenanceError as error:
-            for move in new:
-                if datetime.now(UTC) - move.entered_at > move.request.api_patience:
-                    move.fail(error)
-                move.say(f"the notes beside the records cannot be read, trying again: {error}")
-
-    async def _take_over(self, move: Move, debt: Debt | None) -> None:
-        """From now on this run's report pays it. Raises: PolicyError."""
-        debts, owner = move.request.debts, move.request.owner
-        if debt is None or debts is None:
-            move.is_debt_known = True
-            return
-        move.say(f"run {debt.run_id}: {debt.what}")
-        if owner is not None:
-            ours = replace(debt, dag_id=owner.dag_id, run_id=owner.run_id, host=move.order.source)
-            await asyncio.to_thread(debts.write, ours)
-            debt = ours
-        move.debt, move.is_debt_known = debt, True
 
     async def _advance(self, move: Move) -> None:
         if move.ending is not None:
@@ -274,12 +242,8 @@ class DrainWatch:
             await self._finish(move, decision)
         elif decision.step is Step.FAIL:
             move.fail(await failure_of(self._nova, move, decision))
-        elif decision.step is Step.STOP and (why := self._must_wait(move, is_live=False)):
-            self._wait(move, f"waits for its turn: {why}")  # and its guest runs on meanwhile
-        elif decision.step in (Step.START_LIVE, Step.START_COLD):
-            await self._start(move, decision)
-        else:
-            await self._perform(move, decision)
+        elif why := await self._actions.perform(move, decision, self._must_wait):
+            self._wait(move, why)
 
     async def _finish(self, move: Move, decision: Decision) -> None:
         is_elsewhere = move.instance is not None and move.instance.host is not None
@@ -376,55 +340,6 @@ class DrainWatch:
             raise lost
         return self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
 
-    async def _start(self, move: Move, decision: Decision) -> None:
-        request, order = move.request, move.order
-        is_live = decision.step is Step.START_LIVE
-        if move.memory.is_unsure:  # Nova did not take it: it holds no slot
-            move.memory = replace(move.memory, posted_at=None, is_unsure=False)
-            self._turns.look_again()
-        if why := self._must_wait(move, is_live=is_live) or self._is_asked_for(move):
-            self._wait(move, f"waits for its turn: {why}")
-            return
-        known = self._ledger.of(order.instance_id)
-        move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
-        self._turns.look_again()
-        move.waiting_since = datetime.now(UTC)
-        move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration: {decision.why}")
-        to = self._destination(move)
-        if is_live:
-            post = partial(self._nova.live_migrate, order.instance_id, to, request.block_migration)
-        else:
-            post = partial(self._nova.cold_migrate, order.instance_id, to)
-        await self._post(move, post)
-
-    async def _post(self, move: Move, post: Callable[[], None]) -> None:
-        """Ask; an answer that is an error says nothing about whether Nova took it."""
-        try:
-            move.posting = asyncio.create_task(asyncio.to_thread(post))
-            await asyncio.shield(move.posting)
-        except Exception as error:
-            if not is_refusal(error) and not is_worth_a_look(error):
-                move.memory = replace(move.memory, is_unsure=True)
-                move.unsure_since = move.unsure_since or datetime.now(UTC)
-            raise
-
-    def _is_asked_for(self, move: Move) -> str | None:
-        """Two moves of one instance: the second one sees first what becomes of the first."""
-        same = (each for each in self._moves if each.order.instance_id == move.order.instance_id)
-        if any(each is not move and self._ledger.is_unseen(each) for each in same):
-            return "another run has just asked Nova to migrate it"
-        return None
-
-    def _destination(self, move: Move) -> str | None:
-        """Where to; a plan's suggestion is tried once, then Nova's scheduler chooses."""
-        if not move.request.is_suggestion:
-            return move.request.destination
-        tried = any(
-            each.source == move.order.source and each.created_at >= move.order.since
-            for each in self._ledger.of(move.order.instance_id)
-        )
-        return None if tried or move.is_suggestion_refused else move.request.destination
-
     def _wait(self, move: Move, why: str, migration: Migration | None = None) -> None:
         """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task.
 
@@ -446,81 +361,10 @@ class DrainWatch:
         is_late = since is not None and self._nova.now() - since > timeout(move.order)
         return migration.status not in _WAITS and not move.was_stuck and not is_late
 
-    async def _perform(self, move: Move, decision: Decision) -> None:
-        """One action; what ended or changed in this very moment is looked at once more."""
-        from openstack_maintenance.adapters.cloud_errors import Conflict, Refused
-
-        move.stale = True
-        if not await try_step(self._nova, move, decision):
-            self._wait(move, f"waits before the next try to {decision.step.value}")
-            return
-        move.say(f"{decision.step.value.replace('_', ' ')}: {decision.why}")
-        before = move.memory
-        try:
-            await self._act(move, decision)
-        except Refused as error:
-            raise Conflict(error.subject, error.found, error.remedy) from error
-        except Exception:
-            move.memory = before  # not known whether it was heard: looked at, and asked again
-            raise
-        move.asked[decision.step] += 1
-        move.asked_at = datetime.now(UTC)
-
-    async def _act(self, move: Move, decision: Decision) -> None:
-        instance_id = move.order.instance_id
-        if decision.step is Step.CONFIRM:
-            await asyncio.to_thread(self._nova.confirm, instance_id)
-        elif decision.step is Step.STOP:
-            await self._stop(move)
-        elif decision.step is Step.START_GUEST:
-            await asyncio.to_thread(self._nova.start_guest, instance_id)
-        elif decision.migration is not None:
-            is_abort = decision.step is Step.ABORT
-            action = self._nova.abort if is_abort else self._nova.force_complete
-            # Asked once per time-out: it gets as long again before it is asked once more.
-            move.memory = replace(move.memory, running_since=self._nova.now())
-            move.was_stuck = True
-            await asyncio.to_thread(action, decision.migration)
-
-    async def _stop(self, move: Move) -> None:
-        """Shut its guest down, once it can go elsewhere and its debt is written.
-
-        Raises: MigrationFailed, PolicyError: it was not shut down.
-        """
-        if move.request.debts is not None:
-            await asyncio.to_thread(check_room_for_cold, self._nova, move)
-            await self._write_debt(move)
-        if move.done.done():
-            return  # its task was killed meanwhile: its guest is not stopped
-        move.is_stopping = True
-        self._turns.look_again()
-        try:
-            await asyncio.to_thread(self._nova.stop_guest, move.order.instance_id)
-        except Exception as error:
-            if not is_refusal(error) and not is_worth_a_look(error):
-                move.stop_unsure_at = datetime.now(UTC)
-            raise
-        move.stop_unsure_at = None
-
-    async def _write_debt(self, move: Move) -> None:
-        """A guest that was off already, in ERROR, is owed nothing."""
-        debts, instance = move.request.debts, move.instance
-        if debts is None or instance is None or not instance.may_be_running:
-            return
-        move.debt = move.debt or self._new_debt(move)
-        await asyncio.to_thread(debts.write, move.debt)
-
-    def _new_debt(self, move: Move) -> Debt:
-        order, owner = move.order, move.request.owner
-        seen = (move.read_at or datetime.now(UTC)) - timedelta(seconds=2)
-        return Debt(
-            instance_id=order.instance_id,
-            name=order.name,
-            host=order.source,
-            dag_id=owner.dag_id if owner else "",
-            run_id=owner.run_id if owner else "",
-            since=seen + timedelta(seconds=self._nova.clock_offset_seconds),
-        )
+    def _same(self, move: Move) -> list[Move]:
+        """The other moves of an instance, of other runs."""
+        its = (each for each in self._moves if each.order.instance_id == move.order.instance_id)
+        return [each for each in its if each is not move]
 
     def _waiting(self) -> Sequence[Move]:
         """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
