@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
@@ -295,6 +296,32 @@ async def test_killing_a_cold_move_of_a_guest_that_was_off_confirms_it_where_it_
     there = nova.instances[name]
     assert (there.host, there.status) == (DESTINATION, "SHUTOFF")
     assert debts.all() == []
+
+
+async def test_a_debt_that_cannot_be_read_does_not_keep_a_migration_from_being_aborted(
+    debts: Debts, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = json.loads(GOLDEN.read_text())["kwargs"]
+    nova, name = DrainNova(takes=10**6), stored["order"]["instance_id"]
+    nova.add(name)
+    nova._post(name, "live-migration")
+    nova.migrations(nova.began)
+    debts.write(debt(name))
+    (file,) = (policy / "debts").iterdir()
+    file.write_text("{")
+
+    async def opened(self: CloudHook) -> Any:
+        return nova
+
+    monkeypatch.setattr(CloudHook, "aget_conn", opened)
+    log = Mock()
+    monkeypatch.setattr(MigrateInstanceTrigger, "log", log)
+    await MigrateInstanceTrigger(**stored).on_kill()
+    assert nova.count("abort") == 1
+    text, *parts = log.error.call_args.args
+    told = text % tuple(parts)
+    assert "whether its guest was shut down for its move cannot be known" in told
+    assert f"`openstack server show {name}`" in told
 
 
 # A kill in the moment in which Nova is asked.

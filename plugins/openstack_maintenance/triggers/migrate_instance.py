@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud import CloudHook
 from openstack_maintenance.records.debts import Debts
-from openstack_maintenance.triggers.drain.move import DebtBook, Move, MoveRequest
+from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.drain.watch import DrainWatch
@@ -34,6 +34,11 @@ _LOOKS_EVERY_SECONDS = 1.0
 _MAY_GO_ON = (
     "%s: its migration could not be aborted and may go on (%s). Look with `openstack server "
     "migration list`, and end it with `openstack server migration abort` if it shall not go on."
+)
+
+_MAY_BE_OFF = (
+    "%s: whether its guest was shut down for its move cannot be known (%s). Look with `openstack "
+    "server show %s`, and start it if it must run."
 )
 
 _watches: dict[str, DrainWatch] = {}
@@ -144,11 +149,11 @@ class MigrateInstanceTrigger(BaseTrigger):
         """
         subject = "a move that cannot be read"
         try:
-            request = await asyncio.to_thread(self._request)
-            order = request.order
+            order = read_request(self.serialize()[1]).order
             subject = f"instance {in_short(order.name)} ({order.instance_id})"
-            paying = await self._begin_to_pay(request)
-            await self._abort_ours(order)
+            paying = await self._begin_to_pay(order)
+            rows = await self._abort_ours(order)
+            paying = paying or await self._begin_to_pay(order, rows)
             if paying is not None:
                 await self._paid(paying)
         except MaintenanceError as error:
@@ -156,50 +161,44 @@ class MigrateInstanceTrigger(BaseTrigger):
         except Exception as error:  # nobody waits for an answer any more: the log is all there is
             self.log.exception(_MAY_GO_ON, subject, type(error).__name__)
 
-    async def _begin_to_pay(self, request: MoveRequest) -> Move | None:
-        if request.debts is None:
+    async def _begin_to_pay(self, order: Order, rows: Sequence[Migration] = ()) -> Move | None:
+        """See its guest started, or its cold move confirmed. ``rows``: the move's migrations."""
+        if not self.keeps_debts:
             return None
-        debt = await asyncio.to_thread(request.debts.find, request.order.instance_id)
-        debt = debt or await self._unconfirmed(request, request.debts)
+        subject = f"instance {in_short(order.name)} ({order.instance_id})"
+        try:
+            request = await asyncio.to_thread(self._request)
+            debt = await asyncio.to_thread(_debt_of, request, rows)
+        except MaintenanceError as error:  # its migration is to be aborted all the same
+            self.log.error(_MAY_BE_OFF, subject, error, order.instance_id)
+            return None
         if debt is None:
             return None
-        self.log.warning("instance %s: %s: this is seen to its end", debt.label, debt.what)
+        self.log.warning("%s: %s: this is seen to its end", subject, debt.what)
         return watch_of(self.conn_id).settle(request, debt)
-
-    async def _unconfirmed(self, request: MoveRequest, debts: DebtBook) -> Debt | None:
-        """A cold migration cannot be aborted: whoever is left confirms it where it arrives."""
-        order, owner = request.order, request.owner
-        nova = await CloudHook(self.conn_id).aget_conn()
-        ours = await asyncio.to_thread(_ours, nova, order)
-        last = ours[-1] if ours else None
-        if last is None or last.kind != "migration" or owner is None:
-            return None
-        if not last.is_moving and last.status != "finished":
-            return None
-        ids = (order.instance_id, order.name, order.source, owner.dag_id, owner.run_id)
-        debt = Debt(*ids, since=nova.now(), starts=False)
-        await asyncio.to_thread(debts.write, debt)
-        return debt
 
     async def _paid(self, move: Move) -> None:
         async for line in move.lines():
             self.log.info("%s: %s", move.subject, line)
 
-    async def _abort_ours(self, order: Order) -> None:
-        """Abort what runs, and what Nova was asked for in this very moment once it shows."""
+    async def _abort_ours(self, order: Order) -> list[Migration]:
+        """Abort what runs, and what Nova was asked for in this very moment once it shows.
+
+        Returns the move's migrations, oldest first.
+        """
         nova = await CloudHook(self.conn_id).aget_conn()
         last_look = asyncio.get_running_loop().time() + _SHOWS_WITHIN_SECONDS
         while True:
             await self._answered()
-            is_asked = self._is_asked_for()
-            ours = await asyncio.to_thread(_moving_live, nova, order)
-            may_abort = [each for each in ours if each.status != "accepted"]  # Nova refuses it then
+            rows = await asyncio.to_thread(_ours, nova, order)
+            moving = [each for each in rows if each.is_moving and each.is_live]
+            may_abort = [each for each in moving if each.status != "accepted"]  # else Nova refuses
             is_late = asyncio.get_running_loop().time() > last_look
-            for migration in ours if is_late else may_abort:
+            for migration in moving if is_late else may_abort:
                 self.log.warning("aborts migration %s of %s", migration.uuid, in_short(order.name))
                 await asyncio.to_thread(nova.abort, migration)
-            if is_late or may_abort or not (ours or is_asked):
-                return
+            if is_late or may_abort or not (moving or self._is_asked_for(rows)):
+                return rows
             await asyncio.sleep(_LOOKS_EVERY_SECONDS)
 
     async def _answered(self) -> None:
@@ -208,9 +207,12 @@ class MigrateInstanceTrigger(BaseTrigger):
         if posting is not None and not posting.done():
             await asyncio.wait([posting])
 
-    def _is_asked_for(self) -> bool:
-        """Whether Nova took a request of this move that it did not list when the move was ended."""
-        return self._move is not None and watch_of(self.conn_id).is_unseen(self._move)
+    def _is_asked_for(self, rows: Sequence[Migration]) -> bool:
+        """Whether Nova took a request of this move that it does not list yet."""
+        memory = self._move.memory if self._move else None
+        if memory is None or memory.posted_at is None:
+            return False
+        return not rows or rows[-1].id <= memory.posted_after
 
     def _request(self) -> MoveRequest:
         _, stored = self.serialize()
@@ -225,6 +227,27 @@ def _ours(nova: Nova, order: Order) -> list[Migration]:
     return [each for each in recent if (each.instance_id, each.source) == whose]
 
 
-def _moving_live(nova: Nova, order: Order) -> list[Migration]:
-    """Those that are under way, and can be aborted."""
-    return [each for each in _ours(nova, order) if each.is_moving and each.is_live]
+def _debt_of(request: MoveRequest, rows: Sequence[Migration]) -> Debt | None:
+    """What is owed; a cold migration cannot be aborted: somebody confirms it where it arrives.
+
+    Raises: RecordUnreadable; PolicyError.
+    """
+    order, owner, debts = request.order, request.owner, request.debts
+    if debts is None:
+        return None
+    found, last = debts.find(order.instance_id), rows[-1] if rows else None
+    if found is not None or owner is None or last is None or last.kind != "migration":
+        return found
+    if not last.is_moving and last.status != "finished":
+        return None
+    debt = Debt(
+        order.instance_id,
+        order.name,
+        order.source,
+        owner.dag_id,
+        owner.run_id,
+        since=last.created_at,
+        starts=False,
+    )
+    debts.write(debt)
+    return debt

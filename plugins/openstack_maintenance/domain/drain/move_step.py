@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from openstack_maintenance.domain.cloud import FAILED, POWER_NAMES, Instance, Migration
+from openstack_maintenance.domain.cloud import FAILED, POWER_NAMES, SHUTDOWN, Instance, Migration
 from openstack_maintenance.domain.drain.movability import Method
 
 # How long Nova may take to show a migration it accepted.
@@ -174,7 +174,9 @@ def _is_lost(last: Migration, memory: Memory, now: datetime) -> bool:
 
 def _lost(instance: Instance, last: Migration, now: datetime) -> Decision:
     minutes = int((now - last.updated_at).total_seconds() // 60)
-    off = f", then `openstack server stop {instance.id}`" if instance.power_state == 4 else ""
+    off = (
+        f", then `openstack server stop {instance.id}`" if instance.power_state == SHUTDOWN else ""
+    )
     return Decision(
         Step.FAIL,
         f"Nova accepted its migration {minutes} minutes ago, but nobody works on it "

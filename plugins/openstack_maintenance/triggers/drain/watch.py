@@ -98,14 +98,6 @@ class DrainWatch:
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         return move
 
-    def is_unseen(self, move: Move) -> bool:
-        """Whether Nova was asked for a move's migration, and does not list it yet."""
-        memory = move.memory
-        if memory.posted_at is None:
-            return False
-        known = self._ledger.of(move.order.instance_id)
-        return not known or known[-1].id <= memory.posted_after
-
     def leave(self, move: Move) -> None:
         """Stop following a move. What Nova does goes on."""
         if move in self._moves:
