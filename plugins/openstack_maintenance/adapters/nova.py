@@ -45,6 +45,11 @@ _SERVICES = (2, 69)
 _SERVERS = (2, 100)
 _MIGRATIONS = (2, 80)
 _ACTIONS = (2, 84)
+# What decides whether a guest runs, and is not asked for by an operator who empties a host.
+_OWNERS = frozenset(
+    {"start", "stop", "reboot", "pause", "unpause", "suspend", "resume", "shelve", "unshelve"}
+    | {"delete", "softDelete", "restore", "rebuild", "rescue", "unrescue", "resize"}
+)
 
 
 class Nova(NovaFleet, NovaOrders):
@@ -152,12 +157,34 @@ class Nova(NovaFleet, NovaOrders):
             found = missing_rights(self._compute, needed, self._session.secrets)
         return [missing_blocker(self.name, *each) for each in found]
 
+    def acted_since(self, instance_id: str, since: datetime) -> str | None:
+        """What somebody else than this connection's user did last to a guest's power since a time.
+
+        In words; None where it was this user, or nobody. What failed does not count, nor does a
+        migration. Nova notes no user where a guest was shut down from inside.
+        """
+        subject = f"instance {instance_id}"
+        with self._errors(subject):
+            ours = self._cloud.current_user_id
+            for row in self._actions(instance_id):
+                by, what, at = row.find_name("user_id"), row.name("action"), row.time("start_time")
+                if at < since or what not in _OWNERS or row.words("message"):
+                    continue
+                who = f"user {by} asked for" if by else "Nova itself noted a"
+                return None if by == ours else f"{who} {what} at {at:%Y-%m-%d %H:%M:%S} UTC"
+        return None
+
+    def _actions(self, instance_id: str) -> list[Row]:
+        """An instance's actions, newest first."""
+        subject, path = f"instance {instance_id}", f"/servers/{_quoted(instance_id)}"
+        body = self._get(f"{path}/os-instance-actions", {}, _ACTIONS, subject)
+        return [Row("instanceActions", each) for each in rows_in(body, "instanceActions")]
+
     def why_it_failed(self, instance_id: str) -> str | None:
         """What Nova noted about an instance's newest failed action, in its words."""
         subject, path = f"instance {instance_id}", f"/servers/{_quoted(instance_id)}"
         with self._errors(subject):
-            body = self._get(f"{path}/os-instance-actions", {}, _ACTIONS, subject)
-            actions = [Row("instanceActions", each) for each in rows_in(body, "instanceActions")]
+            actions = self._actions(instance_id)
             failed = next((each for each in actions if each.words("message")), None)
             if failed is None:
                 return None

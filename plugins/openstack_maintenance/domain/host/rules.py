@@ -11,6 +11,7 @@ from openstack_maintenance.domain.drain.movability import DrainPlan
 from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.host.request import Request
 from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.policy import Policy
 
@@ -98,7 +99,12 @@ def check_plan(request: Request, plan: DrainPlan, longest: int) -> list[Blocker]
 def owner_blocker(
     service: ComputeService, mark: Mark, others_running: frozenset[str]
 ) -> Blocker | None:
-    """Who has the host: nobody, this run, a finished run of ours, or somebody else."""
+    """Who has the host: nobody, this run, a finished run of ours, or somebody else.
+
+    Raises: CloudError, where its cell does not answer: then nobody knows.
+    """
+    if service.is_unknown:
+        raise silent_cell(service)
     if service.is_enabled or service.is_closed:
         return None
     owner = service.mark

@@ -27,6 +27,11 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.debts import (
+    debts_by_instance,
+    owed_in_words,
+    planned_moves,
+)
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -206,19 +211,18 @@ class CheckHostOperator(HostOperator):
             "booted": host_facts.booted.isoformat() if host_facts.booted else None,
             "clock": host_facts.clock.isoformat(),
             "nova_compute": str(host_facts.nova_compute),
-            "moves": [
-                {**instance_facts(each.instance), "method": each.method} for each in plan.moves
-            ],
+            "moves": planned_moves(plan.moves, debts_by_instance(self.policy)),
             "left": [instance_facts(each) for each in plan.left],
         }
 
     def _plan_in_words(self, plan: DrainPlan) -> str:
         request = self.request
+        owed = owed_in_words(plan.moves, debts_by_instance(self.policy))
         steps = [f"disable nova-compute on {request.host}: {self.mark}"]
         to = request.destination or "where Nova's scheduler chooses"
         steps += [
             f"move {each.instance.label}, {each.instance.status}, "
-            f"{each.instance.ram_mib} MiB: {each.method}, to {to}"
+            f"{each.instance.ram_mib} MiB: {each.method}, to {to}{owed.get(each.instance.id, '')}"
             for each in plan.moves
         ]
         steps += [f"leave {each.label}, {each.status}" for each in plan.left]

@@ -16,6 +16,11 @@ from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.arrivals import remedy_of_arrival
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.debts import (
+    debts_by_instance,
+    owed_elsewhere,
+    planned_moves,
+)
 from openstack_maintenance.operators.window_gate import window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
@@ -57,7 +62,9 @@ class ListInstancesOperator(HostOperator):
         return self._list()
 
     def _list(self) -> list[dict[str, Any]]:
-        plan = plan_drain(self.nova.instances_on(self.request.host), self.request.on_blocked)
+        host, instances = self.request.host, self.nova.instances_on(self.request.host)
+        debts = debts_by_instance(self.policy)
+        plan = plan_drain(instances, self.request.on_blocked)
         if plan.blockers:
             raise Blocked(
                 f"host {self.request.host}",
@@ -67,7 +74,10 @@ class ListInstancesOperator(HostOperator):
         for each in plan.left:
             self.log.info("left where it is: %s, %s", each.label, each.status)
         self.log.info("host %s: to be moved: %s", self.request.host, _counted(plan.moves))
-        return [{**instance_facts(each.instance), "method": each.method} for each in plan.moves]
+        started = owed_elsewhere(self.nova, self.policy, host, debts, instances)
+        for owed in started:
+            self.log.info("%s (%s): to be started where it is now", owed["name"], owed["id"])
+        return planned_moves(plan.moves, debts) + started
 
 
 def _counted(moves: Sequence[Movement]) -> str:
@@ -108,6 +118,7 @@ class MigrateInstanceOperator(HostOperator):
                 block_migration=request.block_migration,
                 window=window_argument(self.policy, request),
                 owner=[self.mark.dag_id, self.mark.run_id],
+                keeps_debts=True,
             ),
             method_name="execute_complete",
         )
@@ -121,6 +132,7 @@ class MigrateInstanceOperator(HostOperator):
             "method": self.instance["method"],
             "was_running": self.instance["was_running"],
             "ram_mib": self.instance["ram_mib"],
+            "copied_gib": self._copied_gib(),
             "since": utc_now().isoformat(),
             "may_stop": self.request.on_blocked == "stop",
         }
@@ -143,6 +155,14 @@ class MigrateInstanceOperator(HostOperator):
             "api_seconds": policy.length("api_patience").total_seconds(),
             "on_stuck": policy.stuck_migration,
         }
+
+    def _copied_gib(self) -> int:
+        """The disks that a block migration may copy: Nova's own limit counts them, too."""
+        if self.request.block_migration == "false":
+            return 0
+        # A list of an older release does not say it. No disk counts less than 2 GiB for Nova.
+        local = int(self.instance.get("local_gib") or 0)
+        return max(2, local) if local else 0
 
     def _suggested(self) -> str | None:
         """Where a night's plan wants it; None where there is no plan."""
