@@ -508,3 +508,28 @@ async def test_a_move_that_failed_and_cannot_pay_tells_both(watch_of: Watches) -
     assert "its migration to c02 ended as error" in str(error)
     assert "`openstack server start i1`" in str(error)
     assert set(debts.open) == {"i1"}
+
+
+async def test_a_cold_move_that_nobody_works_on_is_told_with_what_to_do(watch_of: Watches) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add()
+    nova.endings = {"i1": ["forgotten"]}
+    patience = timedelta(seconds=0.1)
+    error = await ended(watch_of(nova).enter(stopping(nova, debts, api_patience=patience)))
+    assert "nobody works on it" in str(error)
+    assert "`openstack server start i1`" in str(error)
+    assert set(debts.open) == {"i1"}
+
+
+async def test_once_its_state_is_set_right_its_guest_is_started_although_the_record_stays(
+    watch_of: Watches,
+) -> None:
+    nova, debts = DrainNova(), DebtsInMemory()
+    nova.add(status="SHUTOFF")
+    nova.endings = {"i1": ["forgotten"]}
+    nova._post("i1", "migration")
+    nova.change("i1", task_state=None)
+    debts.write(debt())
+    watch_of(nova).settle(request(nova, method="cold", debts=debts), debts.open["i1"])
+    await until(lambda: not debts.open)
+    assert nova.instances["i1"].status == "ACTIVE"

@@ -101,7 +101,9 @@ def payment_step(
     last = migrations[-1] if migrations else None
     if instance is None:
         return Decision(Step.DONE, "was deleted meanwhile")
-    if last is not None and last.is_moving:
+    # Nova lists one for ever whose conductor died; without a task of the instance it is over.
+    is_over = last is None or (last.destination is None and instance.task_state is None)
+    if last is not None and last.is_moving and not is_over:
         return Decision(Step.WAIT, f"migration {last.status}", migration=last)
     if instance.task_state is not None:
         return Decision(Step.WAIT, f"Nova is busy with it ({instance.task_state})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.debt import Debt, payment_step
-from openstack_maintenance.domain.drain.move_step import Decision, Step
+from openstack_maintenance.domain.drain.move_step import Decision, Step, may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.move import Move
 from openstack_maintenance.triggers.drain.setbacks import is_refusal, is_worth_a_look
@@ -84,7 +84,8 @@ class Settlement:
 
     def _wait(self, move: Move, debt: Debt, decision: Decision) -> None:
         move.failing_since = None
-        if decision.migration is not None:
+        moves = decision.migration
+        if moves is not None and not may_be_forgotten(moves, self._nova.now()):
             move.waiting_since = datetime.now(UTC)  # Nova cannot abort it: it arrives
         elif datetime.now(UTC) - move.waiting_since > max(
             move.request.api_patience, _STOP_MAY_COME * 2
