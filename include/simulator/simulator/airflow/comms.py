@@ -143,6 +143,7 @@ def connected(core: Core, api: ExecutionApi, log: ProcessLog) -> Iterator[None]:
         replace(task_runner, "SUPERVISOR_COMMS", Comms(core, api))
         replace(task_runner, "log", log)
         replace(task_runner, "set_current_context", contextlib.nullcontext)
+        replace(task_runner, "get_hostname", lambda: "worker")
         replace(task_runner, "get_listener_manager", _NoListeners)
         replace(task_runner, "_serialize_rendered_fields", lambda _: {})  # only the UI shows them
         for mixin in (GenericDAGNode, SdkLoggingMixin, CoreLoggingMixin):

@@ -31,7 +31,8 @@ class Process:
     is_dead: bool = False
     memory: dict[str, dict[Any, Any]] = field(default_factory=dict)
     _threads: list[Any] = field(default_factory=list)
-    _coroutines: list[Any] = field(default_factory=list)
+    # Those of a dead process are kept: a coroutine that is thrown away would clean up.
+    _coroutines: dict[_Mortal, None] = field(default_factory=dict)
 
     def run(self, what: Callable[[], Any], ended: Callable[[Outcome[Any]], None]) -> None:
         """Run blocking code as a thread of this process."""
@@ -52,8 +53,13 @@ class Process:
 
     def own(self, coroutine: Any) -> Any:
         """A coroutine that is over as soon as this process is."""
-        self._coroutines.append(coroutine)  # one that is thrown away would clean up
-        return _Mortal(coroutine, self)
+        owned = _Mortal(coroutine, self)
+        self._coroutines[owned] = None
+        return owned
+
+    def ended(self, owned: _Mortal) -> None:
+        """A coroutine has come to its end by itself."""
+        self._coroutines.pop(owned, None)
 
     def _within(self, call: Callable[[], T]) -> T:
         def inside() -> T:
@@ -75,14 +81,20 @@ class _Mortal(Coroutine[Any, Any, Any]):
         self._inner, self._process = inner, process
 
     def send(self, value: Any) -> Any:
-        if self._process.is_dead:
-            raise StopIteration
-        return self._inner.send(value)
+        return self._step(self._inner.send, value)
 
     def throw(self, *error: Any) -> Any:
+        return self._step(self._inner.throw, *error)
+
+    def _step(self, go_on: Callable[..., Any], *given: Any) -> Any:
         if self._process.is_dead:
             raise StopIteration
-        return self._inner.throw(*error)
+        try:
+            return go_on(*given)
+        except BaseException:
+            if not self._process.is_dead:
+                self._process.ended(self)
+            raise
 
     def close(self) -> None:
         if not self._process.is_dead:
