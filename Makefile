@@ -10,6 +10,9 @@ FUZZ ?= 2000
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 BIN := .venv/bin
 LAB := include/lab/lab
+# Bytecode is kept, also where the environment says not to, as container images do: to compile the
+# tests with their assertions takes each worker longer than to collect them.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto
 SHELL_SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!.*\b(bash|sh)$$' --)
 
 .PHONY: help
@@ -28,12 +31,12 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
 	@include/airflow/audit
-	@$(BIN)/pytest -q -n auto --dist loadgroup $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
+	@$(PYTEST) --dist worksteal $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
 
 .PHONY: fuzz
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)
 	@echo "fuzz: FUZZ=$(FUZZ) SEED=$(SEED)"
-	@FUZZ=$(FUZZ) $(BIN)/pytest -q -n auto --hypothesis-seed=$(SEED) tests/fuzz
+	@FUZZ=$(FUZZ) $(PYTEST) --hypothesis-seed=$(SEED) tests/fuzz
 
 .PHONY: test
 test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
@@ -71,9 +74,9 @@ bench: setup ## Drain 20 instances by DAG, loop and host-evacuate-live (BENCH="-
 bench-checks: setup ## What a look at a controller costs beyond its SSH connection, on the lab
 	@PYTHONPATH=plugins:include/airflow:include/bench:include/demo $(BIN)/python -m checks_bench $(BENCH)
 
-.PHONY: bench-roll
-bench-roll: setup ## Roll synthetic fleets of up to 10,000 hosts, by the plan and without one
-	@PYTHONPATH=plugins:include/bench $(BIN)/python -m roll_bench $(BENCH)
+.PHONY: bench-planner
+bench-planner: setup ## Nights of synthetic fleets (up to 10,000 hosts), by the plan and without
+	@PYTHONPATH=plugins:include/bench $(BIN)/python -m planner_bench $(BENCH)
 
 .PHONY: footprint
 footprint: setup ## CPU and memory of the Airflow that runs (FOOTPRINT="--compose PROJECT" for containers)

@@ -15,6 +15,7 @@ from openstack_maintenance.operators.host import drain, service
 from openstack_maintenance.operators.host import steps as host_steps
 from openstack_maintenance.operators.host.params import compute_host_params
 from openstack_maintenance.operators.host.report import ReportOperator
+from openstack_maintenance.operators.host.window import WaitForWindowOperator
 
 # What was not asked for (a script, a reboot), or not needed (no instance), is skipped; what
 # comes after goes on. When nothing at all is to be changed (dry run), everything is skipped.
@@ -29,7 +30,8 @@ with DAG(
     max_active_runs=64,
     max_active_tasks=1100,
 ):
-    check_host = check.CheckHostOperator(task_id="check_host", first_change="disable_service")
+    check_host = check.CheckHostOperator(task_id="check_host", first_change="wait_for_window")
+    wait_for_window = WaitForWindowOperator(task_id="wait_for_window")
     disable_service = service.DisableServiceOperator(task_id="disable_service")
 
     list_instances = drain.ListInstancesOperator(task_id="list_instances")
@@ -57,7 +59,7 @@ with DAG(
     drain_steps = [list_instances, migrate_instance, list_arrivals, migrate_arrival]
     host_stop = [check_host_empty, stop_nova_compute, run_script, reboot]
     host_back = [wait_for_host, wait_for_nova_compute, assert_amqp, enable_service]
-    steps = [check_host, disable_service, *drain_steps, *host_stop, *host_back]
+    steps = [check_host, wait_for_window, disable_service, *drain_steps, *host_stop, *host_back]
 
     chain(*steps)
     list_instances >> list_arrivals >> check_host_empty

@@ -15,11 +15,11 @@ from datetime import datetime
 from airflow.sdk import DAG, chain
 
 from openstack_maintenance.operators.nights import maintain_host as maintain
-from openstack_maintenance.operators.nights.approve import ApproveRollOperator
+from openstack_maintenance.operators.nights.approve import ApproveNightOperator
 from openstack_maintenance.operators.nights.open_hosts import OpenHostsOperator
 from openstack_maintenance.operators.nights.params import nightly_params
-from openstack_maintenance.operators.nights.plan import PlanRollOperator
-from openstack_maintenance.operators.nights.report import RollReportOperator
+from openstack_maintenance.operators.nights.plan import PlanNightOperator
+from openstack_maintenance.operators.nights.report import NightReportOperator
 from openstack_maintenance.operators.nights.select_hosts import SelectHostsOperator
 from openstack_maintenance.operators.schedule import at_window_start, hosts_at_a_time
 
@@ -37,8 +37,8 @@ with DAG(
     is_paused_upon_creation=True,
 ):
     select_hosts = SelectHostsOperator(task_id="select_hosts")
-    plan = PlanRollOperator(task_id="plan")
-    approve = ApproveRollOperator(task_id="approve")
+    plan = PlanNightOperator(task_id="plan")
+    approve = ApproveNightOperator(task_id="approve")
     maintain_host = maintain.MaintainHostOperator.partial(
         task_id="maintain_host",
         map_index_template=maintain.NAMED,
@@ -46,7 +46,7 @@ with DAG(
     ).expand(planned=approve.output)
     open_hosts = OpenHostsOperator(task_id="open_hosts")
     open_hosts.as_teardown(on_failure_fail_dagrun=True)
-    report = RollReportOperator(task_id="report")
+    report = NightReportOperator(task_id="report")
 
     chain(select_hosts, plan, approve, maintain_host, [open_hosts, report])
     [select_hosts, plan, approve] >> report

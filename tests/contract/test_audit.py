@@ -56,7 +56,7 @@ def database(known: dict[str, Any], status: int = 200, delay: float = 0) -> Iter
             """Nothing: pytest's output is for the tests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1/query"

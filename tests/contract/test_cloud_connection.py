@@ -11,7 +11,7 @@ from airflow.sdk import Connection
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from openstack_maintenance.domain.errors import ConnectionMissing
-from openstack_maintenance.hooks.cloud import CloudHook, connect_options
+from openstack_maintenance.hooks.cloud_hook import CloudHook, connect_options
 
 ALONE = {"load_yaml_config": False, "load_envvars": False}
 

@@ -30,7 +30,7 @@ from openstack_maintenance.domain.errors import CloudError, MaintenanceError
 from openstack_maintenance.domain.host.facts import RebootAnswer, UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.operators.base import StepFailed
-from openstack_maintenance.operators.controllers import steps
+from openstack_maintenance.operators.controllers import proofs, steps
 from openstack_maintenance.operators.controllers.base import GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.check_controllers import CheckControllersOperator
 
@@ -78,7 +78,7 @@ class TaskInstance:
 class Store(dict[str, Any]):
     """Airflow's task_state_store: outlives retries and clears of a task."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, **kept: Any) -> None:
         self[key] = json.loads(json.dumps(value))
 
 
@@ -421,7 +421,7 @@ def test_a_reboot_is_ordered_once_whatever_happens_to_its_task(world: World) -> 
 def compare(world: World, policy: Path, **changed: Any) -> Any:
     begin(steps.RebootControllerOperator, context(action="reboot"))
     world.listed[:] = [replace(each, **changed) for each in world.listed]
-    return begin(steps.CheckInstancesOperator, context())
+    return begin(proofs.CheckInstancesOperator, context())
 
 
 def test_instances_that_did_not_notice_are_counted(
@@ -439,7 +439,7 @@ def test_an_instance_that_noticed_is_named(world: World, policy: Path) -> None:
 
 def test_without_a_note_nothing_is_compared(world: World) -> None:
     with pytest.raises(StepFailed, match="snapshot from before its maintenance is gone"):
-        begin(steps.CheckInstancesOperator, context())
+        begin(proofs.CheckInstancesOperator, context())
 
 
 # Each step says one line about what it proved.
@@ -456,12 +456,12 @@ BACK = {"ordered_at": "2026-03-10T01:00:00+00:00", "back_at": "2026-03-10T01:00:
             "controller ctl02: has rebooted and is back, 20 s after its reboot was ordered",
         ),
         (
-            steps.CheckControllerAgainOperator,
+            proofs.CheckControllerAgainOperator,
             {"verdicts": {"ok": 60, "absent": 2}, "seen": {}},
             "controller ctl02: all checks pass, twice in a row: 60 ok, 2 absent",
         ),
         (
-            steps.WaitForNovaServicesOperator,
+            proofs.WaitForNovaServicesOperator,
             {"heartbeats": {"nova-compute on c01": []}},
             "up, and their heartbeats advance: nova-compute on c01",
         ),
@@ -479,8 +479,8 @@ def test_that_the_apis_serve_is_said(
 ) -> None:
     token = SimpleNamespace(user="u", expires=NOW)
     health = SimpleNamespace(new_token=lambda: token)
-    monkeypatch.setattr(steps.CloudHook, "get_health", lambda self: health)
-    step = steps.CheckServingOperator(task_id="step", controller=CTL02)
+    monkeypatch.setattr(proofs.CloudHook, "get_health", lambda self: health)
+    step = proofs.CheckServingOperator(task_id="step", controller=CTL02)
     event = {"result": {"servers_listed": 3, "scheduler": {}}}
     assert step.execute_complete(context(), event)["servers_listed"] == 3
     said = capsys.readouterr().out
@@ -670,7 +670,7 @@ async def test_a_controller_or_a_cloud_that_does_not_answer_is_a_finding(
             return seen("b1", down=("nova-api",))
         raise MaintenanceError("host ctl02", "nobody answers", "Wait.")
 
-    monkeypatch.setattr("openstack_maintenance.hooks.cloud.CloudHook.aget_health", health)
+    monkeypatch.setattr("openstack_maintenance.hooks.cloud_hook.CloudHook.aget_health", health)
     monkeypatch.setattr(ChecksHook, "_read", read)
     checked = await ChecksHook(LAB, [CTL01, CTL02], "openstack_ssh").check_all()
     assert checked.faults == [

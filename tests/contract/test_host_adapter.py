@@ -20,11 +20,13 @@ import asyncssh
 import pytest
 
 from openstack_maintenance.adapters import host as host_adapter
-from openstack_maintenance.adapters.host import Host, connect_host, local_zone
-from openstack_maintenance.adapters.shell import HostUnreachable, connect_shell
+from openstack_maintenance.adapters.host import Host, connect_host
+from openstack_maintenance.adapters.shell import HostUnreachable
+from openstack_maintenance.adapters.ssh_login import connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.host.amqp_log import judge_amqp
+from openstack_maintenance.domain.host.zone import local_zone
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "host"
 BOOT = "6f1f3f0a-5f39-4d5e-a6c0-0d4bb1d5f001"

@@ -12,7 +12,7 @@ import pytest
 
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.hooks.host import HostHook
+from openstack_maintenance.hooks.host_hook import HostHook
 
 VARIABLE = "AIRFLOW_CONN_OPENSTACK_SSH"
 

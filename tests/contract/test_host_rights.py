@@ -43,8 +43,10 @@ BOOT = "6f1f3f0a-5f39-4d5e-a6c0-0d4bb1d5f001"
 NIGHT = (datetime(2026, 11, 20, 1, tzinfo=UTC), datetime(2026, 11, 20, 2, tzinfo=UTC))
 RECORDER = """#!/bin/sh
 shift # -n
-[ "$1" = -l ] && shift
+list=no
+[ "$1" = -l ] && list=yes && shift
 printf '%s\\n' "$*" >>"$ASKED"
+[ $list = yes ] && exit
 FAKE_UID=0 exec "$@"
 """
 # Rules for what a host may have instead: another folder, client or engine, a log that was rotated.

@@ -18,9 +18,10 @@ from openstack_maintenance.adapters import shell as shell_adapter
 from openstack_maintenance.adapters.controller import read_controller, read_history
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.host import Host
-from openstack_maintenance.adapters.shell import HostUnreachable, Shell, connect_shell
+from openstack_maintenance.adapters.shell import HostUnreachable, Shell
+from openstack_maintenance.adapters.ssh_login import connect_shell
 from openstack_maintenance.domain.checks import controller_facts as controller
-from openstack_maintenance.domain.checks import past_night
+from openstack_maintenance.domain.checks import history
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host import answers as host
@@ -222,7 +223,7 @@ async def test_an_answer_is_taken_apart_off_the_loop(
         noted(host, name)
     for name in ("parse_broker", "parse_database", "parse_service"):
         noted(controller, name)
-    noted(past_night, "_rows")
+    noted(history, "_rows")
     compute = NovaCompute("nova-compute", ("/log",))
     hostile.answers(f"{HERE}unit.LoadState=loaded\nunit.ActiveState=active\nstatus=0\nend=ok\n")
     async with hostile.shell() as shell:
@@ -234,7 +235,7 @@ async def test_an_answer_is_taken_apart_off_the_loop(
         hostile.answers((CONTROLLERS / "healthy.txt").read_text())
         await read_controller(shell, LAB)
         hostile.answers((CONTROLLERS / "history.txt").read_text())
-        night = (past_night.parse_clock("2026-11-22T01:00:00+0000"),) * 2
+        night = (history.parse_clock("2026-11-22T01:00:00+0000"),) * 2
         await read_history(shell, LAB, night)
     assert set(threads) >= {"parse_answers", "_answer", "parse_unit", "parse_broker", "_rows"}
     assert threading.get_ident() not in set().union(*threads.values())

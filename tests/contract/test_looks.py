@@ -13,7 +13,7 @@ import pytest
 from openstack_maintenance.adapters import controller
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.hooks import checks, fleet
+from openstack_maintenance.hooks import checks, fleet_now
 from openstack_maintenance.hooks.checks import ChecksHook
 from openstack_maintenance.operators.nights.select_hosts import _candidate
 
@@ -42,10 +42,10 @@ async def opened(conn_id: str, host: str, address: str, *compute: Any) -> AsyncI
 async def test_a_host_that_does_not_answer_is_unread_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet, "open_host", opened)
+    monkeypatch.setattr(fleet_now, "open_host", opened)
     addresses = {name: f"{name}.example.com" for name in "abc"}
 
-    looks = await fleet.read_hosts(addresses, DEPLOYMENT, "second_ssh")
+    looks = await fleet_now.read_hosts(addresses, DEPLOYMENT, "second_ssh")
 
     assert looks.facts == {"a": "facts of a", "c": "facts of c"}
     assert looks.unread == {"b": "nobody answers in time. Check the network."}
@@ -56,7 +56,7 @@ async def test_a_host_that_does_not_answer_is_unread_and_says_why(
     [("b", "nobody answers in time"), ("c", "Nova has no address for it")],
 )
 def test_a_host_without_facts_is_a_candidate_that_cannot_be_read(host: str, why: str) -> None:
-    looks = fleet.HostLooks({}, {"b": "nobody answers in time"})
+    looks = fleet_now.HostLooks({}, {"b": "nobody answers in time"})
     service: Any = SimpleNamespace(host=host)
     assert _candidate(service, looks, frozenset(), None).unreadable == why
 

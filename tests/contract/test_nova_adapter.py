@@ -26,7 +26,7 @@ from openstack_maintenance.domain.host import rights
 from openstack_maintenance.domain.host.rights import Right
 from openstack_maintenance.domain.nights.fleet import Size
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures/nova"
 LAB_NOVA, LAB_KEYSTONE = "http://172.31.240.10:8774", "http://172.31.240.10:5000"
@@ -246,7 +246,7 @@ def start() -> Iterator[Clouds]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud))
         server.daemon_threads = True
         cloud.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
         running.append((cloud, server))
         return cloud
 
@@ -523,7 +523,7 @@ def test_where_nothing_failed_there_is_no_reason(cloud: Cloud) -> None:
     assert len(cloud.work()) == 1
 
 
-# The whole fleet, as a roll reads it.
+# The whole fleet, as a night reads it.
 
 
 def test_all_hypervisors_are_read_with_the_hosts_they_belong_to(cloud: Cloud) -> None:
@@ -691,7 +691,7 @@ def test_a_cloud_without_placement_says_so(cloud: Cloud) -> None:
         nova_of(cloud).capacities(["p1"])
 
 
-def test_the_fleet_of_a_roll_is_read_whole_and_leaves_out_unknown_capacities(cloud: Cloud) -> None:
+def test_the_fleet_of_a_night_is_read_whole_and_leaves_out_unknown_capacities(cloud: Cloud) -> None:
     c04 = next(h["id"] for h in cloud.read("hypervisors")["hypervisors"] if "c04" in str(h))
     missing = {"errors": [{"status": 404, "detail": f"No resource provider with uuid {c04} found"}]}
     cloud.answers[f"{PROVIDERS}/{c04}"] = (404, missing)

@@ -20,7 +20,7 @@ from openstack_maintenance.operators.controllers.check_controllers import CheckC
 from openstack_maintenance.operators.controllers.report import ControllersReportOperator
 from openstack_maintenance.operators.host.check_host import CheckHostOperator
 from openstack_maintenance.operators.host.report import ReportOperator
-from openstack_maintenance.operators.nights.report import RollReportOperator
+from openstack_maintenance.operators.nights.report import NightReportOperator
 from openstack_maintenance.records.store import find_record
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ RUN = "r1"
 WRONG = {"subject": "host c01", "found": "it is not empty", "remedy": "Clear it."}
 REPORTS: dict[str, Any] = {
     "compute_host_maintenance": ReportOperator,
-    "nightly_compute_maintenance": RollReportOperator,
+    "nightly_compute_maintenance": NightReportOperator,
     "controller_checks": ChecksReportOperator,
     "controller_maintenance": ControllersReportOperator,
 }

@@ -11,9 +11,6 @@ import pytest
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
 from openstack_maintenance.domain.checks.cluster_rules import judge_cluster
 
-# One worker parses for all of them.
-pytestmark = pytest.mark.xdist_group("dags")
-
 Parse = Callable[[Path, str, str], dict[str, Any]]
 
 DAG = "controller_checks"

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-# One worker parses for all of them.
-pytestmark = pytest.mark.xdist_group("dags")
-
 Parse = Callable[[Path, str, str], dict[str, Any]]
 
 DAG = "controller_maintenance"

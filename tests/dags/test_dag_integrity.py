@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 
-# One worker parses for all of them.
-pytestmark = pytest.mark.xdist_group("dags")
-
 PROJECT = Path(__file__).resolve().parents[2]
 DAGS = sorted((PROJECT / "dags").glob("*.py"))
 COMPUTE = "compute_host_maintenance"
@@ -22,6 +19,7 @@ COMPUTE = "compute_host_maintenance"
 # The runbook's chapter, step by step; more tasks may stand between them.
 RUNBOOK = [
     "check_host",
+    "wait_for_window",
     "disable_service",
     "list_instances",
     "migrate_instance",
@@ -78,6 +76,10 @@ for dag_id, dag in bag.dags.items():
             task.task_id: (getattr(task, "operator_class", None) or type(task)).__doc__
             for task in dag.tasks
         },
+        "one_at_a_time": [
+            task.task_id for task in dag.tasks if task.max_active_tis_per_dag is not None
+        ],
+        "first_change": getattr(next(iter(dag.tasks)), "first_change", None),
         "retries": {task.task_id: task.retries for task in dag.tasks},
         "params": {
             name: {"schema": param.schema, "description": param.description,
@@ -209,6 +211,14 @@ def test_only_steps_that_may_follow_a_skipped_one_go_on_without_all_successes(
     assert rules <= {"all_success", "none_failed_min_one_success", "none_failed"}
     for task in ("stop_nova_compute", "enable_service", "disable_service", "assert_amqp"):
         assert dag["rules"][task] == "all_success"
+
+
+def test_a_run_that_waits_for_its_window_holds_nothing_that_another_one_needs(
+    dag: dict[str, Any],
+) -> None:
+    assert dag["one_at_a_time"] == ["disable_service"]
+    assert dag["downstream"]["wait_for_window"] == ["disable_service", "report"]
+    assert dag["first_change"] == "wait_for_window"
 
 
 def test_each_instance_has_a_task_of_its_own(dag: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from airflow_local.home import PROJECT
 from openstack_lab import Lab
 from openstack_maintenance.adapters.controller import read_controller
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.adapters.shell import Shell, connect_shell
+from openstack_maintenance.adapters.shell import Shell
+from openstack_maintenance.adapters.ssh_login import connect_shell
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.service_rules import LastCheck, judge_services
 from openstack_maintenance.domain.deployment import Deployment

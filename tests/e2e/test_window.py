@@ -39,7 +39,7 @@ def test_a_run_waits_for_its_window_without_a_worker_and_then_goes_on(stage: Sta
     stage.set_policy(window(timedelta(seconds=45), "5min"))
 
     run = stage.airflow.maintain("c04", ignore_window=False, reboot=False)
-    run.wait_for("disable_service", "deferred")
+    run.wait_for("wait_for_window", "deferred")
 
     record = stage.finish(run)
     assert record["tasks"][0]["task_id"] == "check_host"

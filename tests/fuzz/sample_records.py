@@ -9,7 +9,7 @@ from hostile import TIMES
 from openstack_maintenance.domain.checks.record import build_checks_record
 from openstack_maintenance.domain.controllers.record import build_controller_record
 from openstack_maintenance.domain.host.record import build_record
-from openstack_maintenance.domain.nights.record import build_roll_record
+from openstack_maintenance.domain.nights.record import build_night_record
 
 NOW = datetime(2026, 3, 10, 1, 40, tzinfo=UTC)
 AT = TIMES[3]
@@ -85,7 +85,7 @@ CONTROLLERS = [
 NIGHTS_SPAN = (NOW, NOW)
 RECORDS: dict[str, dict[str, Any]] = {
     "host": {**build_record(run_of(DAG), TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
-    "night": build_roll_record(run_of("nightly_compute_maintenance"), TASKS, NIGHT, ERRORS, NOW),
+    "night": build_night_record(run_of("nightly_compute_maintenance"), TASKS, NIGHT, ERRORS, NOW),
     "checks": build_checks_record(
         run_of("controller_checks"), TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN
     ),

@@ -35,7 +35,7 @@ from openstack_maintenance.domain.cloud import Instance, incoming
 from openstack_maintenance.domain.drain.capacity import check_room, need_of
 from openstack_maintenance.domain.drain.movability import plan_drain, still_in_the_way
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.hooks.cloud import connect_options
+from openstack_maintenance.hooks.cloud_hook import connect_options
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STATUSES = [

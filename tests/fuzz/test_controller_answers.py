@@ -24,7 +24,8 @@ from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.cluster_rules import judge_cluster
 from openstack_maintenance.domain.checks.controller_facts import SeenController, parse_broker
 from openstack_maintenance.domain.checks.finding import Finding
-from openstack_maintenance.domain.checks.past_night import History, judge_night
+from openstack_maintenance.domain.checks.history import History
+from openstack_maintenance.domain.checks.past_night import judge_night
 from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
     judge_services,

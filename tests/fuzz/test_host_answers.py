@@ -21,7 +21,7 @@ from hostile_answers import (
     odd_texts,
 )
 from judged import assert_grows_linearly, judged
-from openstack_maintenance.adapters.host import Host, local_zone
+from openstack_maintenance.adapters.host import Host
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.host.answers import (
     parse_answers,
@@ -33,6 +33,7 @@ from openstack_maintenance.domain.host.answers import (
     parse_unit,
 )
 from openstack_maintenance.domain.host.facts import BrokerSocket, GuestProcess, find_wrong_host
+from openstack_maintenance.domain.host.zone import local_zone
 
 KOLLA = NovaCompute(
     "nova-compute", ("/var/log/nova.log",), container="nova_compute", engines=("docker", "podman")

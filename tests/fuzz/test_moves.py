@@ -22,7 +22,7 @@ from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refu
 from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Instance, Migration
 from openstack_maintenance.domain.drain.move_step import Memory, next_step
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers import migrate_instance
 from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.stored_move import read_request

@@ -25,7 +25,7 @@ from openstack_maintenance.domain.errors import Blocked
 from openstack_maintenance.domain.foreign_text import is_one_line
 from openstack_maintenance.domain.host.request import HOST_NAME, check_params, read_request
 from openstack_maintenance.domain.mark import HOST_DAG, Mark, find_mark
-from openstack_maintenance.domain.nights.request import check_roll_params, read_roll_request
+from openstack_maintenance.domain.nights.request import check_night_params, read_night_request
 
 LAB = load_deployment("lab", Path(__file__).parents[2] / "include/deployments")
 INVENTORY = ["ctl01", "ctl02"]
@@ -98,8 +98,8 @@ def controllers_run(given: dict[str, Any]) -> None:
 
 
 def night(given: dict[str, Any]) -> None:
-    request = read_roll_request(given)
-    refuse(check_roll_params(given, request))
+    request = read_night_request(given)
+    refuse(check_night_params(given, request))
     assert is_one_line(request.reason)
     assert set(given) <= {"dry_run", "ignore_window", "reason"}
 

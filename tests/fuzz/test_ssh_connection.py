@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hostile_answers import Loop, odd_json, odd_texts
 from judged import judged
-from openstack_maintenance.adapters import shell
+from openstack_maintenance.adapters import ssh_login
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.hooks import host
-from openstack_maintenance.hooks.host import HostHook
+from openstack_maintenance.hooks import host_hook
+from openstack_maintenance.hooks.host_hook import HostHook
 
 PARTS = [
     "key_file",
@@ -48,8 +48,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async def extra_of(conn: Any) -> Any:
         return json.loads(conn.extra)
 
-    monkeypatch.setattr(host, "get_async_connection", found)
-    monkeypatch.setattr(host, "get_async_extra_dejson", extra_of)
+    monkeypatch.setattr(host_hook, "get_async_connection", found)
+    monkeypatch.setattr(host_hook, "get_async_extra_dejson", extra_of)
 
 
 def options(extra: Any, **parts: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def options(extra: Any, **parts: Any) -> dict[str, Any]:
 
 async def opened(given: dict[str, Any]) -> None:
     """Up to where a connection would be made; what comes then is asyncssh's own."""
-    shell._require_known_hosts(given, "c01", shell.SOURCE)
+    ssh_login._require_known_hosts(given, "c01", ssh_login.SOURCE)
 
 
 def safe(found: dict[str, Any] | None) -> None:
@@ -163,7 +163,7 @@ def test_any_failed_login(error: Exception, known: str, user: str, port: int) ->
     given = {"host": "10.0.0.1", "port": port, "known_hosts": known, "username": user}
 
     def refused() -> None:
-        raise shell._in_words(error, given, "c01", shell.SOURCE)
+        raise ssh_login._in_words(error, given, "c01", ssh_login.SOURCE)
 
     assert judged(refused) is None
 

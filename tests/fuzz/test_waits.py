@@ -22,8 +22,8 @@ from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError, MaintenanceError
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.hooks.cloud import CloudHook
-from openstack_maintenance.hooks.host import HostHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
+from openstack_maintenance.hooks.host_hook import HostHook
 from openstack_maintenance.triggers import controller_wait, waiting
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 from test_controller_answers import LAB, SHORT

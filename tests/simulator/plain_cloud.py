@@ -24,7 +24,7 @@ from openstack_maintenance.domain.host.facts import (
     RebootAnswer,
     UnitState,
 )
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.host import base as host_base
 from openstack_maintenance.triggers import host_wait
 from simulator.clock import VirtualTime

@@ -129,6 +129,23 @@ def test_a_thread_goes_on_when_nobody_waits_for_it_any_more() -> None:
     assert seen == ["ordered"]
 
 
+def test_work_for_an_executor_runs_in_the_worlds_time() -> None:
+    clock = VirtualTime()
+
+    def work(seconds: float) -> str:
+        time.sleep(seconds)
+        return "done"
+
+    async def main() -> str:
+        return await asyncio.get_running_loop().run_in_executor(None, work, 10)
+
+    with clock.installed():
+        task = clock.loop.create_task(main())
+        clock.run()
+    assert task.result() == "done"
+    assert clock.seconds() == START.timestamp() + 10
+
+
 def test_a_coroutine_that_blocks_the_loop_is_found() -> None:
     clock = VirtualTime()
 

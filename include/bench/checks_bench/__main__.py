@@ -26,7 +26,8 @@ from openstack_lab import Lab, LabError
 from openstack_lab.lab import LOGIN
 from openstack_maintenance.adapters.controller import read_controller
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.adapters.shell import Shell, connect_shell
+from openstack_maintenance.adapters.shell import Shell
+from openstack_maintenance.adapters.ssh_login import connect_shell
 
 CONTROLLER, DAG = "ctl01", "controller_checks"
 STATE = Path(__file__).resolve().parents[1] / ".state/checks"

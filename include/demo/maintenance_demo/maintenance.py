@@ -27,6 +27,7 @@ SAID_AS = {
     "running": "...",
     "deferred": "waits without a worker slot",
     "success": "done",
+    "up_for_reschedule": "waits without a worker slot",
     "up_for_retry": "will be tried again",
     "upstream_failed": "not run: an earlier task failed",
     "skipped": "not needed",
@@ -116,7 +117,7 @@ def verdicts(cloud: Cloud, lab: Lab, before: Before, state: str) -> Iterator[tup
 def find_record(records: Path, run_id: str) -> tuple[Path, dict[str, Any]] | None:
     """The run's record and where it is."""
     for file in sorted(records.rglob("*.json")):
-        if run_id in str(file):
+        if run_id in file.name and file.parent.name != "notes":
             return file, json.loads(file.read_text())
     return None
 

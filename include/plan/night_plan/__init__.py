@@ -1,1 +1,1 @@
-"""Tonight's roll of the compute hosts, shown beforehand."""
+"""Tonight's maintenance of the compute hosts, shown beforehand."""

@@ -1,4 +1,4 @@
-"""Say what tonight's roll of the compute hosts would do. Change nothing.
+"""Say what tonight's maintenance of the compute hosts would do. Change nothing.
 
 It reads the cloud and each host with the two connections that the DAGs have, and goes by the same
 policy, records and planner as they do, so that it differs only by what happens until then. No
@@ -17,10 +17,10 @@ from openstack_maintenance.domain.errors import HostError, MaintenanceError
 from openstack_maintenance.domain.nights.due import judge_due
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
 from openstack_maintenance.domain.policy import Policy
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.base import SSH_CONN_ID
 from openstack_maintenance.operators.clock import utc_now
-from openstack_maintenance.operators.nights.plan import coming_window, plan_night
+from openstack_maintenance.operators.nights.plan import coming_window, plan_from_cloud
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
 
 
@@ -45,7 +45,7 @@ def tell_night() -> None:
     candidates = find_candidates(policy, deployment, nova, SSH_CONN_ID)
     verdicts = [judge_due(each, policy.due, opens, begins) for each in candidates]
     print(f"{_head(policy, now, opens)}\n\n{verdicts_in_words(verdicts)}\n", flush=True)
-    plan, bound = plan_night(policy, nova, verdicts, begins, closes)
+    plan, bound = plan_from_cloud(policy, nova, verdicts, begins, closes)
     print(plan_in_words(plan, bound, begins, closes, policy.window.timezone), flush=True)
     unread = [
         candidate.service.host

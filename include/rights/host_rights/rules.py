@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from openstack_maintenance.adapters.controller import other_databases
-from openstack_maintenance.adapters.host import JOURNAL_LINES, OUTPUT_LINES, service_unit
+from openstack_maintenance.adapters.host import JOURNAL_LINES, OUTPUT_LINES
 from openstack_maintenance.adapters.shell import script_texts
 from openstack_maintenance.domain.deployment import Deployment, Service
+from openstack_maintenance.domain.host.unit_name import service_unit
 
 
 class Pattern(str):

@@ -31,7 +31,7 @@ ROLE = "openstack_maintenance"
 OWN = "own project: "
 RIGHTS: dict[str, dict[str, list[str]]] = {
     "nova": {
-        "check_host, select_hosts, plan_roll: read the cloud": [
+        "check_host, select_hosts, plan: read the cloud": [
             "os_compute_api:os-services:list",
             "os_compute_api:os-hypervisors:list-detail",
             "os_compute_api:os-aggregates:index",
@@ -83,7 +83,7 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
     },
     "placement": {
         "check_host: where there is room": ["placement:allocation_candidates:list"],
-        "plan_roll: how much there is, and of what kind": [
+        "plan: how much there is, and of what kind": [
             "placement:resource_providers:inventories:list",
             "placement:resource_providers:traits:list",
         ],

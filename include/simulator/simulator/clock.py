@@ -1,9 +1,9 @@
 """Virtual time: plugin code in greenlets and coroutines, and a clock that jumps to what is next.
 
 Blocking code (an operator's ``execute``, an SDK call in a thread) runs in a greenlet; whenever it
-would wait, for an answer or in a sleep, it is suspended and the world goes on. Coroutines (triggers)
-run in an asyncio loop whose timers are the same. Nothing here waits for real, nothing runs at the
-same time, and the same events in the same order always give the same run.
+would wait, for an answer or in a sleep, it is suspended and the world goes on. Coroutines
+(triggers) run in an asyncio loop whose timers are the same. Nothing here waits for real, nothing
+runs at the same time, and the same events in the same order always give the same run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack, cast
 from unittest import mock
 
 import time_machine
 from greenlet import getcurrent, greenlet
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 START = datetime(2026, 3, 10, 0, 55, tzinfo=UTC)
 
@@ -137,9 +138,7 @@ class VirtualTime:
         if task:  # it has begun, and waits
             self.soon(functools.partial(self._enter, task))
 
-    def run(
-        self, until: Callable[[], bool] | None = None, at_most: float | None = None
-    ) -> bool:
+    def run(self, until: Callable[[], bool] | None = None, at_most: float | None = None) -> bool:
         """Let the world go on until ``until`` is so; at most so many seconds, or as long as
         anything happens. Returns whether it is so. Raises what a callback of the world raised.
         """
@@ -216,11 +215,8 @@ class VirtualTime:
         """What `asyncio.to_thread` is in here: like a thread, it ends though nobody waits."""
         answer: asyncio.Future[T] = self.loop.create_future()
 
-        def ended(outcome: Outcome[T]) -> None:
-            if not answer.done():
-                outcome.put_into(answer)
-
-        self.spawn(functools.partial(run, *args, **kwargs), ended)
+        work = functools.partial(run, *args, **kwargs)
+        self.spawn(work, lambda outcome: outcome.put_into(answer))
         return await answer
 
     @contextmanager
@@ -263,7 +259,9 @@ class Outcome(Generic[T]):
             return cls(error=error)
 
     def put_into(self, answer: asyncio.Future[T]) -> None:
-        """Tell a coroutine that waits for it."""
+        """Tell a coroutine that waits for it, if it still does."""
+        if answer.done():
+            return
         match self.error:
             case None:
                 answer.set_result(cast("T", self.value))
@@ -287,19 +285,22 @@ class _Loop(asyncio.BaseEventLoop):
         return self._clock.is_going_on
 
     def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._clock.soon(functools.partial(self._call, handle))
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # there are no other threads
 
     def call_at(
         self,
         when: float,
-        callback: Callable[..., Any],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
@@ -309,11 +310,19 @@ class _Loop(asyncio.BaseEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., Any],
-        *args: Any,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """What an executor is in here (asgiref's, too): a greenlet."""
+        answer: asyncio.Future[T] = self.create_future()
+        self._clock.spawn(functools.partial(func, *args), lambda outcome: outcome.put_into(answer))
+        return answer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Its timer comes, and finds it cancelled."""

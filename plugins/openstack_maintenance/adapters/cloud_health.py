@@ -15,7 +15,7 @@ from typing import Any
 
 from keystoneauth1 import exceptions as keystone_errors
 
-from openstack_maintenance.adapters.answers import Row, Unreadable, body_of, rows_in
+from openstack_maintenance.adapters.api_answers import Row, Unreadable, body_of, rows_in
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.checks.cloud_rules import Answered, Endpoint, ServiceRow, Token

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
-from openstack_maintenance.adapters.answers import Unreadable, body_of, every_page
+from openstack_maintenance.adapters.api_answers import Unreadable, body_of, every_page
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.domain.errors import CloudError
 

@@ -13,16 +13,16 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from openstack_maintenance.adapters.host import service_unit
 from openstack_maintenance.adapters.shell import Shell
 from openstack_maintenance.domain.checks import controller_facts as facts_of
 from openstack_maintenance.domain.checks.controller_facts import SeenController
+from openstack_maintenance.domain.checks.history import History, parse_history
 from openstack_maintenance.domain.checks.night import Span
-from openstack_maintenance.domain.checks.past_night import History, parse_history
 from openstack_maintenance.domain.deployment import PROBED, Deployment, Service
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.domain.host.answers import Answers, is_boot_id, one, words
+from openstack_maintenance.domain.host.unit_name import service_unit
 
 _LOOK = timedelta(seconds=40)
 # How many, and how much of each: a message is read by a person.

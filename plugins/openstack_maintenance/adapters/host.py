@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from openstack_maintenance.adapters.shell import SOURCE, HostUnreachable, Shell, connect_shell
+from openstack_maintenance.adapters.shell import HostUnreachable, Shell
+from openstack_maintenance.adapters.ssh_login import SOURCE, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
@@ -35,6 +34,7 @@ from openstack_maintenance.domain.host.facts import (
     ScriptState,
     UnitState,
 )
+from openstack_maintenance.domain.host.unit_name import service_unit
 from openstack_maintenance.domain.moment import parse_iso
 
 _QUICK = timedelta(seconds=30)
@@ -43,8 +43,6 @@ _CONTROL = timedelta(seconds=150)  # a container gets 60 s to stop before it is 
 # Both stand in sudoers as they are: host-rights reads them here.
 OUTPUT_LINES = "100"
 JOURNAL_LINES = 5
-_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,200}")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 # How many, and how much of each: a message is read by a person.
 _RIGHTS_SHOWN = (60, 300)
 
@@ -175,12 +173,7 @@ class Host:
         except HostUnreachable:
             return RebootAnswer("unknown")
         if guests := await asyncio.to_thread(answers_of.parse_guests, answers.get("guest", ())):
-            raise CheckFailed(
-                f"host {self.name}",
-                f"guests run on it: {', '.join(brief_list(guests))}",
-                "It was not rebooted. Move these instances away, or find out why Nova does not "
-                "list them, then clear the task.",
-            )
+            raise self._guests_run(brief_list(guests))
         boot_id, clock = self._boot_id(answers), self._clock(answers)
         if one(answers, "refused") == "already_rebooted":
             return RebootAnswer("already_rebooted", boot_id, clock)
@@ -192,6 +185,14 @@ class Host:
                 "blocks it (`systemd-inhibit --list` shows it).",
             )
         return RebootAnswer("asked", boot_id, clock)
+
+    def _guests_run(self, guests: Sequence[str]) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.name}",
+            f"guests run on it: {', '.join(guests)}",
+            "It was not rebooted. Move these instances away, or find out why Nova does not "
+            "list them, then clear the task.",
+        )
 
     async def amqp_evidence(self) -> AmqpEvidence:
         """The log's last lines about the broker, and nova-compute's sockets to it."""
@@ -283,35 +284,6 @@ class Host:
         return HostError(
             f"host {self.name}", found, "Log in by hand and see what the host answers."
         )
-
-
-def service_unit(name: str) -> str:
-    """A unit's full name: systemd fills in ``.service``, its cgroup carries it.
-
-    Raises:
-        HostError: not a unit's name.
-    """
-    if not _UNIT.fullmatch(name):
-        raise HostError(
-            f"unit {brief(name, 100)!r}",
-            "this is not a valid unit name",
-            "Use letters, digits, _.@-",
-        )
-    return name if name.endswith((".service", ".target")) else f"{name}.service"
-
-
-def local_zone(zone_name: str, clock: datetime) -> tzinfo:
-    """The host's time zone: by name where that agrees with its clock, else the clock's offset."""
-    try:
-        # The name comes from the host: nothing else than a zone's name is looked up by it.
-        zone = ZoneInfo(zone_name) if _ZONE.fullmatch(zone_name) else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        zone = None
-    if zone is not None and clock.astimezone(zone).utcoffset() == clock.utcoffset():
-        return zone
-    if clock.tzinfo is None:
-        raise HostError("host clock", "it has no UTC offset", "Read the host again.")
-    return clock.tzinfo
 
 
 def _zone_name(answers: Answers) -> str:

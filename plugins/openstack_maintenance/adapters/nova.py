@@ -1,4 +1,4 @@
-"""Nova, Keystone and their failures: reads facts, performs one action each.
+"""Nova: its services, instances and migrations; hosts are in `nova_fleet`, orders in `nova_orders`.
 
 Source: https://docs.openstack.org/api-ref/compute/ (microversions are negotiated by
 openstacksdk; 2.60, Queens, is the oldest that this project works with).
@@ -6,42 +6,32 @@ openstacksdk; 2.60, Queens, is the oldest that this project works with).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from openstack import exceptions as sdk_errors
-
-from openstack_maintenance.adapters.answers import (
-    MOST_PAGES,
+from openstack_maintenance.adapters.api_answers import (
     Row,
     Unreadable,
     object_in,
     rows_in,
 )
 from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
-from openstack_maintenance.adapters.compute_api import COMPUTE, ComputeApi
+from openstack_maintenance.adapters.nova_fleet import NovaFleet
+from openstack_maintenance.adapters.nova_orders import NovaOrders
 from openstack_maintenance.adapters.nova_rows import (
     HOST,
     read_failure,
-    read_hypervisor,
     read_instance,
     read_migration,
     read_service,
 )
-from openstack_maintenance.adapters.placement import (
-    capacities_of,
-    providers_with_room,
-    traits_of,
-)
-from openstack_maintenance.adapters.rights import missing_rights
+from openstack_maintenance.adapters.rights_probe import missing_rights
 from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
-from openstack_maintenance.domain.drain.capacity import Need
+from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
 from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
     SEE_HOST,
@@ -49,19 +39,15 @@ from openstack_maintenance.domain.host.rights import (
     missing_blocker,
     right_remedy,
 )
-from openstack_maintenance.domain.nights.fleet import Size
 
 # The newest format of each list that this project has seen.
 _SERVICES = (2, 69)
-_HYPERVISORS = (2, 88)
-_AGGREGATES = (2, 81)
-_GROUPS = (2, 64)
 _SERVERS = (2, 100)
 _MIGRATIONS = (2, 80)
 _ACTIONS = (2, 84)
 
 
-class Nova(ComputeApi):
+class Nova(NovaFleet, NovaOrders):
     """One cloud's compute API. Thread-safe for reads; every call may take a minute."""
 
     def services(self, binary: str | None = None) -> list[ComputeService]:
@@ -84,98 +70,6 @@ class Nova(ComputeApi):
                 "See `openstack compute service list`.",
             )
         return service
-
-    def find_hypervisor(self, host: str) -> Hypervisor | None:
-        """The hypervisor record of a compute host."""
-        try:
-            found = self._hypervisors({"hypervisor_hostname_pattern": host})
-        except NotThere:
-            # Nova answers 404 when no hypervisor's name contains the host's.
-            found = self.hypervisors()
-        return next((each for each in found if each.host == host), None)
-
-    def hypervisors(self) -> list[Hypervisor]:
-        """The hypervisor records of all hosts. Raises: CloudError."""
-        return self._hypervisors({})
-
-    def _hypervisors(self, query: Mapping[str, str]) -> list[Hypervisor]:
-        path = "/os-hypervisors/detail"
-        return self._list(path, "hypervisors", read_hypervisor, _HYPERVISORS, query)
-
-    def aggregates(self) -> dict[str, frozenset[str]]:
-        """The names of each host's aggregates, by host. Raises: CloudError."""
-        of_host: dict[str, set[str]] = defaultdict(set)
-        for name, hosts, _ in self._aggregates():
-            for host in hosts:
-                of_host[host].add(name)
-        return {host: frozenset(names) for host, names in of_host.items()}
-
-    def properties(self) -> dict[str, frozenset[str]]:
-        """The metadata of each host's aggregates, ``KEY=VALUE``, by host. Raises: CloudError.
-
-        A value with commas is several, as Nova's filters read it.
-        """
-        of_host: dict[str, set[str]] = defaultdict(set)
-        for _, hosts, metadata in self._aggregates():
-            for host in hosts:
-                of_host[host].update(
-                    f"{key}={value.strip()}"
-                    for key, values in metadata.items()
-                    for value in values.split(",")
-                )
-        return {host: frozenset(found) for host, found in of_host.items()}
-
-    def _aggregates(self) -> list[tuple[str, list[str], dict[str, str]]]:
-        def read(values: Mapping[str, Any]) -> tuple[str, list[str], dict[str, str]]:
-            row = Row("aggregates", values)
-            return row.name("name"), row.find_names("hosts"), row.find_texts("metadata")
-
-        return self._list("/os-aggregates", "aggregates", read, _AGGREGATES, {})
-
-    def anti_affinity_groups(self) -> dict[str, str]:
-        """The id of the anti-affinity group of each instance that is in one. Raises: CloudError.
-
-        A group whose policy is "soft-anti-affinity" wishes, and forbids nothing: it is left out.
-        Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
-        """
-        with self._errors(COMPUTE):
-            return {
-                instance_id: row.id("id")
-                for row in self._server_groups()
-                if "anti-affinity" in (row.find_name("policy"), *row.find_names("policies"))
-                for instance_id in row.find_names("members")
-            }
-
-    def _server_groups(self) -> list[Row]:
-        """All of them. Nova gives at most osapi_max_limit (1000) at a time and, unlike elsewhere,
-        no link to the rest, so that the SDK would end there: the next page is asked by offset.
-        """
-        found: dict[str, Row] = {}
-        offset = 0
-        for _ in range(MOST_PAGES):
-            query = {"all_projects": "True", "offset": str(offset)}
-            body = self._get("/os-server-groups", query, _GROUPS)
-            rows = [Row("server_groups", each) for each in rows_in(body, "server_groups")]
-            if not rows:
-                return list(found.values())
-            known, offset = len(found), offset + len(rows)
-            found |= {row.id("id"): row for row in rows}
-            if len(found) == known:
-                break
-        raise Unreadable("the pages of server_groups do not end")
-
-    def capacities(self, hypervisor_ids: Iterable[str]) -> dict[str, Size]:
-        """What may be allocated on each hypervisor, by id, as far as Placement has it.
-
-        Raises: CloudError.
-        """
-        with self._errors("placement API"):
-            return capacities_of(self._cloud.placement, hypervisor_ids)
-
-    def traits(self, hypervisor_ids: Iterable[str]) -> dict[str, frozenset[str]]:
-        """The traits of each hypervisor, by id, as far as Placement has it. Raises: CloudError."""
-        with self._errors("placement API"):
-            return traits_of(self._cloud.placement, hypervisor_ids)
 
     def instances_on(self, host: str) -> list[Instance]:
         """Every instance of every project that Nova places on a host.
@@ -249,73 +143,14 @@ class Nova(ComputeApi):
         )
         return sorted(found, key=lambda each: each.id)
 
-    def hosts_with_room(self, need: Need) -> frozenset[str]:
-        """Ids of the hypervisors that have room for ``need``, disabled ones left out."""
-        with self._errors("placement API"):
-            return providers_with_room(self._cloud.placement, need)
-
     def missing_rights(self, needed: Iterable[Needed]) -> list[Blocker]:
         """Which of these rights the credentials do not have; changes nothing. Raises: CloudError.
 
-        One request a right; see `adapters.rights`.
+        One request a right; see `rights_probe`.
         """
         with self._errors("rights of the credentials"):
             found = missing_rights(self._compute, needed, self._session.secrets)
         return [missing_blocker(self.name, *each) for each in found]
-
-    def disable(self, service: ComputeService, reason: str) -> None:
-        """Take a nova-compute service out of scheduling, with a reason of at most 255."""
-        with self._errors(f"host {service.host}"):
-            self._compute.update_service(
-                service.id, status="disabled", disabled_reason=reason[:255]
-            )
-
-    def enable(self, service: ComputeService) -> None:
-        """Give a nova-compute service back to scheduling."""
-        with self._errors(f"host {service.host}"):
-            self._compute.update_service(service.id, status="enabled")
-
-    def live_migrate(self, instance_id: str, destination: str | None, block_migration: str) -> None:
-        """Ask for a live migration; Nova's scheduler checks a named destination, too."""
-        flag = block_migration if block_migration == "auto" else block_migration == "true"
-        with self._errors(f"instance {instance_id}"):
-            # The SDK asks with 2.30: there Nova holds its answer back until the pre-check is done.
-            answer = self._compute.post(
-                f"/servers/{instance_id}/action",
-                json={"os-migrateLive": {"host": destination, "block_migration": flag}},
-                microversion="2.34",
-            )
-            sdk_errors.raise_from_response(answer)
-
-    def cold_migrate(self, instance_id: str, destination: str | None) -> None:
-        """Ask for a cold migration; it must be confirmed when it has arrived."""
-        with self._errors(f"instance {instance_id}"):
-            self._compute.migrate_server(instance_id, host=destination)
-
-    def confirm(self, instance_id: str) -> None:
-        """Confirm a cold migration that has arrived."""
-        with self._errors(f"instance {instance_id}"):
-            self._compute.confirm_server_resize(instance_id)
-
-    def stop_guest(self, instance_id: str) -> None:
-        """Shut a guest down, as its owner would."""
-        with self._errors(f"instance {instance_id}"):
-            self._compute.stop_server(instance_id)
-
-    def start_guest(self, instance_id: str) -> None:
-        """Start a guest that is SHUTOFF."""
-        with self._errors(f"instance {instance_id}"):
-            self._compute.start_server(instance_id)
-
-    def abort(self, migration: Migration) -> None:
-        """Abort a live migration: running from 2.24 on, queued or preparing from 2.65 on."""
-        with self._errors(f"instance {migration.instance_id}"):
-            self._compute.abort_server_migration(migration.id, migration.instance_id)
-
-    def force_complete(self, migration: Migration) -> None:
-        """Let a running live migration end at the cost of a pause of the guest."""
-        with self._errors(f"instance {migration.instance_id}"):
-            self._compute.force_complete_server_migration(migration.id, migration.instance_id)
 
     def why_it_failed(self, instance_id: str) -> str | None:
         """What Nova noted about an instance's newest failed action, in its words."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openstack_maintenance.adapters.answers import Row, Unreadable
+from openstack_maintenance.adapters.api_answers import Row, Unreadable
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 
 HOST = "OS-EXT-SRV-ATTR:host"

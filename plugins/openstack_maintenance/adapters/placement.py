@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from openstack.exceptions import raise_from_response
 
-from openstack_maintenance.adapters.answers import Row, body_of, object_in, texts_in
+from openstack_maintenance.adapters.api_answers import Row, body_of, object_in, texts_in
 from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.nights.fleet import Size
 

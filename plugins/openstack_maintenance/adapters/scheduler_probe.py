@@ -19,7 +19,7 @@ from typing import Any
 from openstack import exceptions as sdk_errors
 from openstack.connection import Connection
 
-from openstack_maintenance.adapters.answers import Row, body_of, every_page, object_in, rows_in
+from openstack_maintenance.adapters.api_answers import Row, body_of, every_page, object_in, rows_in
 from openstack_maintenance.adapters.cloud_errors import no_secrets
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.errors import CloudError

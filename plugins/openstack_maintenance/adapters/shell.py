@@ -8,42 +8,28 @@ that UTF-8 or PostgreSQL cannot take.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import logging
-import os
 import shlex
-import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.foreign_text import brief, storable_text
+from openstack_maintenance.domain.foreign_text import storable_text
 from openstack_maintenance.domain.host.answers import parse_answers, words
 
 # It tells each step of each connection at INFO, commands in full: nothing for a task's log.
 logging.getLogger("asyncssh").setLevel(logging.WARNING)
 
 _SCRIPTS = {path.stem: path.read_text() for path in Path(__file__).parent.glob("remote/*.sh")}
-_DEFAULTS: dict[str, Any] = {
-    "connect_timeout": 15,
-    "login_timeout": 20,
-    "keepalive_interval": 5,
-    "keepalive_count_max": 4,
-}
 # Output and errors together. The longest honest answer: 8,000 journal entries of 1,000 bytes.
 MOST_BYTES = 16 * 1024 * 1024
-SOURCE = "the SSH connection"
-_LONGEST_NAME = 200  # of a file, in a message: what is longer may be a key
 # How maintenance-shell, a forced command on the host, begins what it says when it refuses.
 _FORCED_COMMAND = "maintenance-shell: "
-_REACH = "Check the host and the network; a host that is rebooting comes back by itself."
+REACH = "Check the host and the network; a host that is rebooting comes back by itself."
 
 
 class HostUnreachable(HostError):
@@ -102,7 +88,7 @@ class Shell:
         answer = await self.run(script_command(script, *args), wait=wait, stdin=stdin)
         if answer.status is None:
             raise HostUnreachable(
-                f"host {self.name}", f"the connection broke during {script!r}", _REACH
+                f"host {self.name}", f"the connection broke during {script!r}", REACH
             )
         try:
             values = await asyncio.to_thread(parse_answers, answer.stdout)
@@ -113,7 +99,7 @@ class Shell:
         if values is None:
             raise self._no_answer(script, answer)
         if later := words(values, "later"):
-            raise HostUnreachable(f"host {self.name}", later, _REACH)
+            raise HostUnreachable(f"host {self.name}", later, REACH)
         if error_told := words(values, "error"):
             raise HostError(
                 f"host {self.name}", error_told, "Fix this on the host, then clear the task."
@@ -158,7 +144,7 @@ class Shell:
                 status = await self._listen(command, stdin, heard)
         except TimeoutError as error:
             raise HostUnreachable(
-                f"host {self.name}", f"no answer within {wait.total_seconds():g} s", _REACH
+                f"host {self.name}", f"no answer within {wait.total_seconds():g} s", REACH
             ) from error
         except (asyncssh.Error, OSError) as error:
             heard.err.extend(storable_text(str(error)).encode())
@@ -198,148 +184,3 @@ def script_texts() -> dict[str, str]:
     """The whole text of each script as a host gets it, by the script's name."""
     common = _SCRIPTS["common"]
     return {name: f"{common}\n{text}" for name, text in _SCRIPTS.items() if name != "common"}
-
-
-@asynccontextmanager
-async def connect_shell(
-    options: Mapping[str, Any], name: str, source: str = SOURCE
-) -> AsyncIterator[Shell]:
-    """Log in with ``asyncssh.connect`` options; the host's key is always verified.
-
-    ``source``: where the options come from, for messages.
-
-    Raises:
-        HostUnreachable: nobody answers at the address now; try again later.
-        HostError: the login cannot work as it is configured; a person must fix it.
-    """
-    _require_known_hosts(options, name, source)
-    connection = await _connect({**_DEFAULTS, **options}, name, source)
-    try:
-        yield Shell(connection, name)
-    finally:
-        # A host that went down does not say goodbye: drop the connection rather than wait for it.
-        connection.abort()
-
-
-async def _connect(options: dict[str, Any], name: str, source: str) -> asyncssh.SSHClientConnection:
-    limit = float(options["connect_timeout"]) + float(options["login_timeout"])
-    try:
-        async with asyncio.timeout(limit):
-            return await asyncssh.connect(**options)
-    except (TimeoutError, asyncssh.Error, OSError, ValueError, OverflowError) as error:
-        raise _in_words(error, options, name, source) from error
-
-
-def _require_known_hosts(options: Mapping[str, Any], name: str, source: str) -> None:
-    known = options.get("known_hosts")
-    if not known:
-        found = "no known_hosts file is named, so the host's key cannot be verified"
-    elif isinstance(known, str) and not _is_file(known):
-        file = brief(known, _LONGEST_NAME)
-        found = f"the known_hosts file {file} does not exist, or its folder cannot be read"
-    elif not isinstance(known, str | bytes):
-        found = f"known_hosts must be a file name, but is of type {type(known).__name__}"
-    else:
-        return
-    raise HostError(
-        f"host {name}",
-        found,
-        "Collect the hosts' keys in a file (`ssh-keyscan HOST`, compared with the console). Name "
-        f"that file in the extra `known_hosts` of {source}.",
-    )
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(os.path.expanduser(path)).is_file()  # noqa: PTH111  Path's raises for ~nobody
-    except OSError:
-        return False
-
-
-def _in_words(error: Exception, options: Mapping[str, Any], name: str, source: str) -> HostError:
-    where = f"{options.get('host')}:{options.get('port') or 22}"
-    subject = f"host {name} at {where}"
-    user = brief(options.get("username") or f"{getpass.getuser()} (no login is given)", 100)
-    told = brief(error)
-    match error:
-        case asyncssh.HostKeyNotVerifiable():
-            return _host_key_error(options, subject, told, source)
-        case asyncssh.PermissionDenied() if not {"client_keys", "password"} & options.keys():
-            return HostError(
-                subject,
-                f"login as {user} is refused: neither key_file, private_key nor password is given",
-                f"Give one of them in the extra of {source}.",
-            )
-        case asyncssh.PermissionDenied():
-            return HostError(
-                subject,
-                f"login as {user} is refused",
-                f"Put the public key of {source} (its key_file) into the user's authorized_keys on "
-                "the host, or fix login and key in the connection.",
-            )
-        case asyncssh.KeyExchangeFailed():
-            return HostError(
-                subject,
-                f"SSH key exchange failed, no algorithm in common: {told}",
-                "The host may offer a host key of another type than known_hosts holds. Compare "
-                "the keys at the console, then fix known_hosts.",
-            )
-        case asyncssh.KeyImportError() | asyncssh.KeyEncryptionError() | FileNotFoundError():
-            return HostError(
-                subject,
-                f"the SSH key or known_hosts cannot be read: {told}",
-                f"Fix key_file, private_key, passphrase or known_hosts in {source}.",
-            )
-        # Of a file; a network's error has no name of a file.
-        case OSError(filename=str(file)):
-            return HostError(
-                subject,
-                f"{brief(file, _LONGEST_NAME)} cannot be read by {getpass.getuser()}, "
-                f"the user that Airflow runs as: {error.strerror}",
-                "Give the file to that user (mode 600), or fix key_file or known_hosts in "
-                f"{source}.",
-            )
-        case socket.gaierror():
-            return HostError(
-                subject,
-                "the name cannot be resolved",
-                "Set `addresses:` in the policy for this host, or fix DNS.",
-            )
-        case ConnectionRefusedError():
-            return HostUnreachable(
-                subject, "the connection is refused (no sshd is listening)", _REACH
-            )
-        case TimeoutError():
-            return HostUnreachable(subject, "nobody answers in time", _REACH)
-        case asyncssh.DisconnectError() | ConnectionError():
-            return HostUnreachable(subject, f"the connection broke at login: {told}", _REACH)
-        case OSError():
-            return HostUnreachable(subject, f"it cannot be reached: {told}", _REACH)
-    return HostError(subject, f"SSH failed: {told}", f"Fix the settings of {source}.")
-
-
-def _host_key_error(options: Mapping[str, Any], subject: str, text: str, source: str) -> HostError:
-    known = options["known_hosts"]
-    trusted = f"the host_key of {source}"
-    if isinstance(known, str):
-        trusted = brief(known, _LONGEST_NAME)
-    host, port = str(options.get("host")), options.get("port") or 22
-    if _has_entry(known, host, port):
-        return HostError(
-            subject,
-            f"the host key has changed: it is not the one in {trusted} ({text})",
-            "If the host was reinstalled, compare the new key at its console and replace the "
-            "entry. If it was not, somebody may be intercepting the connection: do not go on.",
-        )
-    return HostError(
-        subject,
-        f"the host key is not trusted: {trusted} has no entry for this address ({text})",
-        f"Compare the key at the console and add it: ssh-keyscan -p {port} {host} >> known_hosts.",
-    )
-
-
-def _has_entry(known: Any, host: str, port: int) -> bool:
-    try:
-        return any(asyncssh.match_known_hosts(known, host, "", port)[:2])
-    except (ValueError, OSError):
-        return False  # the file has changed since the login

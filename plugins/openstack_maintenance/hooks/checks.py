@@ -17,7 +17,7 @@ from openstack_maintenance.domain.checks.service_rules import (
     last_check_of,
 )
 from openstack_maintenance.domain.errors import MaintenanceError
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.hooks.ssh import open_shell
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
     from openstack_maintenance.adapters.shell import Shell
     from openstack_maintenance.domain.deployment import NovaCompute
-    from openstack_maintenance.hooks.host import HostHook
+    from openstack_maintenance.hooks.host_hook import HostHook
 
 
 @asynccontextmanager
@@ -43,6 +43,6 @@ async def check_connection(conn_id: str) -> None:
 
 
 def _hook(conn_id: str, host: str, address: str) -> HostHook:
-    from openstack_maintenance.hooks.host import HostHook
+    from openstack_maintenance.hooks.host_hook import HostHook
 
     return HostHook(conn_id, address=address, name=host)

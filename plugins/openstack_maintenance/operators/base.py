@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.blocker import Blocker, in_words
-from openstack_maintenance.domain.errors import Blocked, CloudError, MaintenanceError, error_payload
+from openstack_maintenance.domain.errors import (
+    Blocked,
+    MaintenanceError,
+    PolicyError,
+    error_payload,
+)
 from openstack_maintenance.domain.foreign_text import storable
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.silence import Silence, gives_no_answer, is_passing
 from openstack_maintenance.operators.window_gate import HeldToWindow, wait_for_window
 
 if TYPE_CHECKING:
@@ -39,17 +48,22 @@ class MaintenanceOperator(BaseOperator):
     """One step of a run. Subclasses say in ``perform`` what it does, and raise MaintenanceError.
 
     The error's sentence goes into the log, into the XCom ``error`` (for the record) and, by the
-    report, into Nova's disabled_reason. What may be a passing fault of the cloud or of SSH is
-    retried as the task's ``retries`` say, everything else ends the task.
+    report, into Nova's disabled_reason. A cloud or a host that does not answer is asked again, from
+    the step's beginning, for the policy's ``api_patience``; everything else ends the task. So each
+    step must be one that may be begun again: it looks before it acts.
 
     ``unchanged``: what a pre-check promises at the end of each of its errors.
     ``waits_for_window``: the step changes something; outside the window it waits, in no slot.
+    ``asks_again``: false where silence is itself what the step is to report, or is left to the
+    task's ``retries``.
     ``runs_when``: its trigger rule.
     """
 
     unchanged = ""
     waits_for_window = False
+    asks_again = True
     runs_when = "all_success"
+    _silence: Silence | None = None  # one that has gone on since an earlier look
     request: HeldToWindow  # what the run was asked; each chapter has its own
 
     def __init__(
@@ -71,20 +85,65 @@ class MaintenanceOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Do the step once; Airflow calls this."""
         self._context = context
-        try:
-            return storable(self.begin())
-        except MaintenanceError as error:
-            raise self._told(error) from None
+        return self._carried_out(self.begin)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on after a trigger: with what it found, or with what went wrong."""
         self._context = context
+        return self._carried_out(lambda: self._resumed(event))
+
+    def _resumed(self, event: Mapping[str, Any]) -> Any:
+        if ERROR_KEY in event:
+            raise error_of(event[ERROR_KEY])
+        return self.resume(event)
+
+    def _carried_out(self, step: Callable[[], Any]) -> Any:
         try:
-            if ERROR_KEY in event:
-                raise error_of(event[ERROR_KEY])
-            return storable(self.resume(event))
+            return storable(step())
         except MaintenanceError as error:
+            self.ask_again_later(error)
             raise self._told(error) from None
+        finally:
+            self._silence = None
+
+    def ask_again_later(self, error: MaintenanceError) -> None:
+        """Leave the step until later, when nobody answered and ``api_patience`` is not over.
+
+        Afterwards the step begins again. Nothing, where asking again would not help, or has not:
+        then the error says since when nobody answers.
+        """
+        if not (self.asks_again and gives_no_answer(error)):
+            return
+        try:
+            patience = self.policy.length("api_patience")
+        except PolicyError:
+            return
+        silence = self._silence or self.begun_silence()
+        if silence.is_over(patience, utc_now()):
+            error.found = silence.in_words(error.found, self.policy.api_patience, utc_now())
+            return
+        self.log.warning("%s", silence.plan_in_words(error, patience))
+        self.wait_in_silence(silence, error)
+
+    def begun_silence(self) -> Silence:
+        """The silence that this look may be a part of; by default it begins now."""
+        return Silence(utc_now())
+
+    def wait_in_silence(self, silence: Silence, error: MaintenanceError) -> None:
+        """Wait a little, in no worker slot, and begin again."""
+        self.defer(
+            trigger=DateTimeTrigger(silence.next_look(utc_now())),
+            method_name="ask_again",
+            kwargs={"silent_since": silence.since.isoformat()},
+        )
+
+    def ask_again(
+        self, context: Context, event: Any = None, silent_since: str = "", **later: Any
+    ) -> Any:
+        """Begin again after nobody had answered. ``silent_since``: ISO 8601, since when."""
+        since = read_moment(silent_since)
+        self._silence = Silence(since) if since else None
+        return self.execute(context)
 
     def begin(self) -> Any:
         """Wait for the window if need be, then perform. Raises: MaintenanceError."""
@@ -113,7 +172,9 @@ class MaintenanceOperator(BaseOperator):
             error.remedy = f"{error.remedy} {self.unchanged}"
         self.log.error("%s", error)
         self.tell(ERROR_KEY, error_payload(error))
-        return error if is_passing(error) else StepFailed(str(error))
+        # After a silence that was waited for, a retry would only wait once more.
+        is_worth_a_retry = is_passing(error) and not (self.asks_again and gives_no_answer(error))
+        return error if is_worth_a_retry else StepFailed(str(error))
 
     def tell(self, key: str, value: Any) -> None:
         """Hand something on to later steps beside the result, as every database takes it."""
@@ -203,13 +264,3 @@ def error_of(said: Any) -> MaintenanceError:
         str(parts.get("found") or "its wait ended without an error message"),
         str(parts.get("remedy") or "See the triggerer's log, then clear it with Downstream."),
     )
-
-
-def is_passing(error: MaintenanceError) -> bool:
-    """Whether trying again soon may help: the cloud or SSH did not answer."""
-    from openstack_maintenance.adapters.cloud_errors import Refused
-    from openstack_maintenance.adapters.shell import HostUnreachable
-
-    if isinstance(error, CloudError):
-        return not isinstance(error, Refused)
-    return isinstance(error, HostUnreachable)

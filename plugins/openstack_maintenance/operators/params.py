@@ -5,6 +5,17 @@ from __future__ import annotations
 from airflow.sdk import Param
 
 
+def reason_param(where: str) -> Param:
+    """Why a run is started. ``where``: what it is written into."""
+    return Param(
+        "",
+        type=["string", "null"],
+        title="Reason",
+        description=f"Why this is done. It is written into {where}.",
+        maxLength=150,
+    )
+
+
 def last_params() -> dict[str, Param]:
     """What stands last in the form of every DAG that changes something."""
     return {

@@ -29,16 +29,22 @@ def wait_for_window(step: BaseOperator, policy: Policy, request: HeldToWindow) -
 
     It waits only for an opening within the policy's ``window_patience``. Raises: CheckFailed.
     """
+    if opening := awaited_opening(policy, request):
+        step.log.info("The window is closed; waiting until %s.", opening.isoformat())
+        step.defer(trigger=DateTimeTrigger(opening), method_name="execute_in_window")
+
+
+def awaited_opening(policy: Policy, request: HeldToWindow) -> datetime | None:
+    """When a step may begin that must wait for the window; None where it need not.
+
+    Raises: CheckFailed, where the window does not open within the policy's ``window_patience``.
+    """
     now = utc_now()
     if blocker := closed_blocker(policy, request, now):
         raise CheckFailed(blocker.subject, blocker.reason, blocker.remedy)
     opening = opens_at(policy, request, now)
-    if opening is not None:
-        step.log.info("The window is closed; waiting until %s.", opening.isoformat())
-        step.defer(
-            trigger=DateTimeTrigger(opening + timedelta(seconds=1)),
-            method_name="execute_in_window",
-        )
+    # A second later: never a moment too early.
+    return opening + timedelta(seconds=1) if opening else None
 
 
 def opens_at(policy: Policy, request: HeldToWindow, now: datetime) -> datetime | None:

@@ -18,7 +18,7 @@ from openstack_maintenance.domain.controllers.plan import still_to_restart
 from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.hooks.ssh import open_shell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_steps import RebootedTrigger
@@ -37,7 +37,10 @@ _LONGEST = 5_000
 class ControllerRebootedTrigger(RebootedTrigger):
     """The controller is back with another boot_id. ``known``: boot_id_before, ordered_at."""
 
-    async def too_late(self, found: str) -> CheckFailed:
+    subject = "controller"
+
+    def not_back(self, found: str) -> CheckFailed:
+        """The sentence for one that does not answer."""
         return CheckFailed(
             f"controller {self.host}",
             f"did not come back from its reboot in time ({found})",

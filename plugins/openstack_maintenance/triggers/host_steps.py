@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.host.amqp_log import amqp_lines
 from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
+from openstack_maintenance.domain.host.zone import local_zone
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 from openstack_maintenance.triggers.waiting import StillWaiting
+
+# Who answers for so long is not shutting down.
+_SHUTDOWN = timedelta(minutes=3)
 
 
 class NovaComputeGoneTrigger(HostWaitTrigger):
@@ -82,17 +87,31 @@ def script_result(script: str, state: ScriptState) -> dict[str, Any]:
 
 
 class RebootedTrigger(HostWaitTrigger):
-    """The host is back with another boot_id. ``known``: boot_id_before, ordered_at."""
+    """The host is back with another boot_id. ``known``: boot_id_before, ordered_at.
+
+    One that answers for minutes in the same boot is not on its way down: a shutdown closes the
+    logins first (systemd-user-sessions.service). Its order was lost, which is said at once.
+    """
 
     every_seconds = 2.0
     needs = (("boot_id_before", stored.text),)
+    subject = "host"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._same_since: float | None = None
 
     async def look(self) -> dict[str, Any]:
         before = self.known["boot_id_before"]
-        async with self.on_host() as host:
-            if await host.boot_id() == before:
-                raise StillWaiting("still in the boot from before the reboot")
-            facts = await host.read_facts()
+        try:
+            async with self.on_host() as host:
+                if await host.boot_id() == before:
+                    raise self._in_the_same_boot()
+                self._same_since = None
+                facts = await host.read_facts()
+        except HostError:
+            self._same_since = None
+            raise
         if facts.boot_id == before:
             raise StillWaiting("it says one boot_id, then another: it is asked again")
         return {
@@ -102,7 +121,32 @@ class RebootedTrigger(HostWaitTrigger):
             "back_at": facts.clock.isoformat(),
         }
 
+    def _in_the_same_boot(self) -> Exception:
+        now = time.monotonic()
+        self._same_since = now if self._same_since is None else self._same_since
+        answered = timedelta(seconds=now - self._same_since)
+        if answered >= _SHUTDOWN:
+            return self._not_rebooted(answered)
+        return StillWaiting("still in the boot from before the reboot")
+
+    def _not_rebooted(self, answered: timedelta) -> CheckFailed:
+        minutes = round(answered.total_seconds() / 60)
+        lasted = f" for {minutes} minutes" if minutes else ""
+        return CheckFailed(
+            f"{self.subject} {self.host}",
+            f"was not rebooted: it has answered{lasted} and is still in the boot from before the "
+            f"reboot (boot_id {self.known['boot_id_before']}), so the order was lost",
+            "Clear reboot with Downstream: it checks everything again, then orders it again.",
+        )
+
     async def too_late(self, found: str) -> CheckFailed:
+        if self._same_since is not None:
+            answered = timedelta(seconds=time.monotonic() - self._same_since)
+            return self._not_rebooted(answered)
+        return self.not_back(found)
+
+    def not_back(self, found: str) -> CheckFailed:
+        """The sentence for one that does not answer."""
         return CheckFailed(
             f"host {self.host}",
             f"did not come back from its reboot in time ({found})",
@@ -192,8 +236,6 @@ class AmqpTrigger(HostWaitTrigger):
         return {**asdict(verdict), "sockets": list(verdict.sockets)}
 
     def _judge(self, evidence: AmqpEvidence) -> BusVerdict:
-        from openstack_maintenance.adapters.host import local_zone
-
         return judge_bus(
             evidence,
             since=datetime.fromisoformat(self.known["since"]),

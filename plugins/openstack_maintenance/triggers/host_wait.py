@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from openstack_maintenance.domain.errors import CheckFailed, HostError, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.waiting import LONGEST_LINE, Waiting, error_event

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from openstack_maintenance.domain.cloud import incoming
 from openstack_maintenance.domain.errors import CheckFailed, MaintenanceError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
-from openstack_maintenance.hooks.cloud import CLOUD_CONN_ID, CloudHook
+from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.waiting import LONGEST_LINE, StillWaiting, Waiting, error_event
 

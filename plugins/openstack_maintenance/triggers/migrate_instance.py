@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from openstack_maintenance.domain.drain.move_step import Order
 from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers.drain.move import MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request

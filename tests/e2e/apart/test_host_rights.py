@@ -28,11 +28,13 @@ from openstack_maintenance.adapters.controller import (
     restart_service,
 )
 from openstack_maintenance.adapters.deployment_files import load_deployment
-from openstack_maintenance.adapters.host import Host, service_unit
-from openstack_maintenance.adapters.shell import Shell, connect_shell
+from openstack_maintenance.adapters.host import Host
+from openstack_maintenance.adapters.shell import Shell
+from openstack_maintenance.adapters.ssh_login import connect_shell
 from openstack_maintenance.domain.checks.controller_facts import SeenController
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host.facts import UnitState
+from openstack_maintenance.domain.host.unit_name import service_unit
 
 LAB = load_deployment("lab", PROJECT / "include/deployments")
 SCRIPT = PROJECT / "include/scripts/collect-facts.sh"

@@ -12,15 +12,8 @@ import pytest
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.finding import Finding
-from openstack_maintenance.domain.checks.past_night import (
-    Boot,
-    Event,
-    History,
-    UnitNow,
-    judge_night,
-    judge_then,
-    parse_history,
-)
+from openstack_maintenance.domain.checks.history import Boot, Event, History, UnitNow, parse_history
+from openstack_maintenance.domain.checks.past_night import judge_night, judge_then
 from openstack_maintenance.domain.deployment import Service
 from openstack_maintenance.domain.host.answers import parse_answers
 from openstack_maintenance.domain.host.facts import UnitState

@@ -19,14 +19,16 @@ from openstack_maintenance.domain.checks.controller_facts import (
 )
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.controllers.plan import (
-    health_blockers,
     is_called,
-    masked_blockers,
-    one_machine_blockers,
-    redundancy_blocker,
     stages,
     still_to_restart,
     used_services,
+)
+from openstack_maintenance.domain.controllers.rules import (
+    health_blockers,
+    masked_blockers,
+    one_machine_blockers,
+    redundancy_blocker,
 )
 from openstack_maintenance.domain.deployment import Service
 from openstack_maintenance.domain.host.facts import UnitState

@@ -21,7 +21,7 @@ from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import CloudError, HostError
 from openstack_maintenance.domain.host.facts import UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers import host_wait
 from openstack_maintenance.triggers.controller_wait import (
     ChecksPassTrigger,

@@ -12,7 +12,7 @@ import pytest
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from openstack_maintenance.domain.errors import ConnectionMissing, MigrationFailed, error_payload
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers import migrate_instance
 from openstack_maintenance.triggers.drain.move import Move
 from openstack_maintenance.triggers.drain.stored_move import read_request

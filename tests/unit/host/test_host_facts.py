@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.adapters.host import local_zone, service_unit
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host.answers import (
     LONGEST_LINE,
@@ -29,6 +28,8 @@ from openstack_maintenance.domain.host.facts import (
     UnitState,
     find_wrong_host,
 )
+from openstack_maintenance.domain.host.unit_name import service_unit
+from openstack_maintenance.domain.host.zone import local_zone
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "host"
 CLOCK = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from openstack_maintenance.domain.nights.bound import Bound
 from openstack_maintenance.domain.nights.due import Verdict
-from openstack_maintenance.domain.nights.plan import LeftOver, PlannedHost, PlannedMove, RollPlan
+from openstack_maintenance.domain.nights.plan import LeftOver, NightPlan, PlannedHost, PlannedMove
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
 
 BEGINS = datetime(2026, 11, 22, 0, 0, tzinfo=UTC)
@@ -24,7 +24,7 @@ def turn(host: str, starts: float, ends: float, *to: str) -> PlannedHost:
 
 
 def test_a_plan_is_its_bound_a_table_a_timeline_and_who_is_left() -> None:
-    plan = RollPlan(
+    plan = NightPlan(
         (turn("c01", 0, 10), turn("c02.example.com", 10, 40, "c01", "c01", "c04")),
         (LeftOver("c03", "its zone would keep less than 1 hosts' capacity free"),),
         3,
@@ -47,12 +47,12 @@ def test_a_plan_is_its_bound_a_table_a_timeline_and_who_is_left() -> None:
 
 
 def test_a_night_without_anybody_says_so() -> None:
-    nobody = plan_in_words(RollPlan((), (), 0), Bound(0, minutes(0)), BEGINS, UNTIL, ZONE)
+    nobody = plan_in_words(NightPlan((), (), 0), Bound(0, minutes(0)), BEGINS, UNTIL, ZONE)
     assert nobody == "No host is to be maintained now."
 
 
 def test_a_single_empty_host_moves_nothing() -> None:
-    plan = RollPlan((turn("c01", 0, 5),), (), 0)
+    plan = NightPlan((turn("c01", 0, 5),), (), 0)
     said = plan_in_words(plan, Bound(0, minutes(5)), BEGINS, None, "UTC").splitlines()
     assert said[:2] == [
         "1 host from 00:00 to 00:05 UTC: 5 min, at best 5 min; the window is ignored.",
@@ -63,7 +63,7 @@ def test_a_single_empty_host_moves_nothing() -> None:
 def test_the_clocks_are_those_on_the_wall_when_they_are_put_forward() -> None:
     """At 02:00 on 29 March 2026 it becomes 03:00 in Berlin."""
     begins = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
-    plan = RollPlan((turn("c01", 0, 60),), (), 0)
+    plan = NightPlan((turn("c01", 0, 60),), (), 0)
     said = plan_in_words(plan, Bound(0, minutes(60)), begins, None, ZONE)
     assert said.startswith("1 host from 01:30 to 03:30 CET: 1 h 0 min")
 
@@ -71,7 +71,7 @@ def test_the_clocks_are_those_on_the_wall_when_they_are_put_forward() -> None:
 def test_many_destinations_are_counted_not_listed() -> None:
     to = ["c09", "c09", "c02", "c03", "c04", "c05"]
     said = plan_in_words(
-        RollPlan((turn("c01", 0, 10, *to),), (), 6), Bound(6, minutes(10)), BEGINS, UNTIL, ZONE
+        NightPlan((turn("c01", 0, 10, *to),), (), 6), Bound(6, minutes(10)), BEGINS, UNTIL, ZONE
     )
     assert "c09 (2), c02 (1), c03 (1), 2 more hosts\n" in said
 
@@ -80,7 +80,7 @@ def test_a_bar_never_leaves_the_timeline() -> None:
     """In a long night the last of many hosts begins at the very end."""
     turns = tuple(turn(f"c{number:03}", number, number + 1) for number in range(200))
     said = plan_in_words(
-        RollPlan(turns, (), 0), Bound(0, minutes(200)), BEGINS, None, ZONE
+        NightPlan(turns, (), 0), Bound(0, minutes(200)), BEGINS, None, ZONE
     ).splitlines()
     bars = [line for line in said if "|" in line]
     assert len(bars) == 200

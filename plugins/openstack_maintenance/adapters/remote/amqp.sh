@@ -5,6 +5,7 @@ need_unit "$unit"
 need_container "$container"
 need_engines "$engines"
 need_logs "$logs"
+# What domain/host/amqp_log.py understands is among these lines.
 telling='AMQP server|Starting compute node|[Cc]onnection failed: '
 
 say boot_id "$(boot_id)"

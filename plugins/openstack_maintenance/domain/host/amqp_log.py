@@ -9,6 +9,9 @@ The wordings are those of oslo.messaging's RabbitMQ driver:
 
 Source: oslo.messaging, oslo_messaging/_drivers/impl_rabbit.py.
 
+The host sends only lines that ``adapters/remote/amqp.sh`` looks for (``telling``): a new wording
+may have to be added there, too.
+
 Lines are a stranger's text: each is read in a time that grows with its length only.
 """
 

@@ -64,22 +64,26 @@ def judge_bus(
     reason = evidence.log_error or log.reason
     if wanted == "log_line":
         return _verdict(evidence, log, zone, "", f"{reason} (policy amqp_evidence: log_line)")
-    if not evidence.sockets:
-        missing = evidence.sockets_error or "nova-compute holds no connection to a broker port"
-        return _verdict(evidence, log, zone, "", f"{reason}; {missing}")
     is_bad_news = _is_fresh_bad_news(evidence, log, since)
-    seen, needed = (heartbeats_since_last_line, 3) if is_bad_news else (heartbeats, 2)
-    if len(set(seen)) < needed:
-        missing = "its heartbeat did not advance since" if is_bad_news else "no heartbeat advanced"
+    seen = heartbeats_since_last_line if is_bad_news else heartbeats
+    if missing := _missing(evidence, seen, is_bad_news):
         return _verdict(evidence, log, zone, "", f"{reason}; {missing}")
+    proof = f"{_holds(evidence)} and its heartbeat advances; {reason}"
+    return _verdict(evidence, log, zone, "socket_and_heartbeat", proof)
+
+
+def _missing(evidence: AmqpEvidence, seen: Sequence[datetime], is_bad_news: bool) -> str:
+    """What socket and heartbeat do not prove; nothing where they prove the connection."""
+    if not evidence.sockets:
+        return evidence.sockets_error or "nova-compute holds no connection to a broker port"
+    if len(set(seen)) < (3 if is_bad_news else 2):
+        return "its heartbeat did not advance since" if is_bad_news else "no heartbeat advanced"
+    return ""
+
+
+def _holds(evidence: AmqpEvidence) -> str:
     peers = ", ".join(brief_list(sorted({each.peer for each in evidence.sockets})))
-    return _verdict(
-        evidence,
-        log,
-        zone,
-        "socket_and_heartbeat",
-        f"nova-compute holds a connection to {peers} and its heartbeat advances; {reason}",
-    )
+    return f"nova-compute holds a connection to {peers}"
 
 
 def _is_fresh_bad_news(evidence: AmqpEvidence, log: AmqpVerdict, since: datetime) -> bool:

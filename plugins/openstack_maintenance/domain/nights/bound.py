@@ -1,4 +1,4 @@
-"""The lower bound that a plan is measured by: no roll can be faster."""
+"""The lower bound that a plan is measured by: no night can be faster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from openstack_maintenance.domain.nights.fleet import Fleet
-from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, RollPlan
+from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, NightPlan
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Bound:
     makespan: timedelta
 
 
-def bound_of(plan: RollPlan, fleet: Fleet, limits: NightLimits, pace: NightPace) -> Bound:
+def bound_of(plan: NightPlan, fleet: Fleet, limits: NightLimits, pace: NightPace) -> Bound:
     """The lower bound of a plan: of the hosts that it does, as ``fleet`` has them before it."""
     count, ram_mib = Counter[str](), Counter[str]()
     for instance in fleet.instances:

@@ -21,8 +21,8 @@ class Candidate:
     ``booted``: when its boot began, by its own clock; None where that is unknown.
     ``boot_id``: which boot that is.
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
-    ``unreadable``: why the host could not be asked. ``maintained``: when a run of ours last
-    finished it.
+    ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
+    ``maintained``: when a run of ours last finished it.
     """
 
     service: ComputeService
@@ -33,6 +33,7 @@ class Candidate:
     maintained: datetime | None = None
     reboot_unread: str = ""
     boot_id: str | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The fleet as a roll sees it: hosts with their capacity, instances with their needs."""
+"""The fleet as a night sees it: hosts with their capacity, instances with their needs."""
 
 from __future__ import annotations
 

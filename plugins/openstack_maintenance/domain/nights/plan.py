@@ -1,4 +1,4 @@
-"""The plan of a roll: in which order hosts go out, and where their instances go meanwhile.
+"""The plan of a night: in which order hosts go out, and where their instances go meanwhile.
 
 A zone's emptiest host goes first. Its instances must go to hosts that are still to be done, and
 so move twice; from then on each host's instances go to hosts that are finished, and move once.
@@ -40,7 +40,7 @@ class NightPace:
 
 @dataclass(frozen=True)
 class NightLimits:
-    """What a roll must keep to. ``time``: what is left of the window; None for no end."""
+    """What a night must keep to. ``time``: what is left of the window; None for no end."""
 
     hosts_out: int = 1
     reserve_hosts: int = 1
@@ -57,7 +57,7 @@ class PlannedMove:
 
 @dataclass(frozen=True)
 class PlannedHost:
-    """A host's turn: from when to when it is out, counted from the beginning of the roll."""
+    """A host's turn: from when to when it is out, counted from the beginning of the night."""
 
     host: str
     zone: str
@@ -68,14 +68,14 @@ class PlannedHost:
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A due host that this roll does not do, and why."""
+    """A due host that this night does not do, and why."""
 
     host: str
     reason: str
 
 
 @dataclass(frozen=True)
-class RollPlan:
+class NightPlan:
     """Which hosts go when, and which do not. ``instances``: on the hosts to be done, at first."""
 
     hosts: tuple[PlannedHost, ...]
@@ -101,9 +101,9 @@ class NoTurn(Exception):
         self.reason = reason
 
 
-def plan_roll(fleet: Fleet, limits: NightLimits, pace: NightPace) -> RollPlan:
-    """Plan a roll of all due hosts. The same fleet always gives the same plan."""
-    return _Roll(fleet, limits, pace).plan()
+def plan_night(fleet: Fleet, limits: NightLimits, pace: NightPace) -> NightPlan:
+    """Plan a night for all due hosts. The same fleet always gives the same plan."""
+    return _Night(fleet, limits, pace).plan()
 
 
 def plan_turn(
@@ -114,11 +114,11 @@ def plan_turn(
     ``out``: hosts that are out at this moment; what is still on them will need room, too.
     Raises: NoTurn: it cannot start now.
     """
-    return _Roll(fleet, limits, pace).turn(host, out)
+    return _Night(fleet, limits, pace).turn(host, out)
 
 
-class _Roll:
-    """The roll as it will go, played from one host's return to the next."""
+class _Night:
+    """The night as it will go, played from one host's return to the next."""
 
     def __init__(self, fleet: Fleet, limits: NightLimits, pace: NightPace) -> None:
         self._limits, self._pace = limits, pace
@@ -135,7 +135,7 @@ class _Roll:
         self._groups_out: Counter[str] = Counter()
         self._now = timedelta(0)
 
-    def plan(self) -> RollPlan:
+    def plan(self) -> NightPlan:
         while any(self._due.values()):
             if len(self._out) < self._limits.hosts_out and self._start_one():
                 continue
@@ -143,7 +143,7 @@ class _Roll:
                 self._give_up()
                 break
             self._give_back_next()
-        return RollPlan(tuple(self._hosts), tuple(self._left), self._instances)
+        return NightPlan(tuple(self._hosts), tuple(self._left), self._instances)
 
     def turn(self, host: str, out: Collection[str]) -> PlannedHost:
         for room in self._rooms.values():

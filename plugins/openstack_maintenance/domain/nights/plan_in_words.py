@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from openstack_maintenance.domain.nights.bound import Bound
 from openstack_maintenance.domain.nights.due import Verdict
-from openstack_maintenance.domain.nights.plan import PlannedHost, RollPlan
+from openstack_maintenance.domain.nights.plan import NightPlan, PlannedHost
 
 _WIDTH = 40
 _KINDS = ("due", "passed_over", "not_due")
@@ -26,7 +26,7 @@ def verdicts_in_words(verdicts: Iterable[Verdict]) -> str:
 
 
 def plan_in_words(
-    plan: RollPlan, bound: Bound, begins: datetime, until: datetime | None, zone: str
+    plan: NightPlan, bound: Bound, begins: datetime, until: datetime | None, zone: str
 ) -> str:
     """The plan as text, its times by the wall clock of ``zone``, an IANA name.
 
@@ -51,7 +51,7 @@ def plan_in_words(
 
 
 class _Clock:
-    """The clock on the wall while a roll goes on, to the nearest minute."""
+    """The clock on the wall while a night goes on, to the nearest minute."""
 
     def __init__(self, begins: datetime, zone: tzinfo) -> None:
         self._begins, self._zone = begins.astimezone(UTC), zone
@@ -69,7 +69,7 @@ class _Clock:
         return f"{self._begins.astimezone(self._zone):%Z}"
 
 
-def _hosts_and_time(plan: RollPlan, bound: Bound, clock: _Clock, until: datetime | None) -> str:
+def _hosts_and_time(plan: NightPlan, bound: Bound, clock: _Clock, until: datetime | None) -> str:
     hosts = "1 host" if len(plan.hosts) == 1 else f"{len(plan.hosts)} hosts"
     end = f"the window ends at {clock.of(until)}" if until else "the window is ignored"
     return (
@@ -78,7 +78,7 @@ def _hosts_and_time(plan: RollPlan, bound: Bound, clock: _Clock, until: datetime
     )
 
 
-def _instances_and_moves(plan: RollPlan, bound: Bound) -> str:
+def _instances_and_moves(plan: NightPlan, bound: Bound) -> str:
     if not bound.instances:
         return "There are no instances on them: nothing moves."
     each = plan.migrations / bound.instances
@@ -103,7 +103,7 @@ def _destinations(turn: PlannedHost) -> str:
     return ", ".join(told) or "-"
 
 
-def _timeline(plan: RollPlan, clock: _Clock) -> list[str]:
+def _timeline(plan: NightPlan, clock: _Clock) -> list[str]:
     times = f"{clock.after(timedelta(0))}{clock.after(plan.makespan):>{_WIDTH - 3}}"
     bars = [(each.host, _bar(each, plan.makespan)) for each in plan.hosts]
     return _columns([("", times), *bars])

@@ -11,7 +11,7 @@ from openstack_maintenance.domain.foreign_text import shortened
 from openstack_maintenance.domain.record import build, failures, is_bad
 
 
-def build_roll_record(
+def build_night_record(
     run: Mapping[str, Any],
     tasks: Sequence[Mapping[str, Any]],
     found: Mapping[str, Any],

@@ -22,7 +22,7 @@ _FLAGS = ("dry_run", "ignore_window")
 
 
 @dataclass(frozen=True)
-class RollRequest:
+class NightRequest:
     """The params of one run."""
 
     reason: str = ""
@@ -30,16 +30,16 @@ class RollRequest:
     ignore_window: bool = False
 
 
-def read_roll_request(params: Mapping[str, Any]) -> RollRequest:
-    """Params as a request; what is not as it must be is for `check_roll_params` to say."""
-    return RollRequest(
+def read_night_request(params: Mapping[str, Any]) -> NightRequest:
+    """Params as a request; what is not as it must be is for `check_night_params` to say."""
+    return NightRequest(
         reason=text_of(params, "reason"),
         dry_run=params.get("dry_run") is True,
         ignore_window=params.get("ignore_window") is True,
     )
 
 
-def check_roll_params(params: Mapping[str, Any], request: RollRequest) -> list[Blocker]:
+def check_night_params(params: Mapping[str, Any], request: NightRequest) -> list[Blocker]:
     """Everything wrong with the params themselves."""
     return [
         *unknown_params(params, _KEYS),

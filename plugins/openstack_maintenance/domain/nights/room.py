@@ -1,4 +1,4 @@
-"""Room in one zone while its hosts are rolled: who holds what, and where an instance goes best."""
+"""Room in one zone while its hosts are out: who holds what, and where an instance goes best."""
 
 from __future__ import annotations
 

@@ -39,8 +39,11 @@ class CheckOperator(MaintenanceOperator):
 
     What was found goes into the XCom ``found`` before that, so that the report has all of it.
     A run about a past night does not look at today: such a check is skipped, unless it says
-    in ``look_back`` what can be known.
+    in ``look_back`` what can be known. Silence is what a check is there to find: it is not waited
+    for until it passes.
     """
+
+    asks_again = False
 
     def perform(self) -> str:
         """Look within the time there is, hand on what was found, and judge it."""

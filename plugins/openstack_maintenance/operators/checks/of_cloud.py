@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from openstack_maintenance.adapters.cloud_checks import CLOUD_CHECKS
-from openstack_maintenance.hooks.cloud import CloudHook
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.checks.base import CheckOperator, plain_finding
 
 

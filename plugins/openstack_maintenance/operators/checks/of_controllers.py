@@ -24,8 +24,8 @@ from openstack_maintenance.records.last_check import find_last_check
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.shell import Shell
     from openstack_maintenance.domain.checks.controller_facts import SeenController
+    from openstack_maintenance.domain.checks.history import History
     from openstack_maintenance.domain.checks.night import Span
-    from openstack_maintenance.domain.checks.past_night import History
 
 # For partial(map_index_template=...): a mapped check is called after its controller.
 NAMED = map_name("task.controller['host']")

@@ -8,8 +8,8 @@ from openstack_maintenance.domain.checks.record import build_checks_record, in_r
 from openstack_maintenance.domain.errors import PolicyError
 from openstack_maintenance.operators.checks.base import FOUND_KEY, CheckOperator
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.reporting import Reporting
-from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_check import write_last_checks
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.controllers.plan import masked_blockers, stages
+from openstack_maintenance.domain.controllers.plan import stages
 from openstack_maintenance.domain.controllers.request import (
     check_controller_params,
     named_services,
 )
+from openstack_maintenance.domain.controllers.rules import masked_blockers
 from openstack_maintenance.domain.errors import CloudError, HostError
 from openstack_maintenance.domain.host.rights import CONTROLLER_RIGHTS
 from openstack_maintenance.operators.clock import utc_now

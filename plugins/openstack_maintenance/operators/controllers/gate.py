@@ -7,18 +7,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.controllers.plan import (
+from openstack_maintenance.domain.controllers.plan import is_called, is_used, used_services
+from openstack_maintenance.domain.controllers.request import named_services
+from openstack_maintenance.domain.controllers.rules import (
     health_blockers,
-    is_called,
-    is_used,
     one_machine_blockers,
     others_blockers,
     redundancy_blocker,
-    used_services,
 )
-from openstack_maintenance.domain.controllers.request import named_services
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.controllers.base import CHECK
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.checks.checked import Checked
@@ -58,6 +57,8 @@ def blockers_of(
         blockers += under_way_blockers(step)
         blockers += compute_blockers(step, host, checked.seen[host])
     except CloudError as error:  # what Nova does not say is not taken for nothing
+        if step.task_id != CHECK:  # the pre-check names everything at once
+            step.ask_again_later(error)
         blockers.append(Blocker(error.subject, error.found, error.remedy))
     blockers += health_blockers(host, asked, checked)
     touched = touched_services(step, checked.seen[host])

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import chain, task_group
 
-from openstack_maintenance.operators.controllers import steps
+from openstack_maintenance.operators.controllers import proofs, steps
 
 # Of restart and reboot one was not asked for, and is skipped; what comes after goes on. With
 # none_failed_min_one_success Airflow 3.3 would expand a step only when those before it have ended
@@ -22,14 +22,14 @@ def maintain_controller(controller: Any) -> None:
     restart_services = steps.RestartServicesOperator(task_id="restart_services", **given)
     reboot = steps.RebootControllerOperator(task_id="reboot", **given)
     wait_for_controller = steps.WaitForControllerOperator(task_id="wait_for_controller", **given)
-    check_controller = steps.CheckControllerAgainOperator(
+    check_controller = proofs.CheckControllerAgainOperator(
         task_id="check_controller", trigger_rule=_GOES_ON, **given
     )
-    check_serving = steps.CheckServingOperator(task_id="check_serving", **given)
-    wait_for_nova_services = steps.WaitForNovaServicesOperator(
+    check_serving = proofs.CheckServingOperator(task_id="check_serving", **given)
+    wait_for_nova_services = proofs.WaitForNovaServicesOperator(
         task_id="wait_for_nova_services", **given
     )
-    check_instances = steps.CheckInstancesOperator(task_id="check_instances", **given)
+    check_instances = proofs.CheckInstancesOperator(task_id="check_instances", **given)
 
     chain(wait_for_turn, restart_services, check_controller)
     chain(wait_for_turn, reboot, wait_for_controller, check_controller)

@@ -10,12 +10,13 @@ from openstack_maintenance.domain.controllers.instance_changes import (
     picture_of,
 )
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import ControllersOperator
 from openstack_maintenance.operators.controllers.gate import (
     blockers_of,
 )
+from openstack_maintenance.operators.deeds import find_deed, note_deed
+from openstack_maintenance.records.deeds import Deed
 from openstack_maintenance.records.store import find_note, write_note
 
 if TYPE_CHECKING:
@@ -46,18 +47,27 @@ def note_before(
     }
     # Written down before the change: whoever dies after it, nothing is done twice.
     write_note(step.policy, step.dag_id_of_run, step.run_id, f"before-{step.host}", before)
-    store_of(step).set(_NOTED, storable(noted))
+    note_deed(step, _change(step), _NOTED, noted)
 
 
 def noted_of(step: ControllersOperator) -> dict[str, Any] | None:
-    """What was noted before the first change; None while nothing was changed."""
-    found = store_of(step).get(_NOTED)
-    return dict(found) if found else None
+    """What was noted before the first change; None while nothing was changed.
+
+    Raises: RecordUnreadable, where that is not known.
+    """
+    return find_deed(step, _change(step), _NOTED) or None
 
 
-def store_of(step: ControllersOperator) -> Any:
-    """What this run keeps of a step, over retries and clears."""
-    return step._context["task_state_store"]
+def _change(step: ControllersOperator) -> Deed:
+    action = step.request.action
+    return Deed(
+        f"{action}-{step.host}",
+        ("boot_id_before", "ordered_at") if action == "reboot" else ("since", "services"),
+        f"whether this run has begun to {action} {step.host}",
+        f"`last -x reboot` on {step.host} shows its last boots."
+        if action == "reboot"
+        else f"`systemctl status SERVICE` on {step.host} shows since when each is active.",
+    )
 
 
 def note_of(step: ControllersOperator, which: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from airflow.sdk import Param
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.errors import PolicyError
 from openstack_maintenance.domain.host.request import HOST_NAME
-from openstack_maintenance.operators.params import last_params
+from openstack_maintenance.operators.params import last_params, reason_param
 
 
 def controller_params() -> dict[str, Param]:
@@ -35,23 +35,20 @@ def controller_params() -> dict[str, Param]:
             "^[A-Za-z0-9][A-Za-z0-9 ._@-]*$",
             _known_services(),
         ),
-        "allow_outage": Param(
-            False,
-            type="boolean",
-            title="Allow an outage",
-            description="Go on even if this stops the last database, broker or API of the cloud "
-            "for "
-            "a while. Instances keep running, but nobody can manage them meanwhile.",
-        ),
-        "reason": Param(
-            "",
-            type=["string", "null"],
-            title="Reason",
-            description="Why this is done. It is written into the record.",
-            maxLength=150,
-        ),
+        "allow_outage": _allow_outage(),
+        "reason": reason_param("the record"),
         **last_params(),
     }
+
+
+def _allow_outage() -> Param:
+    return Param(
+        False,
+        type="boolean",
+        title="Allow an outage",
+        description="Go on even if this stops the last database, broker or API of the cloud for "
+        "a while. Instances keep running, but nobody can manage them meanwhile.",
+    )
 
 
 def _names(title: str, description: str, pattern: str, known: list[str]) -> Param:

@@ -11,8 +11,8 @@ from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.controllers.base import CHECK, GROUP, ControllersOperator
 from openstack_maintenance.operators.controllers.check_controllers import PLAN_KEY
 from openstack_maintenance.operators.controllers.notes import is_note
+from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.reporting import Reporting
-from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.store import find_note
 
 

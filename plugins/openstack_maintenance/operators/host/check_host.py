@@ -33,6 +33,7 @@ from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.store import has_done
 
 if TYPE_CHECKING:
+    from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.host.facts import HostFacts
 
 
@@ -62,10 +63,7 @@ class CheckHostOperator(HostOperator):
         nova_compute = self.deployment.nova_compute  # a bad flavour shows before all else
         self.log.info("nova-compute is %s in this deployment", nova_compute.unit)
         version = self.nova.check_version()
-        services = self.nova.services()
-        unknown = check_known(request, services)
-        if unknown is not None:
-            self._refuse([unknown])
+        services = self._services()
         instances = self.nova.instances_on(request.host)
         plan = plan_drain(instances, request.on_blocked)
         # At once: one question is harmless because of what the list says of its instance.
@@ -85,12 +83,23 @@ class CheckHostOperator(HostOperator):
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
         found = self._found(facts, plan, address, host_facts, version)
         if request.dry_run:
-            if closed:
-                self.log.info("A real run started now would be refused: %s", closed)
-            would = self._plan_in_words(plan)
-            self.log.info("Dry run, nothing is changed. It would:\n%s", would)
-            self._end_here({**found, "would": would.splitlines()})
+            self._end_dry_run(found, plan, closed)
         return found
+
+    def _services(self) -> list[ComputeService]:
+        """All services of Nova, where they include the hosts that are asked for."""
+        services = self.nova.services()
+        unknown = check_known(self.request, services)
+        if unknown is not None:
+            self._refuse([unknown])
+        return services
+
+    def _end_dry_run(self, found: dict[str, Any], plan: DrainPlan, closed: Blocker | None) -> None:
+        if closed:
+            self.log.info("A real run started now would be refused: %s", closed)
+        would = self._plan_in_words(plan)
+        self.log.info("Dry run, nothing is changed. It would:\n%s", would)
+        self._end_here({**found, "would": would.splitlines()})
 
     def _end_if_done(self) -> None:
         """A rerun of a run that has done its work does nothing twice."""
@@ -157,6 +166,8 @@ class CheckHostOperator(HostOperator):
         try:
             host_facts = asyncio.run(self._read_facts(address))
         except HostError as error:
+            if not blockers:  # what else is in the way is said at once
+                self.ask_again_later(error)
             blockers.append(Blocker(error.subject, error.found, error.remedy))
             return None
         wrong = find_wrong_host(host_facts, self.request.host, facts.hypervisor.hostname)

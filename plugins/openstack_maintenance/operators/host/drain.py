@@ -14,6 +14,7 @@ from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.host.rules import in_the_way_in_words
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.host.arrivals import remedy_of_arrival
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.window_gate import window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
@@ -95,42 +96,53 @@ class MigrateInstanceOperator(HostOperator):
 
     def perform(self) -> None:
         """Hand the move to the triggerer."""
-        policy, request = self.policy, self.request
+        request = self.request
         self.defer(
             trigger=MigrateInstanceTrigger(
                 conn_id=self.cloud_conn_id,
-                order={
-                    "instance_id": self.instance["id"],
-                    "name": self.instance["name"],
-                    "source": request.host,
-                    "method": self.instance["method"],
-                    "was_running": self.instance["was_running"],
-                    "ram_mib": self.instance["ram_mib"],
-                    "since": utc_now().isoformat(),
-                    "may_stop": request.on_blocked == "stop",
-                },
-                limits={
-                    "per_host": policy.migrations_per_host,
-                    "total": policy.migrations_total,
-                    "nova_limit": policy.nova_live_migration_limit,
-                },
-                patience={
-                    "retries": policy.migration_retries,
-                    "timeout_per_gib_seconds": policy.length(
-                        "migration_timeout_per_gib"
-                    ).total_seconds(),
-                    "turn_seconds": policy.length("turn_patience").total_seconds(),
-                    "api_seconds": policy.length("api_patience").total_seconds(),
-                    "on_stuck": policy.stuck_migration,
-                },
+                order=self._order(),
+                limits=self._limits(),
+                patience=self._patience(),
                 destination=request.destination or self._suggested(),
                 is_suggestion=request.destination is None,
                 block_migration=request.block_migration,
-                window=window_argument(policy, request),
+                window=window_argument(self.policy, request),
                 owner=[self.mark.dag_id, self.mark.run_id],
             ),
             method_name="execute_complete",
         )
+
+    def _order(self) -> dict[str, Any]:
+        """What is moved, and how."""
+        return {
+            "instance_id": self.instance["id"],
+            "name": self.instance["name"],
+            "source": self.request.host,
+            "method": self.instance["method"],
+            "was_running": self.instance["was_running"],
+            "ram_mib": self.instance["ram_mib"],
+            "since": utc_now().isoformat(),
+            "may_stop": self.request.on_blocked == "stop",
+        }
+
+    def _limits(self) -> dict[str, Any]:
+        """How many migrations may go at a time."""
+        return {
+            "per_host": self.policy.migrations_per_host,
+            "total": self.policy.migrations_total,
+            "nova_limit": self.policy.nova_live_migration_limit,
+        }
+
+    def _patience(self) -> dict[str, Any]:
+        """How long it may take, and what happens then."""
+        policy = self.policy
+        return {
+            "retries": policy.migration_retries,
+            "timeout_per_gib_seconds": policy.length("migration_timeout_per_gib").total_seconds(),
+            "turn_seconds": policy.length("turn_patience").total_seconds(),
+            "api_seconds": policy.length("api_patience").total_seconds(),
+            "on_stuck": policy.stuck_migration,
+        }
 
     def _suggested(self) -> str | None:
         """Where a night's plan wants it; None where there is no plan."""
@@ -166,7 +178,7 @@ def prove_empty(step: HostOperator) -> dict[str, Any]:
         raise CheckFailed(
             f"host {host}",
             f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
-            "The host was not rebooted. Clear list_arrivals with Downstream: it moves them, too.",
+            remedy_of_arrival(step.task_id, host, step.deployment.nova_compute),
         )
     return {
         "checked_at": utc_now().isoformat(),

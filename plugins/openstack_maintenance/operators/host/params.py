@@ -8,7 +8,7 @@ from airflow.sdk import Param
 
 from openstack_maintenance.adapters.policy_file import scripts
 from openstack_maintenance.domain.host.request import HOST_NAME
-from openstack_maintenance.operators.params import last_params
+from openstack_maintenance.operators.params import last_params, reason_param
 
 
 def compute_host_params() -> dict[str, Param]:
@@ -20,52 +20,57 @@ def compute_host_params() -> dict[str, Param]:
             description="As `openstack compute service list` shows it. Required.",
             pattern=f"^{HOST_NAME}$",
         ),
-        "reason": Param(
-            "",
-            type=["string", "null"],
-            title="Reason",
-            description="Why this is done. It is written into Nova's disabled_reason and into "
-            "the record.",
-            maxLength=150,
-        ),
+        "reason": reason_param("Nova's disabled_reason and into the record"),
         "destination": _optional_host(
             "Destination",
             "One host for all instances. Empty: Nova's scheduler chooses for each.",
         ),
-        "block_migration": Param(
-            "auto",
-            type=["string", "boolean"],
-            # JSON callers may well write true instead of "true"; the form offers the examples.
-            anyOf=[{"enum": ["auto", "true", "false"]}, {"type": "boolean"}],
-            examples=["auto", "true", "false"],
-            title="Block migration",
-            description="Copy the disks, too (true), use shared storage (false), or let Nova "
-            "find out (auto).",
-        ),
-        "on_blocked": Param(
-            None,
-            enum=[None, "fail", "leave", "stop"],
-            values_display={
-                "null": "as the policy says",
-                "fail": "fail: change nothing",
-                "leave": "leave: instances that do not run may stay",
-                "stop": "stop: stop a running one, cold-migrate it, start it again",
-            },
-            title="Instances that cannot move",
-            description="What happens when an instance of the host can be migrated neither live "
-            "nor cold.",
-        ),
+        "block_migration": _block_migration(),
+        "on_blocked": _on_blocked(),
         "reboot": Param(True, type="boolean", title="Reboot", description="Reboot the host."),
-        "script": Param(
-            None,
-            enum=[None, *(path.name for path in scripts())],
-            values_display={"null": "none"},
-            title="Maintenance script",
-            description="A file of include/scripts. It runs as root on the host, after "
-            "nova-compute is stopped and before the reboot.",
-        ),
+        "script": _script(),
         **last_params(),
     }
+
+
+def _block_migration() -> Param:
+    return Param(
+        "auto",
+        type=["string", "boolean"],
+        # JSON callers may well write true instead of "true"; the form offers the examples.
+        anyOf=[{"enum": ["auto", "true", "false"]}, {"type": "boolean"}],
+        examples=["auto", "true", "false"],
+        title="Block migration",
+        description="Copy the disks, too (true), use shared storage (false), or let Nova "
+        "find out (auto).",
+    )
+
+
+def _on_blocked() -> Param:
+    return Param(
+        None,
+        enum=[None, "fail", "leave", "stop"],
+        values_display={
+            "null": "as the policy says",
+            "fail": "fail: change nothing",
+            "leave": "leave: instances that do not run may stay",
+            "stop": "stop: stop a running one, cold-migrate it, start it again",
+        },
+        title="Instances that cannot move",
+        description="What happens when an instance of the host can be migrated neither live "
+        "nor cold.",
+    )
+
+
+def _script() -> Param:
+    return Param(
+        None,
+        enum=[None, *(path.name for path in scripts())],
+        values_display={"null": "none"},
+        title="Maintenance script",
+        description="A file of include/scripts. It runs as root on the host, after "
+        "nova-compute is stopped and before the reboot.",
+    )
 
 
 def _optional_host(title: str, description: str) -> Param:

@@ -12,9 +12,9 @@ from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.nights.pace import durations_of
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.reporting import Reporting
-from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_maintenance import write_last_maintenance
 from openstack_maintenance.records.store import find_record
 
@@ -91,5 +91,6 @@ class ReportOperator(Reporting, HostOperator):
                 return []
             self.nova.disable(service, str(mark))
         except MaintenanceError as error:
+            self.ask_again_later(error)  # a mark that says nothing would let others wait
             return [f"the reason could not be written into Nova: {error}"]
         return [f"host {self.request.host} stays disabled: {mark}"]

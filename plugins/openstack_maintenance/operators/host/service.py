@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost, PolicyError
 from openstack_maintenance.domain.host.rules import (
     hosts_out_blocker,
     owner_blocker,
@@ -13,26 +15,45 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.deeds import find_deed, note_deed
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.rescheduled import Rescheduled
 from openstack_maintenance.operators.runs import running_among
+from openstack_maintenance.operators.window_gate import awaited_opening
+from openstack_maintenance.records.deeds import Deed
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.blocker import Blocker
 
+_ENABLE = Deed(
+    "enable",
+    ("at",),
+    "whether this run has enabled the host",
+    "`openstack compute service list --long` shows how the host is now.",
+)
 
-class DisableServiceOperator(HostOperator):
+
+class DisableServiceOperator(Rescheduled, HostOperator):
     """Disable the host's nova-compute with this run's mark, so that nothing new lands there.
 
     One at a time in the whole Airflow, and every gate is read again here, so two runs never
     take one host, and never more than ``max_hosts_out`` hosts are out.
 
+    Whatever it waits for, the window or an answer, it is rescheduled meanwhile: no other run waits
+    for this one, an emergency least of all.
+
     Returns: disabled_reason, disabled_at, and who had the host before (``took_over``).
     """
 
-    waits_for_window = True
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_active_tis_per_dag=1, **kwargs)
+
+    def begin(self) -> Any:
+        """Disable the host, or come back when the window opens that has closed meanwhile."""
+        if opening := awaited_opening(self.policy, self.request):
+            self.log.info("The window is closed; looking again at %s.", opening.isoformat())
+            raise AirflowRescheduleException(opening)
+        return self.perform()
 
     def perform(self) -> dict[str, Any]:
         """Read the gates, disable, and read back what Nova stored."""
@@ -83,7 +104,7 @@ class EnableServiceOperator(HostOperator):
         else:
             if lost := ownership_lost(service, self.mark):
                 raise lost
-            self._context["task_state_store"].set("enabling", True)
+            self._note()
             nova.enable(service)
         service = nova.get_service(host)
         if not service.is_enabled or not service.is_up:
@@ -97,8 +118,14 @@ class EnableServiceOperator(HostOperator):
         self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
         return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
 
+    def _note(self) -> None:
+        try:
+            note_deed(self, _ENABLE, "enabling", {"at": utc_now().isoformat()})
+        except PolicyError as error:  # a healthy host is given back all the same
+            self.log.warning("%s", error)
+
     def _must_be_ours(self) -> None:
-        if not self._context["task_state_store"].get("enabling"):
+        if find_deed(self, _ENABLE, "enabling") is None:
             raise OwnershipLost(
                 f"host {self.request.host}",
                 "somebody else enabled it while this run maintained it",

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.foreign_text import storable
+from openstack_maintenance.operators.deeds import find_deed, note_deed, store_of
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.drain import prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
+from openstack_maintenance.records.deeds import Deed
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
     NovaComputeGoneTrigger,
@@ -32,7 +34,18 @@ if TYPE_CHECKING:
         UnitState,
     )
 
-_REBOOT_KEY = "reboot"
+_REBOOT = Deed(
+    "reboot",
+    ("boot_id_before", "ordered_at"),
+    "whether this run has rebooted the host already",
+    "`last -x reboot` on the host shows its last boots.",
+)
+_SCRIPT = Deed(
+    "script",
+    ("script",),
+    "whether this run has run its script already",
+    "The log of run_script, or the journal of the host, shows it.",
+)
 
 
 class StopNovaComputeOperator(HostOperator):
@@ -97,11 +110,10 @@ class RunScriptOperator(HostOperator):
             )
         self.check_ownership()
         prove_empty(self)
-        store: Any = self._context["task_state_store"]
-        if (done := store.get("done")) is not None:
+        if (done := find_deed(self, _SCRIPT, "done")) is not None:
             self.log.info("script %s: this run has run it already", name)
-            return dict(done)  # a host that rebooted meanwhile has forgotten the unit
-        state = asyncio.run(self._start(name, path.read_bytes()))
+            return done  # a host that rebooted meanwhile has forgotten the unit
+        state = asyncio.run(self._start(name, path.read_bytes(), self._may_run_again()))
         if state.status == "succeeded":
             return self._done(script_result(name, state))
         wait(self, ScriptTrigger, "script_timeout", unit=state.unit, script=name)
@@ -112,15 +124,24 @@ class RunScriptOperator(HostOperator):
         return self._done(super().resume(event))
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
-        store: Any = self._context["task_state_store"]
-        store.set("done", storable(result))
+        note_deed(self, _SCRIPT, "done", result)
         last = (result.get("output") or ["(nothing)"])[-1]
         self.log.info("script %s: succeeded; its last line: %s", result["script"], last)
         return result
 
-    async def _start(self, name: str, content: bytes) -> ScriptState:
+    def _may_run_again(self) -> bool:
+        """Whether one that has failed is to run again: once a try, as a person has cleared it.
+
+        Without an answer to the first start of this try, it may be that one which has failed.
+        """
+        store, key = store_of(self), f"start at try {self._context['ti'].try_number}"
+        is_first = store.get(key) is None
+        store.set(key, True, retention=NEVER_EXPIRE)
+        return is_first
+
+    async def _start(self, name: str, content: bytes, again: bool) -> ScriptState:
         async with self.on_host() as host:
-            return await host.start_script(name, content, self.script_unit, again=True)
+            return await host.start_script(name, content, self.script_unit, again=again)
 
 
 class RebootOperator(HostOperator):
@@ -138,15 +159,14 @@ class RebootOperator(HostOperator):
             self.log.info("no reboot was asked for")
             raise AirflowSkipException("no reboot was asked for")
         self.check_ownership()
-        store: Any = self._context["task_state_store"]
         stopped = self.result_of("stop_nova_compute")
-        ordered = store.get(_REBOOT_KEY) or {
+        ordered = find_deed(self, _REBOOT, "reboot") or {
             "boot_id_before": stopped["boot_id"],
             "ordered_at": stopped["clock"],
         }
         proof = prove_empty(self)
         # Written down before the order: whoever dies after it, the host is rebooted once.
-        store.set(_REBOOT_KEY, storable(ordered))
+        note_deed(self, _REBOOT, "reboot", ordered)
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}

@@ -22,7 +22,7 @@ APPROVE, REJECT = "Approve", "Reject"
 _PATIENCE = timedelta(hours=1)
 
 
-class ApproveRollOperator(HITLOperator):
+class ApproveNightOperator(HITLOperator):
     """Hand on the planned hosts; where the policy's ``approval`` wants it, when a person says so.
 
     Returns: what plan returned, or nothing when it was rejected. Raises: StepFailed, when nobody
@@ -61,7 +61,7 @@ class ApproveRollOperator(HITLOperator):
             answer = super().execute_complete(context, event)
         except HITLTimeoutError as error:
             raise StepFailed(
-                "nightly roll: nobody approved the plan in time. Nothing was changed. "
+                "nightly maintenance: nobody approved the plan in time. Nothing was changed. "
                 "Trigger the DAG again, or set approval: false in the policy."
             ) from error
         if APPROVE in answer["chosen_options"]:

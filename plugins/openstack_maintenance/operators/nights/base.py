@@ -1,14 +1,15 @@
-"""What all steps of a nightly roll share: its request, its night, its plan."""
+"""What all steps of a night share: its request, its beginning, its plan."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import cached_property
 
+from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.request import (
-    RollRequest,
+    NightRequest,
     night_began,
-    read_roll_request,
+    read_night_request,
 )
 from openstack_maintenance.operators.base import MaintenanceOperator
 from openstack_maintenance.operators.night_link import CHILD
@@ -27,15 +28,20 @@ class NightlyOperator(MaintenanceOperator):
     """A step of a run of nightly_compute_maintenance."""
 
     @cached_property
-    def request(self) -> RollRequest:  # type: ignore[override]  # a value there, worked out here
+    def request(self) -> NightRequest:  # type: ignore[override]  # a value there, worked out here
         """What the run was asked to do."""
-        return read_roll_request(self.params_given)
+        return read_night_request(self.params_given)
 
     @property
     def since(self) -> datetime:
         """When the window of this run's night began."""
         dag_run = self._context["dag_run"]
         return night_began(self.policy.window, dag_run.logical_date, dag_run.run_after)
+
+    @property
+    def own_mark(self) -> Mark:
+        """With which this night closes hosts."""
+        return Mark(self.dag_id_of_run, self.run_id)
 
     def child_run_id(self, host: str) -> str:
         """The run of compute_host_maintenance for a host: one a night, whoever asks."""

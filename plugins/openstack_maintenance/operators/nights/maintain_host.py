@@ -14,13 +14,18 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from airflow.utils.state import DagRunState, TaskInstanceState
 
-from openstack_maintenance.domain.errors import CheckFailed, CloudError
+from openstack_maintenance.domain.errors import (
+    CheckFailed,
+    CloudError,
+    HostError,
+    MaintenanceError,
+)
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.closing import hosts_to_close, without
-from openstack_maintenance.domain.nights.due import Verdict, judge_due
+from openstack_maintenance.domain.nights.due import Candidate, Verdict, judge_due
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
 from openstack_maintenance.domain.nights.plan import NightLimits, NoTurn, PlannedHost, plan_turn
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.night_link import CHILD_DAG
@@ -29,9 +34,17 @@ from openstack_maintenance.operators.nights.base import (
     LEFT_KEY,
     NightlyOperator,
 )
+from openstack_maintenance.operators.nights.dead_runs import (
+    dead_in_words,
+    is_dead,
+    judge_marks,
+    set_marks_right,
+)
 from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_only
 from openstack_maintenance.operators.nights.plan import pace_of
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
+from openstack_maintenance.operators.rescheduled import Rescheduled
+from openstack_maintenance.operators.silence import Silence
 from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
 
@@ -44,7 +57,7 @@ _LOOK_AGAIN = timedelta(seconds=15)
 _POLL_SECONDS = 5
 
 
-class MaintainHostOperator(NightlyOperator):
+class MaintainHostOperator(Rescheduled, NightlyOperator):
     """Maintain one host: start its run when its turn has come, and wait for its end.
 
     Before it starts, everything is looked at again: whether the host is still due, who is out, and
@@ -59,7 +72,7 @@ class MaintainHostOperator(NightlyOperator):
     operator_extra_links = (TriggerDagRunLink(),)
 
     def __init__(self, *, planned: dict[str, Any], **kwargs: Any) -> None:
-        """``planned``: a dict of PlanRollOperator."""
+        """``planned``: a dict of PlanNightOperator."""
         super().__init__(**kwargs)
         self.planned = planned
         # For the link to the run in the UI.
@@ -106,7 +119,7 @@ class MaintainHostOperator(NightlyOperator):
     def _conf(self) -> dict[str, Any]:
         return {
             "host": self.host,
-            "reason": self.request.reason or f"nightly roll {self.run_id}"[:150],
+            "reason": self.request.reason or f"nightly maintenance {self.run_id}"[:150],
             "ignore_window": self.request.ignore_window,
         }
 
@@ -134,8 +147,9 @@ class MaintainHostOperator(NightlyOperator):
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
-        services = self.nova.services("nova-compute")
-        out = {each.host: each.out_by for each in services if each.out_by is not None}
+        judged = judge_marks(self, self.nova.services("nova-compute"))
+        set_marks_right(self, judged)
+        out = {each.host: each.out_by for each in judged.services if each.out_by is not None}
         try:
             return self._turn_now(out)
         except NoTurn as error:
@@ -144,9 +158,14 @@ class MaintainHostOperator(NightlyOperator):
         # Who failed stays out until a person has fixed it: that is not waited for.
         returning = sorted(h for h, mark in out.items() if not mark.has_failed)
         if not returning:
-            raise self._left(reason)
+            raise self._left(self._with_the_dead(reason, out))
         self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), reason)
         return None
+
+    def _with_the_dead(self, reason: str, out: Mapping[str, Mark]) -> str:
+        """Who is out by a run that has ended without a word, and what to do about it."""
+        dead = {host: mark for host, mark in out.items() if is_dead(mark)}
+        return "; ".join([reason, *(dead_in_words(*each) for each in dead.items())])
 
     def _turn_now(self, out: Collection[str]) -> Turn:
         """Raises: NoTurn: it must wait; AirflowSkipException: not any more tonight."""
@@ -214,8 +233,26 @@ class MaintainHostOperator(NightlyOperator):
         verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in found]
         for each in verdicts or [Verdict(self.host, "passed_over", "Nova no longer lists it")]:
             if each.kind != "due":
+                self._ask_again_if_silent(found, each)
                 raise self._left(each.reason)
         return found[0].boot_id
+
+    def _ask_again_if_silent(self, found: Sequence[Candidate], verdict: Verdict) -> None:
+        """A host that does not answer now is asked again while there is time for it tonight."""
+        # Brings asyncssh: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.shell import HostUnreachable
+
+        if not any(each.is_silent and each.unreadable == verdict.reason for each in found):
+            return
+        self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
+        self.ask_again_later(HostUnreachable(f"host {self.host}", verdict.reason, "See its SSH."))
+
+    def wait_in_silence(self, silence: Silence, error: MaintenanceError) -> None:
+        """A host's own silence is no reason for the others to wait; the cloud's is one for all."""
+        if isinstance(error, HostError):
+            super().wait_in_silence(silence, error)
+        else:
+            NightlyOperator.wait_in_silence(self, silence, error)
 
     def _skip_beyond_the_window(self, length: timedelta) -> None:
         if self.request.ignore_window:

@@ -26,6 +26,8 @@ class OpenHostsOperator(NightlyOperator):
     Raises: StepFailed, when a person did: without a report, the night would look green.
     """
 
+    asks_again = False  # its retries do, for longer
+
     def __init__(self, **kwargs: Any) -> None:
         # What is closed costs capacity: a cloud that does not answer is asked again for an hour.
         super().__init__(retries=60, retry_delay=timedelta(minutes=1), **kwargs)
@@ -39,8 +41,8 @@ class OpenHostsOperator(NightlyOperator):
         ended = ti.get_task_breadcrumbs(self.dag_id_of_run, self.run_id)
         if any(row["task_id"] == REPORT and row["state"] == "skipped" for row in ended):
             raise StepFailed(
-                "nightly roll: a person has ended it. No further host is started; those that are "
-                "under way have runs of their own. Trigger a new night for the others."
+                "nightly maintenance: a person has ended it. No further host is started; those "
+                "that are under way have runs of their own. Trigger a new night for the others."
             )
         return opened
 

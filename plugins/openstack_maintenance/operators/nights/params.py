@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from openstack_maintenance.operators.params import last_params
+from openstack_maintenance.operators.params import last_params, reason_param
 
 
 def nightly_params() -> dict[str, Param]:
     """The params of nightly_compute_maintenance."""
     return {
-        "reason": Param(
-            "",
-            type=["string", "null"],
-            title="Reason",
-            description="Why this is done. It is written into Nova's disabled_reason and into "
-            "the record.",
-            maxLength=150,
-        ),
+        "reason": reason_param("Nova's disabled_reason and into the record"),
         **last_params(),
     }

@@ -18,12 +18,12 @@ from openstack_maintenance.domain.nights.plan import (
     LeftOver,
     NightLimits,
     NightPace,
+    NightPlan,
     PlannedHost,
-    RollPlan,
-    plan_roll,
+    plan_night,
 )
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words
-from openstack_maintenance.hooks.fleet import read_cloud
+from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
     NIGHT_KEY,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.domain.policy import Policy
 
 
-class PlanRollOperator(NightlyOperator):
+class PlanNightOperator(NightlyOperator):
     """Plan the night from the fleet as it is now; changes nothing.
 
     Returns: one dict a host, in their order: host, zone, starts_seconds, seconds, destinations (by
@@ -54,8 +54,8 @@ class PlanRollOperator(NightlyOperator):
     def perform(self) -> list[dict[str, Any]]:
         """Read the fleet, plan, tell."""
         verdicts = [Verdict(**each) for each in self.result_of(SELECT)]
-        begins, until = self._night(utc_now())
-        plan, bound = plan_night(self.policy, self.nova, verdicts, begins, until)
+        begins, until = self._span(utc_now())
+        plan, bound = plan_from_cloud(self.policy, self.nova, verdicts, begins, until)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
         self.log.info("\n%s", words)
@@ -65,8 +65,8 @@ class PlanRollOperator(NightlyOperator):
         self.tell(NIGHT_KEY, night)
         return [] if self.request.dry_run else hosts
 
-    def _night(self, now: datetime) -> tuple[datetime, datetime | None]:
-        """From when to when it may roll: nothing is left of a window that has closed meanwhile."""
+    def _span(self, now: datetime) -> tuple[datetime, datetime | None]:
+        """From when to when hosts may be out: nothing is left of a window that has closed."""
         if self.request.ignore_window:
             return now, None
         if self.request.dry_run:
@@ -89,13 +89,13 @@ def coming_window(policy: Policy, now: datetime) -> tuple[datetime, datetime]:
     return span
 
 
-def plan_night(
+def plan_from_cloud(
     policy: Policy,
     nova: Nova,
     verdicts: Iterable[Verdict],
     begins: datetime,
     until: datetime | None,
-) -> tuple[RollPlan, Bound]:
+) -> tuple[NightPlan, Bound]:
     """Plan the due hosts on the cloud as it is now; with it, what no plan could do better.
 
     ``until``: when the window ends; None where it is ignored. Raises: CheckFailed, where as many
@@ -106,7 +106,7 @@ def plan_night(
     time = until - begins if until else None
     limits = NightLimits(_slots(policy, facts.services), policy.reserve_hosts, time)
     pace = pace_of(policy)
-    plan = _as_many_as_airflow_maps(plan_roll(fleet, limits, pace))
+    plan = _as_many_as_airflow_maps(plan_night(fleet, limits, pace))
     return plan, bound_of(plan, fleet, limits, pace)
 
 
@@ -126,7 +126,7 @@ def _slots(policy: Policy, services: Iterable[ComputeService]) -> int:
     out = [host for host, mark in marks.items() if mark.has_failed]
     if len(out) >= policy.max_hosts_out:
         raise CheckFailed(
-            "nightly roll",
+            "nightly maintenance",
             f"{len(out)} of at most {policy.max_hosts_out} hosts (max_hosts_out) are out "
             f"already: {', '.join(out)}",
             "Finish these first (see their disabled_reason), or raise max_hosts_out.",
@@ -134,7 +134,7 @@ def _slots(policy: Policy, services: Iterable[ComputeService]) -> int:
     return max(1, policy.max_hosts_out - len(marks))
 
 
-def _as_many_as_airflow_maps(plan: RollPlan) -> RollPlan:
+def _as_many_as_airflow_maps(plan: NightPlan) -> NightPlan:
     most = conf.getint("core", "max_map_length")
     why = f"Airflow maps at most {most} tasks (core.max_map_length)"
     left = [LeftOver(each.host, why) for each in plan.hosts[most:]]
@@ -151,7 +151,7 @@ def _turn(planned: PlannedHost) -> dict[str, Any]:
     }
 
 
-def _night(plan: RollPlan, bound: Bound, verdicts: Iterable[Verdict]) -> dict[str, Any]:
+def _night(plan: NightPlan, bound: Bound, verdicts: Iterable[Verdict]) -> dict[str, Any]:
     """What the report says of the plan; who is left, with the reason."""
     passed_over = [
         LeftOver(each.host, each.reason) for each in verdicts if each.kind == "passed_over"

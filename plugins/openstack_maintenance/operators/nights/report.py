@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from openstack_maintenance.domain.nights.record import build_roll_record
+from openstack_maintenance.domain.nights.record import build_night_record
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.nights.base import (
     APPROVE,
     LEFT_KEY,
@@ -17,11 +18,10 @@ from openstack_maintenance.operators.nights.base import (
     NightlyOperator,
 )
 from openstack_maintenance.operators.reporting import Reporting
-from openstack_maintenance.operators.run_tasks import errors_of, other_tasks, run_facts
 from openstack_maintenance.records.last_maintenance import write_left
 
 
-class RollReportOperator(Reporting, NightlyOperator):
+class NightReportOperator(Reporting, NightlyOperator):
     """Write the night's record, good or bad. Fails when a task of the run failed."""
 
     def perform(self) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class RollReportOperator(Reporting, NightlyOperator):
         ti = self._context["ti"]
         night = dict(ti.xcom_pull(task_ids=PLAN, key=NIGHT_KEY) or {})
         planned = night.get("planned", [])
-        record = build_roll_record(
+        record = build_night_record(
             run=run_facts(self, self._context),
             tasks=tasks,
             found={

@@ -8,16 +8,20 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import CheckFailed
-from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
-from openstack_maintenance.domain.nights.request import check_roll_params
+from openstack_maintenance.domain.nights.request import check_night_params
 from openstack_maintenance.domain.record_name import file_name
-from openstack_maintenance.hooks.fleet import HostLooks, read_hosts
+from openstack_maintenance.hooks.fleet_now import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import NightlyOperator
+from openstack_maintenance.operators.nights.dead_runs import (
+    dead_in_words,
+    judge_marks,
+    set_marks_right,
+)
 from openstack_maintenance.operators.nights.open_hosts import open_closed
 from openstack_maintenance.operators.window_gate import closed_blocker, wait_for_window
 from openstack_maintenance.records.last_maintenance import find_last_maintenances
@@ -32,7 +36,8 @@ if TYPE_CHECKING:
 class SelectHostsOperator(NightlyOperator):
     """Find the hosts that are due tonight; one SSH round trip a host.
 
-    Changes nothing, but opens what an earlier night may have left closed for new instances.
+    Changes nothing, but opens what an earlier night may have left closed for new instances, and
+    writes "failed" over the mark of a run that has ended and could not do so.
 
     A run that begins shortly before the window waits for it, without a worker slot; a dry run
     does not.
@@ -44,11 +49,11 @@ class SelectHostsOperator(NightlyOperator):
 
     def perform(self) -> Any:
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
-        blockers = check_roll_params(self.params_given, self.request)
+        blockers = check_night_params(self.params_given, self.request)
         closed = closed_blocker(self.policy, self.request, utc_now())
         if closed and not self.request.dry_run:
             blockers.append(closed)
-        self.refuse("nightly roll", blockers, "Nothing was changed.")
+        self.refuse("nightly maintenance", blockers, "Nothing was changed.")
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
         if not self.request.dry_run:
@@ -57,8 +62,12 @@ class SelectHostsOperator(NightlyOperator):
 
     def select(self) -> list[dict[str, Any]]:
         """Read, judge, and say why."""
+        judged = judge_marks(self, self.nova.services("nova-compute"))
         if not self.request.dry_run:
-            open_closed(self._context, self.nova, Mark(self.dag_id_of_run, self.run_id))
+            open_closed(self._context, self.nova, self.own_mark)
+            set_marks_right(self, judged)
+        for host, mark in judged.dead.items():
+            self.log.warning("%s.", dead_in_words(host, mark))
         candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
         verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in candidates]
         self.log.info("\n%s", verdicts_in_words(verdicts))
@@ -80,13 +89,7 @@ def find_candidates(
     Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
     is missing or cannot be used for any host; CloudError; PolicyError.
     """
-    services = nova.services("nova-compute")
-    if not services:
-        raise CheckFailed(
-            "nightly roll",
-            "Nova knows no nova-compute service",
-            "See `openstack compute service list`.",
-        )
+    services = _services(nova)
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
     addresses = _addresses(policy, nova, services)
@@ -101,6 +104,17 @@ def find_candidates(
         )
         for service in services
     ]
+
+
+def _services(nova: Nova) -> list[ComputeService]:
+    services = nova.services("nova-compute")
+    if not services:
+        raise CheckFailed(
+            "nightly maintenance",
+            "Nova knows no nova-compute service",
+            "See `openstack compute service list`.",
+        )
+    return services
 
 
 async def _look(addresses: dict[str, str], deployment: Deployment, ssh_conn_id: str) -> HostLooks:
@@ -126,7 +140,8 @@ def _candidate(
     facts = looks.facts.get(service.host)
     if facts is None:
         why = looks.unread.get(service.host, "Nova has no address for it")
-        return Candidate(service, aggregates, unreadable=why, maintained=ended)
+        silent = service.host in looks.silent
+        return Candidate(service, aggregates, unreadable=why, maintained=ended, is_silent=silent)
     return Candidate(
         service,
         aggregates,

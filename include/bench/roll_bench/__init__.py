@@ -1,1 +1,0 @@
-"""The planner of a roll against what happens without one, on synthetic fleets."""

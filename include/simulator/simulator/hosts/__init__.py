@@ -1,0 +1,1 @@
+"""Hosts behind SSH: what they are made of, how they live, what they answer, how they fail."""

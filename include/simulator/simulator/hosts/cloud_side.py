@@ -1,0 +1,47 @@
+"""What hosts and the cloud tell each other; the simulated cloud has these methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class CloudSide(Protocol):
+    """The cloud as a host knows it. ``host`` is the name that Nova has for it."""
+
+    def guests_on(self, host: str) -> Sequence[str]:
+        """The ids of the instances whose guests run on it now, in a fixed order."""
+
+    def host_starts_nova_compute(self, host: str) -> None:
+        """Its nova-compute has started and is on the broker: it sends heartbeats."""
+
+    def host_stops_nova_compute(self, host: str) -> None:
+        """Its nova-compute has ended."""
+
+    def host_loses_broker(self, host: str) -> None:
+        """Its nova-compute runs on, and nothing of it reaches Nova."""
+
+    def host_reaches_broker(self, host: str) -> None:
+        """What nova-compute sends reaches Nova again."""
+
+    def host_reboots(self, host: str) -> None:
+        """It goes down in order: this is the moment in which its guests end."""
+
+    def host_fails(self, host: str) -> None:
+        """It panics, or loses its power: its guests end."""
+
+    def host_has_booted(self, host: str) -> None:
+        """It is up again; nova-compute starts by itself, or does not."""
+
+
+class EmptyCloud:
+    """A cloud without instances, where a test needs none."""
+
+    def guests_on(self, host: str) -> Sequence[str]:
+        return ()
+
+    def _told(self, host: str) -> None: ...
+
+    host_starts_nova_compute = host_stops_nova_compute = _told
+    host_loses_broker = host_reaches_broker = _told
+    host_reboots = host_fails = host_has_booted = _told

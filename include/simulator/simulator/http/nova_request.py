@@ -1,0 +1,98 @@
+"""What Nova knows of one request: the microversion, whose it is, what the policy allows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.cloud import Cloud
+from simulator.cloud.model import Instance
+from simulator.cloud.refusals import BadRequest, Broken, Forbidden, NotFound
+from simulator.http.messages import Request
+
+# Nova's policy rules that more than one module names.
+SEE_HOST = "os_compute_api:os-extended-server-attributes"
+SEE_EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
+SEE_ALL = "context_is_admin"
+
+
+@dataclass
+class Asked:
+    """One request to Nova. ``minor``: of microversion 2.x."""
+
+    request: Request
+    cloud: Cloud
+    url: str
+    minor: int
+    project: str
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the URL."""
+        return self.request.query
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object that was sent. Raises: BadRequest."""
+        if not isinstance(self.request.body, dict):
+            raise BadRequest("Malformed request body")
+        return self.request.body
+
+    def may(self, rule: str) -> bool:
+        """Whether the policy allows a thing that is else left out of the answer."""
+        return rule not in self.cloud.settings.denied
+
+    def require(self, rule: str) -> None:
+        """Raises: Forbidden, as Nova's policy says it."""
+        if not self.may(rule):
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+    def instance(self) -> Instance:
+        """The instance that the path names. Raises: NotFound; Broken where its cell is silent."""
+        found = self.find_instance()
+        if found.cell is not None and found.cell.is_away:
+            raise Broken("nova.exception.NovaException")
+        return found
+
+    def find_instance(self) -> Instance:
+        """The same, whether or not its cell answers. Raises: NotFound."""
+        instance_id = self.arguments[0]
+        found = self.cloud.state.instances.get(instance_id)
+        is_hidden = found is not None and not self.may(SEE_ALL) and found.project_id != self.project
+        if found is None or is_hidden:
+            raise NotFound(f"Instance {instance_id} could not be found.")
+        return found
+
+    def limit(self) -> int:
+        """How many rows a page may have. Raises: BadRequest."""
+        most = self.cloud.settings.page_limit
+        given = self.number("limit", most)
+        return min(given, most)
+
+    def number(self, name: str, default: int) -> int:
+        """A number of the URL. Raises: BadRequest."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"\d{1,9}", text):
+            raise BadRequest(
+                f"Invalid input for query parameters {name}. Value: {text}. '{text}' does not "
+                "match '^[0-9]*$'"
+            )
+        return int(text)
+
+    def next_link(self, path: str, marker: str) -> list[dict[str, str]]:
+        """The link to the page after the row ``marker``."""
+        query = {**self.query, "marker": marker}
+        text = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
+        return [{"rel": "next", "href": f"{self.url}/v2.1/{path}?{text}"}]
+
+    @property
+    def wants_all_projects(self) -> bool:
+        """Whether `all_tenants` is asked for, and allowed. Raises: BadRequest."""
+        text = self.query.get("all_tenants")
+        if text is None:
+            return False
+        return text == "" or text.lower() in ("1", "true", "t", "yes", "y", "on")

@@ -1,0 +1,466 @@
+"""Rows of Nova's answers, as each microversion shows them.
+
+Source: nova.api.openstack.compute.views and the controllers, read in Nova 34.0.0; compared with
+the answers that were recorded from the lab (tests/fixtures/nova).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from simulator.cloud.model import (
+    Action,
+    Aggregate,
+    ComputeHost,
+    Event,
+    Flavor,
+    Group,
+    Instance,
+    Migration,
+    Service,
+)
+from simulator.http.nova_request import SEE_EXTRA_SPECS, SEE_HOST, Asked
+
+_TASKS = {
+    "resize_prep": "RESIZE",
+    "resize_migrating": "RESIZE",
+    "resize_migrated": "RESIZE",
+    "resize_finish": "RESIZE",
+    "rebuilding": "REBUILD",
+}
+_STATUSES = {
+    "active": ("ACTIVE", {**_TASKS, "migrating": "MIGRATING", "rebooting": "REBOOT"}),
+    "building": ("BUILD", {}),
+    "stopped": ("SHUTOFF", _TASKS),
+    "resized": ("VERIFY_RESIZE", {"resize_reverting": "REVERT_RESIZE"}),
+    "paused": ("PAUSED", {"migrating": "MIGRATING"}),
+    "suspended": ("SUSPENDED", {}),
+    "rescued": ("RESCUE", {}),
+    "error": ("ERROR", {"rebuilding": "REBUILD"}),
+    "deleted": ("DELETED", {}),
+    "soft-delete": ("SOFT_DELETED", {}),
+    "shelved": ("SHELVED", {}),
+    "shelved_offloaded": ("SHELVED_OFFLOADED", {}),
+}
+_IN_PROGRESS = {"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
+_LINKED = {"queued", "preparing", "running", "post-migrating"}
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """As a column of Nova's database is shown."""
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S}.000000"
+
+
+def iso(moment: datetime) -> str:
+    """As a server's own times are shown."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def status_of(instance: Instance) -> str:
+    """Source: nova.api.openstack.common.status_from_state."""
+    usual, by_task = _STATUSES[instance.vm_state]
+    return by_task.get(instance.task_state or "", usual)
+
+
+def host_id(host: str | None, project: str) -> str:
+    """An id that does not tell the host's name."""
+    return hashlib.sha224((project + host).encode()).hexdigest() if host else ""
+
+
+def links(asked: Asked, kind: str, thing_id: str) -> list[dict[str, str]]:
+    """Where a thing is found."""
+    return [
+        {"rel": "self", "href": f"{asked.url}/v2.1/{kind}/{thing_id}"},
+        {"rel": "bookmark", "href": f"{asked.url}/{kind}/{thing_id}"},
+    ]
+
+
+def server_text(asked: Asked, instance: Instance) -> str:
+    """A row of servers/detail as JSON; made anew only when the instance has changed."""
+    key = asked.minor * 4 + asked.may(SEE_HOST) * 2 + asked.may(SEE_EXTRA_SPECS)
+    revision, text = instance.rows.get(key, (-1, ""))
+    if revision != instance.revision:
+        text = json.dumps(server(asked, instance))
+        instance.rows[key] = (instance.revision, text)
+    if asked.minor >= 16:
+        return f'{text[:-1]}, "host_status": "{_host_status(asked, instance)}"}}'
+    return text
+
+
+def _host_status(asked: Asked, instance: Instance) -> str:
+    host = asked.cloud.state.hosts.get(instance.host or "")
+    if host is None:
+        return ""
+    if not asked.cloud.services.is_up(host.service):
+        return "DOWN" if host.service.is_forced_down else "UNKNOWN"
+    return "MAINTENANCE" if host.service.is_disabled else "UP"
+
+
+def server(asked: Asked, instance: Instance) -> dict[str, Any]:
+    """A server in full, but for its host_status, which changes by itself."""
+    status, minor = status_of(instance), asked.minor
+    project = instance.project_id
+    host = asked.cloud.state.hosts.get(instance.host or "")
+    row: dict[str, Any] = {
+        "accessIPv4": "",
+        "accessIPv6": "",
+        "addresses": {},
+        "created": iso(instance.created_at),
+        "flavor": _embedded_flavor(asked, instance.flavor),
+        "hostId": host_id(instance.host, project),
+        "id": instance.id,
+        "image": _image(asked, instance),
+        "links": links(asked, "servers", instance.id),
+        "metadata": instance.metadata,
+        "name": instance.name,
+        "status": status,
+        "tenant_id": project,
+        "user_id": instance.user_id,
+        "updated": iso(instance.updated_at),
+        "OS-DCF:diskConfig": "MANUAL",
+    }
+    if status in ("ERROR", "DELETED") and instance.fault is not None:
+        row["fault"] = _fault(instance)
+    if status in _IN_PROGRESS:
+        row["progress"] = 0
+    row["OS-EXT-AZ:availability_zone"] = (host.zone or "nova") if host else ""
+    row["config_drive"] = ""
+    row["key_name"] = None
+    row["OS-SRV-USG:launched_at"] = stamp(instance.launched_at)
+    row["OS-SRV-USG:terminated_at"] = stamp(instance.terminated_at)
+    if asked.may(SEE_HOST):
+        row.update(_extended(instance, host))
+    row["OS-EXT-STS:task_state"] = instance.task_state
+    row["OS-EXT-STS:vm_state"] = instance.vm_state
+    row["OS-EXT-STS:power_state"] = instance.power_state
+    row["os-extended-volumes:volumes_attached"] = [
+        {"id": each, "delete_on_termination": False} for each in instance.volumes
+    ]
+    since: tuple[tuple[int, str, Any], ...] = (
+        (9, "locked", instance.is_locked),
+        (19, "description", None),
+        (26, "tags", []),
+        (63, "trusted_image_certificates", None),
+        (73, "locked_reason", None),
+        (96, "pinned_availability_zone", instance.zone),
+        (100, "scheduler_hints", {"group": [instance.group.id]} if instance.group else {}),
+    )
+    row.update((name, value) for first, name, value in since if minor >= first)
+    if minor >= 90 and not asked.may(SEE_HOST):
+        row["OS-EXT-SRV-ATTR:hostname"] = instance.name
+    return row
+
+
+def _embedded_flavor(asked: Asked, flavor: Flavor) -> dict[str, Any]:
+    if asked.minor < 47:
+        bookmark = f"{asked.url}/flavors/{flavor.id}"
+        return {"id": flavor.id, "links": [{"rel": "bookmark", "href": bookmark}]}
+    row: dict[str, Any] = {
+        "vcpus": flavor.vcpus,
+        "ram": flavor.ram_mib,
+        "disk": flavor.disk_gib,
+        "ephemeral": flavor.ephemeral_gib,
+        "swap": flavor.swap_mib,
+        "original_name": flavor.name,
+    }
+    if asked.may(SEE_EXTRA_SPECS):
+        row["extra_specs"] = flavor.extra_specs
+    return row
+
+
+def _image(asked: Asked, instance: Instance) -> Any:
+    if instance.image_id is None:
+        return ""
+    bookmark = f"{asked.url}/images/{instance.image_id}"
+    image: dict[str, Any] = {
+        "id": instance.image_id,
+        "links": [{"rel": "bookmark", "href": bookmark}],
+    }
+    if asked.minor >= 98:
+        image["properties"] = instance.image_properties
+    return image
+
+
+def _fault(instance: Instance) -> dict[str, Any]:
+    fault = instance.fault
+    if fault is None:
+        return {}
+    row = {"code": fault.code, "created": iso(fault.created_at), "message": fault.message}
+    return {**row, "details": fault.details} if fault.details else row
+
+
+def _extended(instance: Instance, host: ComputeHost | None) -> dict[str, Any]:
+    values = {
+        "host": instance.host,
+        "instance_name": f"instance-{instance.number:08x}",
+        "hypervisor_hostname": host.hostname if host else None,
+        "hostname": instance.name,
+        "kernel_id": "",
+        "launch_index": 0,
+        "ramdisk_id": "",
+        "reservation_id": f"r-{instance.number:08x}",
+        "root_device_name": "/dev/vda",
+        "user_data": None,
+    }
+    return {f"OS-EXT-SRV-ATTR:{name}": value for name, value in values.items()}
+
+
+def silent_server(asked: Asked, instance: Instance, *, is_alone: bool) -> dict[str, Any]:
+    """What is known of an instance whose cell does not answer (from 2.69 on).
+
+    ``is_alone``: of GET /servers/{id}, which knows more than a list.
+    """
+    row: dict[str, Any] = {
+        "id": instance.id,
+        "status": "UNKNOWN",
+        "tenant_id": instance.project_id,
+        "created": iso(instance.created_at),
+        "links": links(asked, "servers", instance.id),
+    }
+    if is_alone:
+        row["image"] = _image(asked, instance)
+        row["flavor"] = _embedded_flavor(asked, instance.flavor)
+        row["OS-EXT-AZ:availability_zone"] = instance.zone or "UNKNOWN"
+        row["OS-EXT-STS:power_state"] = 0
+        row["user_id"] = instance.user_id
+        if asked.minor >= 71:
+            row["server_groups"] = [instance.group.id] if instance.group else []
+    return row
+
+
+def migration(asked: Asked, each: Migration, *, sees_hosts: bool, status: str) -> dict[str, Any]:
+    """A row of os-migrations."""
+    hosts = asked.cloud.state.hosts
+    destination = hosts.get(each.destination or "")
+    row: dict[str, Any] = {
+        "id": each.id,
+        "uuid": each.uuid,
+        "source_compute": each.source,
+        "dest_compute": each.destination,
+        "source_node": hosts[each.source].hostname,
+        "dest_node": destination.hostname if destination else None,
+        "dest_host": destination.ip if destination and not each.is_live else None,
+        "old_instance_type_id": each.old_flavor.number,
+        "new_instance_type_id": each.new_flavor.number,
+        "instance_uuid": each.instance.id,
+        "status": status,
+        "migration_type": each.kind,
+        "user_id": each.user_id,
+        "project_id": each.project_id,
+        "created_at": stamp(each.created_at),
+        "updated_at": stamp(each.updated_at),
+    }
+    if not sees_hosts:
+        names = ("source_compute", "dest_compute", "source_node", "dest_node", "dest_host")
+        row.update(dict.fromkeys(names))
+    if asked.minor < 80:
+        del row["user_id"], row["project_id"]
+    if asked.minor < 59:
+        del row["uuid"]
+    if asked.minor < 23:
+        del row["migration_type"]
+    elif each.is_live and status in _LINKED:
+        row["links"] = links(asked, f"servers/{each.instance.id}/migrations", str(each.id))
+    return row
+
+
+def server_migration(asked: Asked, each: Migration) -> dict[str, Any]:
+    """A row of GET /servers/{id}/migrations."""
+    total = each.instance.flavor.ram_mib * 2**20
+    row = migration(asked, each, sees_hosts=True, status=each.status)
+    hosts = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
+    times = ("created_at", "updated_at", "user_id", "project_id")
+    kept = ("id", "uuid", "status", *times, *hosts)
+    found = {name: row[name] for name in kept if name in row}
+    share = min(1.0, _share(asked, each))
+    return {
+        **found,
+        "server_uuid": each.instance.id,
+        "memory_total_bytes": total,
+        "memory_processed_bytes": int(total * share),
+        "memory_remaining_bytes": int(total * (1 - share)),
+        "disk_total_bytes": 0,
+        "disk_processed_bytes": 0,
+        "disk_remaining_bytes": 0,
+    }
+
+
+def _share(asked: Asked, each: Migration) -> float:
+    if each.running_since is None:
+        return 0.0
+    settings = asked.cloud.settings
+    passed = (asked.cloud.state.now() - each.running_since).total_seconds()
+    whole = max(settings.live_least, each.instance.flavor.ram_mib / settings.live_bandwidth_mib)
+    return max(0.0, passed / whole)
+
+
+def service(asked: Asked, each: Service) -> dict[str, Any]:
+    """A row of os-services."""
+    services = asked.cloud.services
+    row: dict[str, Any] = {
+        "binary": each.binary,
+        "host": each.host,
+        "id": each.id if asked.minor >= 53 else each.number,
+        "zone": each.zone,
+        "status": "disabled" if each.is_disabled else "enabled",
+        "state": "up" if services.is_up(each) else "down",
+        "updated_at": stamp(services.shown_time(each)),
+        "disabled_reason": each.disabled_reason,
+    }
+    if asked.minor >= 11:
+        row["forced_down"] = each.is_forced_down
+    return row
+
+
+def hypervisor(asked: Asked, host: ComputeHost, *, is_detailed: bool) -> dict[str, Any]:
+    """A row of os-hypervisors."""
+    is_up = asked.cloud.services.is_up(host.service)
+    row: dict[str, Any] = {
+        "id": host.id if asked.minor >= 53 else host.number,
+        "hypervisor_hostname": host.hostname,
+        "state": "up" if is_up else "down",
+        "status": "disabled" if host.service.is_disabled else "enabled",
+    }
+    if not is_detailed:
+        return row
+    row["hypervisor_type"] = asked.cloud.settings.hypervisor_type
+    row["hypervisor_version"] = host.hypervisor_version
+    row["host_ip"] = host.ip
+    row["service"] = {
+        "id": host.service.id if asked.minor >= 53 else host.service.number,
+        "host": host.name,
+        "disabled_reason": host.service.disabled_reason,
+    }
+    if asked.minor < 88:
+        row.update(_load(host))
+    else:
+        row["uptime"] = _uptime(asked, host) if is_up and host.is_computing else None
+    return row
+
+
+def _load(host: ComputeHost) -> dict[str, Any]:
+    used = host.used
+    return {
+        "cpu_info": {"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": []},
+        "current_workload": 0,
+        "disk_available_least": host.disk_gib - used["DISK_GB"],
+        "free_disk_gb": host.disk_gib - used["DISK_GB"],
+        "free_ram_mb": host.ram_mib - used["MEMORY_MB"],
+        "local_gb": host.disk_gib,
+        "local_gb_used": used["DISK_GB"],
+        "memory_mb": host.ram_mib,
+        "memory_mb_used": used["MEMORY_MB"] + host.reserved_ram_mib,
+        "running_vms": len(host.instances),
+        "vcpus": host.vcpus,
+        "vcpus_used": used["VCPU"],
+    }
+
+
+def _uptime(asked: Asked, host: ComputeHost) -> str | None:
+    if host.booted_at is None:
+        return None
+    minutes = int((asked.cloud.state.clock.now() - host.booted_at).total_seconds() // 60)
+    return f"up {minutes // 1440} days, {minutes // 60 % 24}:{minutes % 60:02}"
+
+
+def aggregate(asked: Asked, each: Aggregate) -> dict[str, Any]:
+    """A row of os-aggregates."""
+    row: dict[str, Any] = {
+        "id": each.id,
+        "uuid": each.uuid,
+        "name": each.name,
+        "hosts": each.hosts,
+        "metadata": each.metadata,
+        "created_at": stamp(each.created_at),
+        "updated_at": None,
+        "deleted_at": None,
+        "deleted": False,
+        "availability_zone": each.zone,
+    }
+    if asked.minor < 41:
+        del row["uuid"]
+    return row
+
+
+def group(asked: Asked, each: Group) -> dict[str, Any]:
+    """A row of os-server-groups."""
+    row: dict[str, Any] = {"id": each.id, "name": each.name}
+    if asked.minor >= 64:
+        row |= {"policy": each.policy, "rules": each.rules}
+    else:
+        row |= {"policies": [each.policy], "metadata": {}}
+    cells = asked.cloud.state.instances
+    # Members in a cell that does not answer are taken for deleted.
+    row["members"] = [
+        member
+        for member in each.members
+        if (cell := cells[member].cell) is None or not cell.is_away
+    ]
+    return {**row, "project_id": each.project_id, "user_id": each.user_id}
+
+
+def flavor(asked: Asked, each: Flavor, *, is_detailed: bool) -> dict[str, Any]:
+    """A row of flavors."""
+    row: dict[str, Any] = {
+        "id": each.id,
+        "name": each.name,
+        "links": links(asked, "flavors", each.id),
+    }
+    if asked.minor >= 55:
+        row["description"] = None
+    if not is_detailed:
+        return row
+    row |= {
+        "ram": each.ram_mib,
+        "disk": each.disk_gib,
+        "swap": each.swap_mib or (0 if asked.minor >= 75 else ""),
+        "OS-FLV-EXT-DATA:ephemeral": each.ephemeral_gib,
+        "vcpus": each.vcpus,
+        "os-flavor-access:is_public": each.is_public,
+    }
+    if asked.minor < 102:
+        row |= {"OS-FLV-DISABLED:disabled": False, "rxtx_factor": 1.0}
+    if asked.minor >= 61:
+        row["extra_specs"] = each.extra_specs
+    return row
+
+
+def action(asked: Asked, instance: Instance, each: Action) -> dict[str, Any]:
+    """A row of os-instance-actions."""
+    row: dict[str, Any] = {
+        "action": each.name,
+        "instance_uuid": instance.id,
+        "request_id": each.request_id,
+        "user_id": each.user_id,
+        "project_id": each.project_id,
+        "start_time": stamp(each.started_at),
+        "message": each.message,
+    }
+    if asked.minor >= 58:
+        row["updated_at"] = stamp(each.updated_at)
+    return row
+
+
+def event(asked: Asked, instance: Instance, each: Event) -> dict[str, Any]:
+    """One event of an action. Since 2.84 the details say what a traceback's end said before."""
+    row: dict[str, Any] = {
+        "event": each.name,
+        "start_time": stamp(each.started_at),
+        "finish_time": stamp(each.finished_at),
+        "result": each.result,
+        "traceback": None,
+    }
+    if each.details is not None:
+        last = "    raise result\n"
+        if asked.cloud.settings.newest < 84:
+            last += f"nova.exception.{each.kind}: {each.details}\n"
+        row["traceback"] = f'  File "nova/compute/utils.py", line 1483, in decorated\n{last}'
+    if asked.minor >= 62:
+        row["host"] = each.host
+        row["hostId"] = host_id(each.host, instance.project_id)
+    if asked.minor >= 84:
+        row["details"] = each.details
+    return row
