@@ -338,3 +338,16 @@ def test_ticks_that_come_while_a_night_is_under_way_are_left_out(start: Start) -
     airflow.clock.run(at_most=86_400 * 5)
     dates = [str(run.logical_date)[:10] for run in airflow.runs]
     assert dates == ["2026-03-09", "2026-03-10", "2026-03-12"]
+
+
+def test_an_event_that_dies_with_its_triggerer_comes_again(start: Start) -> None:
+    airflow = start(toy("waits", "defer:10:success"))
+    run = airflow.trigger("toys")
+    until(airflow, run, "waits", "deferred")
+    trigger = next(iter(airflow.triggerers.triggers.values()))
+    assert airflow.run_until(lambda: trigger.is_over, at_most=60)
+    airflow.kill_triggerer()
+    airflow.start_triggerer()
+    assert airflow.run_until_idle(at_most=120)
+    assert run.state == "success"
+    assert not airflow.triggerers.triggers
