@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -95,20 +96,31 @@ class ProcessLog:
     critical = error
     warn = warning
 
-    async def ainfo(self, event: Any, *args: Any, **_: Any) -> None:
-        self.info(event, *args)
+    def log(self, level: int, event: Any, *args: Any, **_: Any) -> None:
+        if level >= logging.INFO:
+            self.write(logging.getLevelName(level).lower(), event, args)
 
-    async def awarning(self, event: Any, *args: Any, **_: Any) -> None:
-        self.warning(event, *args)
+    async def _later(self, write: Callable[..., None], event: Any, *args: Any, **_: Any) -> None:
+        write(event, *args)
 
-    async def aerror(self, event: Any, *args: Any, **_: Any) -> None:
-        self.error(event, *args)
+    def __getattr__(self, name: str) -> Any:
+        """The spellings for coroutines: adebug, ainfo, ..."""
+        if not name.startswith("a"):
+            raise AttributeError(name)
+        return functools.partial(self._later, getattr(self, name[1:]))
 
     def bind(self, *_: Any, **__: Any) -> ProcessLog:
         return self
 
+    new = unbind = try_unbind = bind
+
+    def getEffectiveLevel(self) -> int:
+        return logging.INFO
+
     def isEnabledFor(self, level: int) -> bool:
         return level >= logging.INFO
+
+    get_effective_level, is_enabled_for = getEffectiveLevel, isEnabledFor
 
 
 class _NoListeners:
@@ -143,6 +155,7 @@ def connected(core: Core, api: ExecutionApi, log: ProcessLog) -> Iterator[None]:
         replace(task_runner, "SUPERVISOR_COMMS", Comms(core, api))
         replace(task_runner, "log", log)
         replace(task_runner, "set_current_context", contextlib.nullcontext)
+        replace(task_runner, "get_hostname", lambda: "worker")
         replace(task_runner, "get_listener_manager", _NoListeners)
         replace(task_runner, "_serialize_rendered_fields", lambda _: {})  # only the UI shows them
         for mixin in (GenericDAGNode, SdkLoggingMixin, CoreLoggingMixin):

@@ -31,7 +31,8 @@ class Process:
     is_dead: bool = False
     memory: dict[str, dict[Any, Any]] = field(default_factory=dict)
     _threads: list[Any] = field(default_factory=list)
-    _coroutines: list[Any] = field(default_factory=list)
+    # Those of a dead process are kept: a coroutine that is thrown away would clean up.
+    _coroutines: dict[_Mortal, None] = field(default_factory=dict)
 
     def run(self, what: Callable[[], Any], ended: Callable[[Outcome[Any]], None]) -> None:
         """Run blocking code as a thread of this process."""
@@ -52,8 +53,13 @@ class Process:
 
     def own(self, coroutine: Any) -> Any:
         """A coroutine that is over as soon as this process is."""
-        self._coroutines.append(coroutine)  # one that is thrown away would clean up
-        return _Mortal(coroutine, self)
+        owned = _Mortal(coroutine, self)
+        self._coroutines[owned] = None
+        return owned
+
+    def ended(self, owned: _Mortal) -> None:
+        """A coroutine has come to its end by itself."""
+        self._coroutines.pop(owned, None)
 
     def _within(self, call: Callable[[], T]) -> T:
         def inside() -> T:
@@ -75,14 +81,20 @@ class _Mortal(Coroutine[Any, Any, Any]):
         self._inner, self._process = inner, process
 
     def send(self, value: Any) -> Any:
-        if self._process.is_dead:
-            raise StopIteration
-        return self._inner.send(value)
+        return self._step(self._inner.send, value)
 
     def throw(self, *error: Any) -> Any:
+        return self._step(self._inner.throw, *error)
+
+    def _step(self, go_on: Callable[..., Any], *given: Any) -> Any:
         if self._process.is_dead:
             raise StopIteration
-        return self._inner.throw(*error)
+        try:
+            return go_on(*given)
+        except BaseException:
+            if not self._process.is_dead:
+                self._process.ended(self)
+            raise
 
     def close(self) -> None:
         if not self._process.is_dead:
@@ -123,6 +135,7 @@ class Memory(MutableMapping[Any, Any]):
 def separated(clock: VirtualTime) -> Iterator[None]:
     """While this lasts, coroutines and threads belong to the process that began them."""
     loop = clock.loop
+    of_the_world = clock.in_thread
 
     def make(loop: Any, coroutine: Any, **options: Any) -> Any:
         process = current()
@@ -136,19 +149,26 @@ def separated(clock: VirtualTime) -> Iterator[None]:
         process = current()
         call = functools.partial(run, *args, **kwargs)
         if process is None:
-            return await clock.in_thread(call)
+            return await of_the_world(call)
         answer: asyncio.Future[T] = loop.create_future()
-
-        def ended(outcome: Outcome[T]) -> None:
-            if not answer.done():
-                outcome.put_into(answer)
-
-        process.run(call, ended)
+        process.run(call, lambda outcome: _tell(outcome, answer))
         return await answer
+
+    def in_executor(_: Any, run: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return loop.create_task(in_thread(run, *args))
 
     loop.set_task_factory(make)
     try:
-        with mock.patch.object(asyncio, "to_thread", in_thread):
+        with (
+            mock.patch.object(asyncio, "to_thread", in_thread),
+            mock.patch.object(clock, "in_thread", in_thread),
+            mock.patch.object(loop, "run_in_executor", in_executor),
+        ):
             yield
     finally:
         loop.set_task_factory(None)
+
+
+def _tell(outcome: Outcome[T], answer: asyncio.Future[T]) -> None:
+    if not answer.done():
+        outcome.put_into(answer)
