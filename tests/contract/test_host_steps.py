@@ -67,6 +67,12 @@ class Nova:
     def migrations(self, changes_since: datetime) -> list[Any]:
         return []
 
+    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        return frozenset(each.id for each in self.listed)
+
+    def holders(self, consumers: Any, host: str, since: datetime) -> list[Any]:
+        return [*consumers]
+
     def check_version(self) -> str:
         return "2.95"
 

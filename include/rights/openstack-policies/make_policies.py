@@ -83,6 +83,9 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
     },
     "placement": {
         "check_host: where there is room": ["placement:allocation_candidates:list"],
+        "check_host, check_host_empty, stop_nova_compute, run_script, reboot: what is on a host": [
+            "placement:resource_providers:allocations:list"
+        ],
         "plan: how much there is, and of what kind": [
             "placement:resource_providers:inventories:list",
             "placement:resource_providers:traits:list",

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openstack_maintenance.adapters.api_answers import MOST_PAGES, Row, Unreadable, rows_in
-from openstack_maintenance.adapters.cloud_errors import NotThere
+from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
 from openstack_maintenance.adapters.compute_api import COMPUTE, ComputeApi
 from openstack_maintenance.adapters.nova_rows import read_hypervisor
 from openstack_maintenance.adapters.placement import (
     capacities_of,
+    consumers_of,
     providers_with_room,
     traits_of,
 )
@@ -31,11 +32,12 @@ class NovaFleet(ComputeApi):
     def find_hypervisor(self, host: str) -> Hypervisor | None:
         """The hypervisor record of a compute host."""
         try:
-            found = self._hypervisors({"hypervisor_hostname_pattern": host})
+            named = self._hypervisors({"hypervisor_hostname_pattern": host})
         except NotThere:
-            # Nova answers 404 when no hypervisor's name contains the host's.
-            found = self.hypervisors()
-        return next((each for each in found if each.host == host), None)
+            named = []  # Nova answers 404 when no hypervisor's name contains the host's.
+        found = next((each for each in named if each.host == host), None)
+        # Its name may be another than the host's, and contained in that of another hypervisor.
+        return found or next((each for each in self.hypervisors() if each.host == host), None)
 
     def hypervisors(self) -> list[Hypervisor]:
         """The hypervisor records of all hosts. Raises: CloudError."""
@@ -119,6 +121,24 @@ class NovaFleet(ComputeApi):
         """The traits of each hypervisor, by id, as far as Placement has it. Raises: CloudError."""
         with self._errors("placement API"):
             return traits_of(self._cloud.placement, hypervisor_ids)
+
+    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        """Ids of the instances and migrations that hold room on a hypervisor.
+
+        Placement does not live in the host's cell: it answers where the cell does not.
+        Raises: CloudError; Refused, where Placement does not have the hypervisor.
+        """
+        with self._errors("placement API"):
+            found = consumers_of(self._cloud.placement, hypervisor_id)
+        if found is None:
+            raise Refused(
+                f"hypervisor {hypervisor_id}",
+                "Placement has no resource provider of that id, so what is on the host cannot be "
+                "proven",
+                "See `openstack resource provider list` and the log of nova-compute, which makes "
+                "it.",
+            )
+        return found
 
     def hosts_with_room(self, need: Need) -> frozenset[str]:
         """Ids of the hypervisors that have room for ``need``, disabled ones left out."""

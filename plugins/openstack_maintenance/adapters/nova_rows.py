@@ -30,6 +30,7 @@ def read_service(values: Mapping[str, Any]) -> ComputeService:
         is_forced_down=row.find_flag("forced_down"),
         disabled_reason=row.words("disabled_reason"),
         updated_at=row.find_time("updated_at"),
+        is_unknown=is_silent,
     )
 
 

@@ -40,6 +40,8 @@ class ComputeService:
     is_forced_down: bool
     disabled_reason: str | None
     updated_at: datetime | None
+    # Its cell does not answer: nothing else that is said of it is known.
+    is_unknown: bool = False
 
     @property
     def mark(self) -> Mark | None:

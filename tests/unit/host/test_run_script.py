@@ -10,7 +10,10 @@ from openstack_maintenance.operators.host.steps import RunScriptOperator
 
 def test_a_script_that_ended_while_its_task_waited_is_noted_as_done() -> None:
     kept: dict[str, Any] = {}
-    context: Any = {"task_state_store": SimpleNamespace(set=kept.__setitem__)}
+    context: Any = {
+        "task_state_store": SimpleNamespace(set=kept.__setitem__),
+        "ti": SimpleNamespace(xcom_pull=lambda **asked: None),
+    }
     result = {"script": "fstrim.sh", "exit_code": 0}
 
     step = RunScriptOperator(task_id="run_script")

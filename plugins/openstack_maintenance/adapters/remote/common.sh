@@ -127,15 +127,30 @@ run_script() {
         --property=RemainAfterExit=yes -- "/var/lib/openstack-maintenance/$2"
 }
 
+# is_no_guest PROGRAM ARGUMENTS: QEMU that runs for the host itself: libvirt asks it what it can do
+# (machine none), libguestfs looks into an image. A guest's arguments begin with -name guest=..., and
+# what its owner can choose (-append) comes far behind.
+is_no_guest() {
+    case $2 in
+        "$1 -S -no-user-config -nodefaults "*' -machine none'[,\ ]* | \
+            "$1 -S -no-user-config -nodefaults "*' -M none '*) return 0 ;;
+        "$1 -name guest=guestfs-"* | "$1 -name guestfs-"*) return 0 ;;
+        "$1 -name "*) return 1 ;;
+        *' -kernel '*/.guestfs-*/appliance.d/kernel*) return 0 ;;
+    esac
+    return 1
+}
+
 # Guests' processes, by the deployment's patterns, and by QEMU's own names whatever was sent: with no
 # pattern at all, a host would look empty. Without process 1 in the list /proc hides the processes of
 # other users (hidepid), and an empty answer would mean nothing.
 guests() {
-    processes=$(ps -eo pid=,comm=,args= | cut -c1-600)
+    processes=$(ps -eo pid=,comm=,args= | cut -c1-1000)
     printf '%s\n' "$processes" | grep -q '^ *1 ' ||
         fail 'guest processes cannot be seen: ps does not show process 1 (is /proc mounted with hidepid?)'
     printf '%s\n' "$processes" | while read -r pid comm args; do
         program=${args%% *}
+        is_no_guest "$program" "$args" && continue
         program=${program##*/}
         for pattern in 'qemu-system*' qemu-kvm kvm "$@"; do
             # shellcheck disable=SC2254  # the pattern is meant as one

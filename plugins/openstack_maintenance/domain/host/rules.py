@@ -10,7 +10,12 @@ from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Insta
 from openstack_maintenance.domain.drain.movability import DrainPlan
 from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.host.request import Request
-from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.ownership import (
+    disabled_in_words,
+    is_disabled_by_nova,
+    silent_cell,
+)
 from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.policy import Policy
 
@@ -98,19 +103,17 @@ def check_plan(request: Request, plan: DrainPlan, longest: int) -> list[Blocker]
 def owner_blocker(
     service: ComputeService, mark: Mark, others_running: frozenset[str]
 ) -> Blocker | None:
-    """Who has the host: nobody, this run, a finished run of ours, or somebody else."""
+    """Who has the host: nobody, this run, a finished run of ours, or somebody else.
+
+    Raises: CloudError where its cell does not answer: nobody knows then.
+    """
+    if service.is_unknown:
+        raise silent_cell(service)
     if service.is_enabled or service.is_closed:
         return None
     owner = service.mark
     if owner is None:
-        said = service.disabled_reason
-        reason = f"with the reason {quoted(said, LONGEST_REASON)}" if said else ""
-        return Blocker(
-            f"host {service.host}",
-            f"a person disabled it {reason}".rstrip(),
-            f"Ask them, then enable it (`openstack compute service set --enable {service.host} "
-            "nova-compute`) and run again.",
-        )
+        return _disabled_blocker(service)
     if owner.same_run(mark) or owner.run_id not in others_running:
         return None
     return Blocker(
@@ -118,6 +121,21 @@ def owner_blocker(
         f"the run {owner.run_id} of {owner.dag_id} is maintaining it",
         "Wait for that run, or end it, then run again.",
     )
+
+
+def _disabled_blocker(service: ComputeService) -> Blocker:
+    """Disabled, and not by one of our runs."""
+    if is_disabled_by_nova(service):
+        remedy = (
+            f"Start libvirt on {service.host} (`systemctl status libvirtd virtqemud` and `virsh "
+            "list` show it), then restart nova-compute: it enables itself again."
+        )
+    else:
+        remedy = (
+            "Find out who or what disabled it. When it may be used again, enable it (`openstack "
+            f"compute service set --enable {service.host} nova-compute`), then run again."
+        )
+    return Blocker(f"host {service.host}", disabled_in_words(service), remedy)
 
 
 def rebooted_blocker(
@@ -216,6 +234,8 @@ def destination_blocker(request: Request, facts: HostInCloud) -> Blocker | None:
         found = f"Nova knows no compute host of that name{hint}"
     elif name == request.host:
         found = "is the host that is to be emptied"
+    elif service.is_unknown:
+        found = "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     elif not service.is_enabled:
         found = f"is disabled ({service.disabled_reason or 'no reason given'})"
     elif not service.is_up:

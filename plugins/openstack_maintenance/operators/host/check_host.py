@@ -27,6 +27,7 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.emptiness import PAUSES, other_holders
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -74,6 +75,7 @@ class CheckHostOperator(HostOperator):
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
         blockers += self._check_room(facts, plan)
+        blockers += self._holders_in_the_way(facts)
         closed = closed_blocker(policy, request, utc_now())
         blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
@@ -151,6 +153,20 @@ class CheckHostOperator(HostOperator):
             return [Blocker(error.subject, error.found, error.remedy)]
         return check_room(instances, room, facts.hypervisor.id, destination)
 
+    def _holders_in_the_way(self, facts: HostInCloud) -> list[Blocker]:
+        """What holds room on the host in Placement, and will not end by itself."""
+        if facts.hypervisor is None:
+            return []
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
+        host, provider = self.request.host, facts.hypervisor.id
+        try:
+            found = other_holders(self.nova, host, provider, facts.instances, PAUSES[:3])
+        except Refused as error:  # one right more that is missing
+            return [Blocker(error.subject, error.found, error.remedy)]
+        return [each.blocker(host, provider) for each in found if not each.is_passing]
+
     def _address(self, facts: HostInCloud) -> str:
         host = self.request.host
         listed = {each.host: each.address for each in self.policy.controllers if each.address}
@@ -197,6 +213,7 @@ class CheckHostOperator(HostOperator):
         return {
             "host": self.request.host,
             "address": address,
+            "hypervisor_id": facts.hypervisor.id if facts.hypervisor else None,
             "hypervisor": facts.hypervisor.hostname if facts.hypervisor else None,
             "zone": service.zone if service else None,
             "microversion": version,

@@ -12,8 +12,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.foreign_text import storable
+from openstack_maintenance.domain.host.guests import guests_run
 from openstack_maintenance.operators.host.base import HostOperator
-from openstack_maintenance.operators.host.drain import prove_empty
+from openstack_maintenance.operators.host.emptiness import NO_GUEST, prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 _REBOOT_KEY = "reboot"
+_PROOF = "empty"  # of emptiness: the key in a step's result
 
 
 class StopNovaComputeOperator(HostOperator):
@@ -46,21 +48,18 @@ class StopNovaComputeOperator(HostOperator):
     def perform(self) -> dict[str, Any] | None:
         """Prove emptiness, stop, and wait until it is gone."""
         self.check_ownership()
-        prove_empty(self)
+        proof = prove_empty(self)
         state, facts = asyncio.run(self._stop())
+        proof["witnesses"]["host"] = NO_GUEST
         if not state.is_gone:
+            self.tell(_PROOF, proof)
             wait(self, NovaComputeGoneTrigger, "stop_timeout")
-        return self._stopped(
-            {
-                "state": str(facts.nova_compute),
-                "boot_id": facts.boot_id,
-                "clock": facts.clock.isoformat(),
-            }
-        )
+        return self._stopped({**stop_result(facts), _PROOF: proof})
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """It is gone."""
-        return self._stopped(super().resume(event))
+        found, proof = super().resume(event), self.told_before(_PROOF)
+        return self._stopped({**found, _PROOF: proof} if proof else found)
 
     def _stopped(self, found: dict[str, Any]) -> dict[str, Any]:
         self.log.info("host %s: nova-compute is stopped: %s", self.request.host, found["state"])
@@ -70,8 +69,12 @@ class StopNovaComputeOperator(HostOperator):
         async with self.on_host() as host:
             state = await host.nova_compute_state()
             if not state.is_gone:
+                await host.check_no_guests("nova-compute was not stopped")
                 state = await host.stop_nova_compute()
-            return state, await host.read_facts()
+            facts = await host.read_facts()
+            if facts.guests:
+                raise guests_run(facts.hostname, facts.guests, "Nothing more was done")
+            return state, facts
 
 
 class RunScriptOperator(HostOperator):
@@ -96,20 +99,23 @@ class RunScriptOperator(HostOperator):
                 "Put it back, then clear the task.",
             )
         self.check_ownership()
-        prove_empty(self)
+        proof = prove_empty(self, is_stopped=True)
         store: Any = self._context["task_state_store"]
         if (done := store.get("done")) is not None:
             self.log.info("script %s: this run has run it already", name)
             return dict(done)  # a host that rebooted meanwhile has forgotten the unit
         state = asyncio.run(self._start(name, path.read_bytes()))
+        proof["witnesses"]["host"] = NO_GUEST
         if state.status == "succeeded":
-            return self._done(script_result(name, state))
+            return self._done({**script_result(name, state), _PROOF: proof})
+        self.tell(_PROOF, proof)
         wait(self, ScriptTrigger, "script_timeout", unit=state.unit, script=name)
         return None
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """The script succeeded while the task waited: noted, so that no rerun runs it again."""
-        return self._done(super().resume(event))
+        found, proof = super().resume(event), self.told_before(_PROOF)
+        return self._done({**found, _PROOF: proof} if proof else found)
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
         store: Any = self._context["task_state_store"]
@@ -120,6 +126,7 @@ class RunScriptOperator(HostOperator):
 
     async def _start(self, name: str, content: bytes) -> ScriptState:
         async with self.on_host() as host:
+            await host.check_no_guests("The script was not started")
             return await host.start_script(name, content, self.script_unit, again=True)
 
 
@@ -144,10 +151,12 @@ class RebootOperator(HostOperator):
             "boot_id_before": stopped["boot_id"],
             "ordered_at": stopped["clock"],
         }
-        proof = prove_empty(self)
+        proof = prove_empty(self, is_stopped=True)
         # Written down before the order: whoever dies after it, the host is rebooted once.
         store.set(_REBOOT_KEY, storable(ordered))
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
+        if answer.outcome == "asked":  # its own script looks, in the moment of the order
+            proof["witnesses"]["host"] = NO_GUEST
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}
 
@@ -236,6 +245,15 @@ class AssertAmqpOperator(HostOperator):
         host, reason = self.request.host, result["reason"]
         self.log.info("host %s: nova-compute is on the message bus: %s", host, reason)
         return result
+
+
+def stop_result(facts: HostFacts) -> dict[str, Any]:
+    """nova-compute as it is once it is stopped, as plain JSON; the clock is the host's own."""
+    return {
+        "state": str(facts.nova_compute),
+        "boot_id": facts.boot_id,
+        "clock": facts.clock.isoformat(),
+    }
 
 
 def _clock_time(moment: str) -> str:
