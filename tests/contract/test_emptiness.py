@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,12 @@ from openstack_maintenance.operators.host import service as host_service
 from openstack_maintenance.operators.host.drain import CheckHostEmptyOperator
 from openstack_maintenance.operators.host.emptiness import prove_empty
 from openstack_maintenance.operators.host.service import DisableServiceOperator
+from openstack_maintenance.triggers import host_steps
+from openstack_maintenance.triggers.host_steps import (
+    NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
+)
+from openstack_maintenance.triggers.waiting import StillWaiting
 
 DAG, RUN = "compute_host_maintenance", "r1"
 OURS = str(Mark(DAG, RUN, "kernel"))
@@ -73,13 +79,18 @@ class Nova:
         return found
 
 
+UP = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
+GONE = UnitState("nova-compute", "systemd", "inactive", "dead")
+
+
 class Host:
     """c01 over SSH. ``guests``: what runs on it, look by look."""
 
     def __init__(self, *guests: tuple[GuestProcess, ...]) -> None:
         self.guests = list(guests) or [()]
         self.orders: list[str] = []
-        self.unit = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
+        self.unit = UP
+        self.name = "c01"
 
     async def __aenter__(self) -> Host:
         return self
@@ -100,12 +111,15 @@ class Host:
 
     async def stop_nova_compute(self) -> UnitState:
         self.orders.append("stop")
-        self.unit = UnitState("nova-compute", "systemd", "inactive", "dead")
+        self.unit = GONE
         return self.unit
 
     async def read_facts(self) -> HostFacts:
         rest = ("UTC", self.unit, "/var/log/nova/nova-compute.log", "", (), self._seen())
         return HostFacts("c01", "c01.example.com", "b1", NOW, NOW, *rest)
+
+    async def script_state(self, unit: str) -> Any:
+        return SimpleNamespace(status="absent")
 
     async def start_script(self, *given: Any, **more: Any) -> Any:
         self.orders.append("script")
@@ -246,14 +260,115 @@ def test_a_guest_that_shows_only_after_the_stop_ends_the_run_there(
 def test_no_script_starts_beside_a_guest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "script_path", lambda name: Path(__file__))
     host = Host((GUEST,))
+    host.unit = GONE
     with pytest.raises(CheckFailed, match="instance-0000002a"):
         at(host, steps.RunScriptOperator, monkeypatch, script="fstrim.sh").perform()
     assert host.orders == ["guests"]
 
 
 def test_what_the_witnesses_showed_is_kept_with_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = at(Host(), steps.StopNovaComputeOperator, monkeypatch).perform()
+    step = at(Host(), steps.StopNovaComputeOperator, monkeypatch)
+    kept: dict[str, Any] = {}
+    step._context["ti"].xcom_push = lambda key, value: kept.update({key: value})
+    step._context["ti"].xcom_pull = lambda task_ids, key="return_value", **more: kept.get(key)
+    step.perform()
+    found = step.resume({"result": {"state": "inactive"}})
     assert found["empty"]["witnesses"]["host"] == "no guest process"
+
+
+# The right nova-compute was stopped, and no other one goes on (A8).
+
+
+def stopped(nova: Nova, host: Host, monkeypatch: pytest.MonkeyPatch, beat: Any = NOW) -> None:
+    step = at(host, steps.RunScriptOperator, monkeypatch)
+    step.__dict__["nova"] = nova
+    result = {"heartbeat": {"last": beat.isoformat()}} if beat else {}
+    monkeypatch.setattr(steps.RunScriptOperator, "result_of", lambda self, task_id: result)
+    steps.check_stopped(step, "The host was not rebooted")
+
+
+class Beating(Nova):
+    """Its c01 goes on to report, or is written to once: ``beats`` are the heartbeats it shows."""
+
+    def __init__(self, *beats: datetime) -> None:
+        super().__init__()
+        self.beats = list(beats)
+
+    def find_service(self, host: str) -> ComputeService:
+        beat = self.beats.pop(0) if len(self.beats) > 1 else self.beats[0]
+        return service("c01", OURS, updated_at=beat)
+
+
+def off() -> Host:
+    host = Host()
+    host.unit = GONE
+    return host
+
+
+LATER = NOW + timedelta(seconds=10)
+
+
+def test_a_heartbeat_that_is_the_stops_is_proof_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps.time, "sleep", lambda seconds: pytest.fail("nothing to wait for"))
+    stopped(Nova(), off(), monkeypatch)
+
+
+def test_a_reason_that_was_written_since_the_stop_is_no_heartbeat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped(Beating(LATER), off(), monkeypatch)
+    stopped(Beating(LATER), off(), monkeypatch, beat=None)  # stopped by an older release
+
+
+def test_a_heartbeat_that_goes_on_ends_the_run_before_script_and_reboot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nova = Beating(LATER, LATER + timedelta(seconds=10))
+    with pytest.raises(CheckFailed, match="Another nova-compute reports as c01"):
+        stopped(nova, off(), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "unit", [UP, replace(GONE, strays=("99 /system.slice/docker-ab.scope",))], ids=["it", "another"]
+)
+def test_a_nova_compute_that_runs_ends_the_run_before_script_and_reboot(
+    unit: UnitState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = off()
+    host.unit = unit
+    with pytest.raises(CheckFailed, match="nova-compute runs again"):
+        stopped(Nova(), host, monkeypatch)
+
+
+async def looked(nova: Nova, monkeypatch: pytest.MonkeyPatch) -> Any:
+    trigger = NovaComputeStillTrigger("c01", "10.0.0.21", {}, NOW.isoformat())
+
+    async def gone(self: Any) -> dict[str, Any]:
+        return {"state": str(GONE), "boot_id": "b1", "clock": NOW.isoformat()}
+
+    async def shown(self: Any) -> ComputeService:
+        return nova.find_service("c01")  # type: ignore[return-value]
+
+    monkeypatch.setattr(NovaComputeGoneTrigger, "look", gone)
+    monkeypatch.setattr(NovaComputeStillTrigger, "service", shown)
+    monkeypatch.setattr(host_steps, "STILL_SECONDS", 0.0)
+    return await trigger.look()
+
+
+async def test_a_stop_is_proven_once_the_heartbeat_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = await looked(Nova(), monkeypatch)
+    assert found["heartbeat"]["last"] == NOW.isoformat()
+    with pytest.raises(StillWaiting, match="its heartbeat in Nova goes on"):
+        await looked(Beating(NOW, LATER), monkeypatch)
+
+
+async def test_a_stop_of_the_wrong_unit_is_told_when_its_time_is_over() -> None:
+    trigger = NovaComputeStillTrigger("c01", "10.0.0.21", {}, NOW.isoformat())
+    error = await trigger.too_late("its heartbeat in Nova goes on (1 then 2); inactive")
+    assert "nova-compute's unit is stopped, but its heartbeat in Nova goes on" in str(error)
+    assert "does not stop" in str(await trigger.too_late("still there: active"))
 
 
 def test_of_a_service_that_is_unknown_nothing_else_is_believed() -> None:

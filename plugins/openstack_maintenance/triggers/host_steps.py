@@ -16,6 +16,27 @@ from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 from openstack_maintenance.triggers.waiting import StillWaiting
 
+# Nova's report_interval is 10 s by default: in so long one heartbeat at least would have come.
+STILL_SECONDS = 15.0
+HEARTBEAT_GOES_ON = "its heartbeat in Nova goes on"
+
+
+def still_heartbeat(last: datetime | None) -> dict[str, Any]:
+    """The proof that Nova hears nothing more of a nova-compute, as plain JSON."""
+    return {"last": last.isoformat() if last else None, "still_for_seconds": STILL_SECONDS}
+
+
+def heartbeat_goes_on(host: str, found: str) -> CheckFailed:
+    """nova-compute's unit is stopped, and a nova-compute reports as this host all the same."""
+    return CheckFailed(
+        f"host {host}",
+        f"nova-compute's unit is stopped, but {found.removeprefix('still there: ')}",
+        f"Another nova-compute reports as {host}. Find it (`pgrep -a nova-compute`, `docker ps`, "
+        "`systemctl list-units '*nova*'` on the host; on other hosts a nova.conf with the same "
+        "`host`), set the right deployment in the policy, then clear stop_nova_compute with "
+        "Downstream.",
+    )
+
 
 class NovaComputeGoneTrigger(HostWaitTrigger):
     """nova-compute is stopped: no process of it is left, whatever its unit calls that."""
@@ -39,6 +60,27 @@ class NovaComputeGoneTrigger(HostWaitTrigger):
             "Look at it on the host (systemctl status), stop it, then clear stop_nova_compute "
             "with Downstream.",
         )
+
+
+class NovaComputeStillTrigger(NovaComputeGoneTrigger):
+    """nova-compute is stopped, and what Nova hears of it stands still.
+
+    A unit that was stopped proves nothing where another one runs the nova-compute of this host.
+    """
+
+    async def look(self) -> dict[str, Any]:
+        found = await super().look()
+        before = (await self.service()).updated_at
+        await asyncio.sleep(STILL_SECONDS)
+        after = (await self.service()).updated_at
+        if before != after:
+            raise StillWaiting(f"{HEARTBEAT_GOES_ON} ({before} then {after}); {found['state']}")
+        return {**found, "heartbeat": still_heartbeat(after)}
+
+    async def too_late(self, found: str) -> CheckFailed:
+        if HEARTBEAT_GOES_ON in found:
+            return heartbeat_goes_on(self.host, found)
+        return await super().too_late(found)
 
 
 class ScriptTrigger(HostWaitTrigger):

@@ -203,21 +203,37 @@ look_alikes() {
     done
 }
 
-# nova_compute UNIT CONTAINER ENGINES: who manages it, its state and all its processes.
+# strays UNIT CONTAINER_ID: processes called nova-compute that are in neither's cgroup.
+strays() {
+    for stray in $(grep -l -s -x -F -e nova-compute /proc/[0-9]*/comm); do
+        stray=${stray#/proc/}
+        stray=${stray%/comm}
+        cgroups=$(cat "/proc/$stray/cgroup" 2>/dev/null)
+        case $cgroups in
+            '') continue ;; # it has ended meanwhile
+            *"/$1"* | *"${2:-/$1}"*) continue ;;
+        esac
+        say stray "$stray $(printf '%s\n' "$cgroups" | tail -n 1 | cut -c1-200)"
+    done
+}
+
+# nova_compute UNIT CONTAINER ENGINES: who manages it, its state and all its processes; sets $pids.
 # Processes of a container are not in the cgroup of the unit that starts it.
 nova_compute() {
-    managed=no
+    managed=no pids='' inspected=''
     if unit_is_known "$1"; then
         managed=yes
         show_unit "$1"
-        pids_of "/$1" | sed 's/^/pid=/'
+        pids=$(pids_of "/$1")
     fi
     if [ -n "$2" ] && find_container "$2" "$3"; then
         managed=yes
         say engine "$engine"
         say container "$inspected"
-        pids_of "${inspected%%|*}" | sed 's/^/pid=/'
+        pids="$pids $(pids_of "${inspected%%|*}")"
     fi
+    for each in $pids; do say pid "$each"; done
+    strays "$1" "${inspected%%|*}"
     [ $managed = yes ] || look_alikes "$3"
 }
 

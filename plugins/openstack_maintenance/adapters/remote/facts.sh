@@ -28,6 +28,8 @@ if command -v needs-restarting >/dev/null 2>&1; then
 fi
 
 nova_compute "$unit" "$container" "$engines"
+# With no process in it, it may be the wrong one.
+case $managed:$pids in yes:*[0-9]*) ;; yes:*) look_alikes "$engines" ;; esac
 guests "$@"
 
 choose_log "$logs"

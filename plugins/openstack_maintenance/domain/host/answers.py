@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from openstack_maintenance.domain.foreign_text import brief, brief_list, whole_number
@@ -124,6 +125,15 @@ def parse_container_time(text: str) -> datetime | None:
 def parse_unit(answers: Answers, name: str) -> UnitState:
     """nova-compute's state from ``unit.*`` (systemctl show) and ``container`` (inspect)."""
     pids = {whole_number(pid) or _UNREADABLE_PID for pid in answers.get("pid", ())}
+    state = _unit_state(answers, name, pids)
+    return replace(
+        state,
+        look_alikes=brief_list(answers.get("look_alike", ())),
+        strays=tuple(map(_stray, brief_list(answers.get("stray", ()), longest=250))),
+    )
+
+
+def _unit_state(answers: Answers, name: str, pids: set[int]) -> UnitState:
     if one(answers, "unit.LoadState") not in ("", "not-found"):
         main_pid = one(answers, "unit.MainPID")
         return UnitState(
@@ -139,7 +149,13 @@ def parse_unit(answers: Answers, name: str) -> UnitState:
         )
     if container := one(answers, "container"):
         return _parse_container(container, one(answers, "engine"), pids)
-    return UnitState(name, "absent", look_alikes=brief_list(answers.get("look_alike", ())))
+    return UnitState(name, "absent")
+
+
+def _stray(line: str) -> str:
+    """A process and where it runs: systemd's cgroup is the last part of the line."""
+    pid, _, cgroup = line.partition(" ")
+    return f"{pid} {cgroup.rpartition(':')[2]}".strip()
 
 
 def _parse_container(inspected: str, engine: str, pids: set[int]) -> UnitState:

@@ -15,6 +15,7 @@ from openstack_maintenance.domain.drain.capacity import check_room, need_of
 from openstack_maintenance.domain.drain.movability import DrainPlan, plan_drain
 from openstack_maintenance.domain.errors import Blocked, HostError
 from openstack_maintenance.domain.host.facts import find_wrong_host
+from openstack_maintenance.domain.host.facts_rules import check_guests, check_nova_compute
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
@@ -189,6 +190,8 @@ class CheckHostOperator(HostOperator):
             blockers.append(wrong)
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
+            blockers += check_nova_compute(service, host_facts.nova_compute)
+            blockers += check_guests(self.request.host, host_facts.guests, facts.instances)
             due_in = self.turn.boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
             blockers += [rebooted] if rebooted else []
@@ -267,15 +270,6 @@ def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Bloc
                 f"its maintenance-shell does not allow script {script} as it is here",
                 "Install the rights on it again: run "
                 "include/rights/host-rights, then install-host-rights on the host.",
-            )
-        )
-    if facts.nova_compute.kind == "absent":
-        similar = ", ".join(facts.nova_compute.look_alikes) or "none"
-        blockers.append(
-            Blocker(
-                f"host {host}",
-                f"has no unit or container {facts.nova_compute.name} (similar: {similar})",
-                "Set the right deployment in the policy.",
             )
         )
     return blockers

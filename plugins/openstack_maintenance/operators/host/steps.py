@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,21 +14,24 @@ from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.host.guests import guests_run
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.emptiness import NO_GUEST, prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.triggers.host_steps import (
+    HEARTBEAT_GOES_ON,
+    STILL_SECONDS,
     AmqpTrigger,
-    NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     NovaComputeUpTrigger,
     RebootedTrigger,
     ScriptTrigger,
+    heartbeat_goes_on,
     script_result,
 )
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.host.facts import (
-        HostFacts,
         RebootAnswer,
         ScriptState,
         UnitState,
@@ -38,26 +42,26 @@ _PROOF = "empty"  # of emptiness: the key in a step's result
 
 
 class StopNovaComputeOperator(HostOperator):
-    """Stop nova-compute, and prove that no process of it is left.
+    """Stop nova-compute, and prove that no process of it is left and its heartbeat stands still.
 
-    Returns: state, boot_id and clock (the host's own) at that moment.
+    Returns: state, boot_id and clock (the host's own) at that moment, heartbeat, the proof of
+    emptiness.
     """
 
     waits_for_window = True
 
-    def perform(self) -> dict[str, Any] | None:
+    def perform(self) -> None:
         """Prove emptiness, stop, and wait until it is gone."""
         self.check_ownership()
         proof = prove_empty(self)
-        state, facts = asyncio.run(self._stop())
+        state = asyncio.run(self._stop())
         proof["witnesses"]["host"] = NO_GUEST
-        if not state.is_gone:
-            self.tell(_PROOF, proof)
-            wait(self, NovaComputeGoneTrigger, "stop_timeout")
-        return self._stopped({**stop_result(facts), _PROOF: proof})
+        self.log.info("host %s: asked to stop: %s", self.request.host, state)
+        self.tell(_PROOF, proof)
+        wait(self, NovaComputeStillTrigger, "stop_timeout")
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """It is gone."""
+        """It is gone, and Nova hears nothing more of it."""
         found, proof = super().resume(event), self.told_before(_PROOF)
         return self._stopped({**found, _PROOF: proof} if proof else found)
 
@@ -65,7 +69,7 @@ class StopNovaComputeOperator(HostOperator):
         self.log.info("host %s: nova-compute is stopped: %s", self.request.host, found["state"])
         return found
 
-    async def _stop(self) -> tuple[UnitState, HostFacts]:
+    async def _stop(self) -> UnitState:
         async with self.on_host() as host:
             state = await host.nova_compute_state()
             if not state.is_gone:
@@ -73,8 +77,8 @@ class StopNovaComputeOperator(HostOperator):
                 state = await host.stop_nova_compute()
             facts = await host.read_facts()
             if facts.guests:
-                raise guests_run(facts.hostname, facts.guests, "Nothing more was done")
-            return state, facts
+                raise guests_run(host.name, facts.guests, "Nothing more was done")
+            return state
 
 
 class RunScriptOperator(HostOperator):
@@ -104,6 +108,8 @@ class RunScriptOperator(HostOperator):
         if (done := store.get("done")) is not None:
             self.log.info("script %s: this run has run it already", name)
             return dict(done)  # a host that rebooted meanwhile has forgotten the unit
+        if asyncio.run(self._is_to_begin()):
+            check_stopped(self, "The script was not started")
         state = asyncio.run(self._start(name, path.read_bytes()))
         proof["witnesses"]["host"] = NO_GUEST
         if state.status == "succeeded":
@@ -123,6 +129,12 @@ class RunScriptOperator(HostOperator):
         last = (result.get("output") or ["(nothing)"])[-1]
         self.log.info("script %s: succeeded; its last line: %s", result["script"], last)
         return result
+
+    async def _is_to_begin(self) -> bool:
+        """Whether it does not run, and has not run: it may itself start nova-compute again."""
+        async with self.on_host() as host:
+            state = await host.script_state(self.script_unit)
+            return state.status in ("absent", "failed")
 
     async def _start(self, name: str, content: bytes) -> ScriptState:
         async with self.on_host() as host:
@@ -152,6 +164,9 @@ class RebootOperator(HostOperator):
             "ordered_at": stopped["clock"],
         }
         proof = prove_empty(self, is_stopped=True)
+        if asyncio.run(self._boot_id()) == ordered["boot_id_before"]:
+            # In another boot it runs rightly: then this run has rebooted the host already.
+            check_stopped(self, "The host was not rebooted")
         # Written down before the order: whoever dies after it, the host is rebooted once.
         store.set(_REBOOT_KEY, storable(ordered))
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
@@ -160,16 +175,12 @@ class RebootOperator(HostOperator):
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}
 
+    async def _boot_id(self) -> str:
+        async with self.on_host() as host:
+            return await host.boot_id()
+
     async def _reboot(self, boot_id: str) -> RebootAnswer:
         async with self.on_host() as host:
-            state = await host.nova_compute_state()
-            # In another boot it runs rightly: then this run has rebooted the host already.
-            if not state.is_gone and await host.boot_id() == boot_id:
-                raise CheckFailed(
-                    f"host {self.request.host}",
-                    f"nova-compute runs again, so instances could arrive ({state})",
-                    "The host was not rebooted. Clear stop_nova_compute with Downstream.",
-                )
             return await host.reboot(boot_id)
 
 
@@ -247,13 +258,36 @@ class AssertAmqpOperator(HostOperator):
         return result
 
 
-def stop_result(facts: HostFacts) -> dict[str, Any]:
-    """nova-compute as it is once it is stopped, as plain JSON; the clock is the host's own."""
-    return {
-        "state": str(facts.nova_compute),
-        "boot_id": facts.boot_id,
-        "clock": facts.clock.isoformat(),
-    }
+def check_stopped(step: HostOperator, then: str) -> None:
+    """nova-compute is gone from the host, and Nova hears nothing more of it, since the stop.
+
+    ``then``: what was therefore not done, for the error. Where somebody, or this run's report,
+    wrote into the service since, two looks tell whether its heartbeat stands still.
+    Raises: CheckFailed.
+    """
+    state = asyncio.run(_unit_state(step))
+    if not state.is_gone:
+        raise CheckFailed(
+            f"host {step.request.host}",
+            f"nova-compute runs again, so instances could arrive ({state})",
+            f"{then}. Clear stop_nova_compute with Downstream.",
+        )
+    stopped = step.result_of("stop_nova_compute") or {}
+    last = read_moment((stopped.get("heartbeat") or {}).get("last"))
+    before = step.check_ownership().updated_at
+    if before is not None and before == last:
+        return
+    time.sleep(STILL_SECONDS)
+    after = step.check_ownership().updated_at
+    if before != after:
+        raise heartbeat_goes_on(
+            step.request.host, f"{HEARTBEAT_GOES_ON} ({before} then {after}; {state})"
+        )
+
+
+async def _unit_state(step: HostOperator) -> UnitState:
+    async with step.on_host() as host:
+        return await host.nova_compute_state()
 
 
 def _clock_time(moment: str) -> str:
