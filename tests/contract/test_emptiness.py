@@ -26,6 +26,7 @@ from openstack_maintenance.triggers import host_steps
 from openstack_maintenance.triggers.host_steps import (
     NovaComputeGoneTrigger,
     NovaComputeStillTrigger,
+    NovaComputeUpTrigger,
 )
 from openstack_maintenance.triggers.waiting import StillWaiting
 
@@ -374,3 +375,10 @@ async def test_a_stop_of_the_wrong_unit_is_told_when_its_time_is_over() -> None:
 def test_of_a_service_that_is_unknown_nothing_else_is_believed() -> None:
     with pytest.raises(CloudError):
         prove_empty(made(Nova(service=replace(SILENT, disabled_reason=OURS))))
+
+
+async def test_a_host_that_nova_holds_forced_down_is_told_with_what_ends_that() -> None:
+    trigger = NovaComputeUpTrigger("c01", "10.0.0.21", {}, NOW.isoformat())
+    error = await trigger.too_late("nova-compute (systemd): active; Nova holds it forced down")
+    assert "`openstack compute service set --up c01 nova-compute`" in str(error)
+    assert "Fix it on the host" not in str(error)

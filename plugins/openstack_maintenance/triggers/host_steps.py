@@ -18,6 +18,7 @@ from openstack_maintenance.triggers.waiting import StillWaiting
 
 # Nova's report_interval is 10 s by default: in so long one heartbeat at least would have come.
 STILL_SECONDS = 15.0
+_FORCED_DOWN = "Nova holds it forced down"
 HEARTBEAT_GOES_ON = "its heartbeat in Nova goes on"
 
 
@@ -182,7 +183,9 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         service = await self.service()
         if service.updated_at and service.updated_at not in self._beats:
             self._beats.append(service.updated_at)
-        if not service.is_up or service.is_forced_down:
+        if service.is_forced_down:
+            raise StillWaiting(f"{state}; {_FORCED_DOWN}")
+        if not service.is_up:
             raise StillWaiting(f"{state}; Nova does not show it as up yet")
         if len(self._beats) < 3:
             raise StillWaiting(f"{state}, up; waiting for its heartbeat to advance")
@@ -204,6 +207,14 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         return now - self._idle_since >= patience
 
     async def too_late(self, found: str) -> CheckFailed:
+        if _FORCED_DOWN in found:
+            return CheckFailed(
+                f"host {self.host}",
+                f"nova-compute runs, but {_FORCED_DOWN} ({found})",
+                "Masakari or a person took the host for dead. When it is not, run `openstack "
+                f"compute service set --up {self.host} nova-compute`, then clear "
+                "wait_for_nova_compute with Downstream.",
+            )
         return CheckFailed(
             f"host {self.host}",
             f"nova-compute is not healthy ({found}); {await self.journal()}",

@@ -6,11 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from builders import service
+from builders import instance, service
+from openstack_maintenance.domain.cloud import Hypervisor, Instance
+from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.answers import parse_unit
-from openstack_maintenance.domain.host.facts import UnitState
-from openstack_maintenance.domain.host.facts_rules import check_nova_compute
+from openstack_maintenance.domain.host.facts import GuestProcess, UnitState
+from openstack_maintenance.domain.host.facts_rules import check_guests, check_nova_compute
+from openstack_maintenance.domain.host.request import Request
+from openstack_maintenance.domain.host.rules import HostInCloud, check_host_rules
 from openstack_maintenance.domain.mark import Mark
+from openstack_maintenance.domain.policy import Policy
 
 UP = UnitState("nova-compute.service", "systemd", "active", "running", 812, (812,))
 IDLE = UnitState("nova-compute.service", "systemd", "inactive", "dead")
@@ -63,3 +68,84 @@ def test_a_nova_compute_elsewhere_is_not_gone() -> None:
     assert not unit.is_gone
     assert unit.strays == ("99 /system.slice/docker-ab.scope",)
     assert unit.look_alikes == ("nova-compute-2.service",)
+
+
+# Guests that Nova does not list there.
+
+
+def guests_told(*guests: GuestProcess, near: tuple[Instance, ...] = ()) -> str:
+    return " | ".join(map(str, check_guests("c01", guests, near)))
+
+
+def guest(name: str = "instance-0000002a") -> GuestProcess:
+    return GuestProcess(2211, "qemu-system-x86_64", name)
+
+
+LISTED = instance("i1", guest_name="instance-0000002a")
+LISTED_OFF = instance("i1", "SHUTOFF", guest_name="instance-0000002a")
+
+
+def test_a_guest_of_an_instance_that_nova_deleted_is_named_with_how_it_is_ended() -> None:
+    said = guests_told(guest(), guest("instance-0000002b"), near=(LISTED,))
+    assert (
+        "guests run on it that Nova does not list there: instance-0000002b (process 2211)" in said
+    )
+    assert "`virsh destroy instance-0000002b`" in said
+
+
+def test_guests_on_a_host_that_nova_calls_empty_are_named_whatever_they_are_called() -> None:
+    assert "instance-0000002a" in guests_told(guest())
+    assert "qemu-system-x86_64 (process 2211)" in guests_told(guest(""))
+    assert guests_told(guest(""), near=(LISTED_OFF,)) != ""
+
+
+def test_the_guests_of_listed_instances_are_no_blocker() -> None:
+    assert guests_told(guest(), near=(LISTED,)) == ""
+    assert guests_told(guest(""), near=(LISTED,)) == ""
+    assert guests_told() == ""
+
+
+def test_where_nova_does_not_tell_the_guests_names_only_an_empty_host_is_sure() -> None:
+    nameless = instance("i1")
+    assert guests_told(guest(), near=(nameless,)) == ""
+    assert guests_told(guest(), near=(instance("i1", "SHUTOFF"),)) != ""
+
+
+# Nova holds it forced down (field/07), or disabled it itself (field/08).
+
+
+def rules(**given: object) -> str:
+    facts = HostInCloud([service("c01", **given), service("c02")], HYPERVISOR, [])  # type: ignore[arg-type]
+    found = check_host_rules(Request(host="c01"), Policy(), facts, MARK, frozenset())
+    return " | ".join(map(str, found))
+
+
+HYPERVISOR = Hypervisor("h", "c01", "c01", "192.0.2.11", "QEMU")
+MARK = Mark("compute_host_maintenance", "r1")
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_host_that_is_forced_down_is_refused_also_when_it_is_empty(is_up: bool) -> None:
+    said = rules(is_forced_down=True, is_up=is_up)
+    assert "Nova holds its nova-compute forced down" in said
+    assert "`openstack compute service set --up c01 nova-compute`" in said
+    assert "Start nova-compute" not in said
+
+
+def test_what_nova_compute_disabled_itself_is_told_with_libvirt_as_the_cause() -> None:
+    said = rules(reason="AUTO: Connection to libvirt lost: 1")
+    assert "nova-compute itself disabled it, because it lost libvirt: 'AUTO: Connection" in said
+    assert "virsh list" in said
+    assert "set --enable" not in said
+
+
+@pytest.mark.parametrize("reason", ["watcher_maintaining", "Masakari detected host failed."])
+def test_no_person_is_claimed_where_only_a_reason_is_known(reason: str) -> None:
+    said = rules(reason=reason)
+    assert f"host c01: it is disabled with the reason '{reason}'. Find out" in said
+    assert "a person" not in said
+
+
+def test_a_cell_that_does_not_answer_is_no_blocker_but_silence() -> None:
+    with pytest.raises(CloudError, match="its cell does not answer"):
+        rules(is_unknown=True, is_enabled=False)

@@ -150,7 +150,7 @@ RULES: list[tuple[str, dict[str, Any], str | None]] = [
     (
         "it is forced down",
         {"services": with_c01(service("c01", is_up=False, is_forced_down=True))},
-        "host c01: its nova-compute is forced down",
+        "host c01: Nova holds its nova-compute forced down",
     ),
     (
         "its nova-compute is down, but it is empty",

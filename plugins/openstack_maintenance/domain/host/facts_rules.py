@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
+from openstack_maintenance.domain.foreign_text import brief_list
 from openstack_maintenance.domain.host.facts import GuestProcess, UnitState
 
 
@@ -42,5 +43,29 @@ def check_nova_compute(service: ComputeService, unit: UnitState) -> list[Blocker
 def check_guests(
     host: str, guests: Sequence[GuestProcess], instances: Iterable[Instance]
 ) -> list[Blocker]:
-    """A guest that runs on the host must be of an instance that Nova lists there."""
-    return []
+    """A guest that runs on the host must be that of an instance that Nova knows there.
+
+    ``instances``: those that Nova lists on the host, and those on their way to it or from it.
+    """
+    known = list(instances)
+    names = {each.guest_name for each in known}
+    if "" in names:  # a Nova that does not tell them: only whether any may run at all is known
+        strange = [] if any(each.may_be_running for each in known) else list(guests)
+    else:
+        anybody = any(each.may_be_running for each in known)
+        strange = [
+            each for each in guests if each.guest not in names and (each.guest or not anybody)
+        ]
+    if not strange:
+        return []
+    one = strange[0].guest or "NAME"
+    return [
+        Blocker(
+            f"host {host}",
+            f"guests run on it that Nova does not list there: {', '.join(brief_list(strange))}",
+            "Look at them on the host (`virsh list --uuid --name`; the uuid is the instance's). "
+            "What Nova deleted while the host was down is ended with "
+            f"`virsh destroy {one}` and `virsh undefine --nvram {one}`. What Nova shows on another "
+            "host may run twice: stop it on one of them first.",
+        )
+    ]

@@ -184,14 +184,19 @@ def _is_controller(request: Request, policy: Policy, facts: HostInCloud) -> Bloc
 
 
 def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
-    if service.is_up and not service.is_forced_down:
+    if service.is_forced_down:
+        return Blocker(  # also of an empty host: nothing but a person ends it
+            f"host {service.host}",
+            "Nova holds its nova-compute forced down: nothing can be migrated off it, and it "
+            "would never show up again",
+            "Masakari or a person took it for dead. When it is not, run `openstack compute service "
+            f"set --up {service.host} nova-compute`.",
+        )
+    if service.is_up or not facts.instances:
         return None
-    if not facts.instances:
-        return None
-    state = "forced down" if service.is_forced_down else "down"
     return Blocker(
         f"host {service.host}",
-        f"its nova-compute is {state}: nothing can be migrated off it",
+        "its nova-compute is down: nothing can be migrated off it",
         "Start nova-compute there; only a host that is really dead is evacuated, by hand.",
     )
 

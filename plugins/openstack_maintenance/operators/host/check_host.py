@@ -35,8 +35,9 @@ from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.store import has_done
 
 if TYPE_CHECKING:
-    from openstack_maintenance.domain.cloud import ComputeService
+    from openstack_maintenance.domain.cloud import ComputeService, Instance
     from openstack_maintenance.domain.host.facts import HostFacts
+    from openstack_maintenance.domain.host.holders import Holder
 
 
 class CheckHostOperator(HostOperator):
@@ -76,11 +77,13 @@ class CheckHostOperator(HostOperator):
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
         blockers += self._check_room(facts, plan)
-        blockers += self._holders_in_the_way(facts)
+        holders, in_the_way = self._holders(facts)
+        blockers += in_the_way
         closed = closed_blocker(policy, request, utc_now())
         blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
-        host_facts = self._read_host(address, facts, blockers)
+        near = [*instances, *(each.instance for each in holders if each.instance)]
+        host_facts = self._read_host(address, facts, near, blockers)
         self._refuse(blockers)
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
@@ -154,10 +157,10 @@ class CheckHostOperator(HostOperator):
             return [Blocker(error.subject, error.found, error.remedy)]
         return check_room(instances, room, facts.hypervisor.id, destination)
 
-    def _holders_in_the_way(self, facts: HostInCloud) -> list[Blocker]:
-        """What holds room on the host in Placement, and will not end by itself."""
+    def _holders(self, facts: HostInCloud) -> tuple[list[Holder], list[Blocker]]:
+        """Who else holds room on the host in Placement, and what of it does not end by itself."""
         if facts.hypervisor is None:
-            return []
+            return [], []
         # Brings openstacksdk: not while a DAG file is parsed.
         from openstack_maintenance.adapters.cloud_errors import Refused
 
@@ -165,8 +168,8 @@ class CheckHostOperator(HostOperator):
         try:
             found = other_holders(self.nova, host, provider, facts.instances, PAUSES[:3])
         except Refused as error:  # one right more that is missing
-            return [Blocker(error.subject, error.found, error.remedy)]
-        return [each.blocker(host, provider) for each in found if not each.is_passing]
+            return [], [Blocker(error.subject, error.found, error.remedy)]
+        return found, [each.blocker(host, provider) for each in found if not each.is_passing]
 
     def _address(self, facts: HostInCloud) -> str:
         host = self.request.host
@@ -175,9 +178,16 @@ class CheckHostOperator(HostOperator):
         return self.policy.addresses.get(host) or listed.get(host) or nova_says
 
     def _read_host(
-        self, address: str, facts: HostInCloud, blockers: list[Blocker]
+        self,
+        address: str,
+        facts: HostInCloud,
+        near: list[Instance],
+        blockers: list[Blocker],
     ) -> HostFacts | None:
-        """The host over SSH; whatever keeps it from being read is a blocker like the others."""
+        """The host over SSH; whatever keeps it from being read is a blocker like the others.
+
+        ``near``: the instances that are on it, or on their way to it or from it.
+        """
         if facts.hypervisor is None:
             return None
         try:
@@ -191,7 +201,7 @@ class CheckHostOperator(HostOperator):
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
             blockers += check_nova_compute(service, host_facts.nova_compute)
-            blockers += check_guests(self.request.host, host_facts.guests, facts.instances)
+            blockers += check_guests(self.request.host, host_facts.guests, near)
             due_in = self.turn.boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
             blockers += [rebooted] if rebooted else []
