@@ -70,6 +70,9 @@ class Nova:
     def consumers(self, hypervisor_id: str) -> frozenset[str]:
         return frozenset(each.id for each in self.listed)
 
+    def affinity_groups(self) -> tuple[Any, ...]:
+        return ()
+
     def holders(self, consumers: Any, host: str, since: datetime) -> list[Any]:
         return [*consumers]
 

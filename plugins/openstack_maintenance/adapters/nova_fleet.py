@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from openstack_maintenance.adapters.api_answers import MOST_PAGES, Row, Unreadable, rows_in
@@ -17,6 +18,7 @@ from openstack_maintenance.adapters.placement import (
     traits_of,
 )
 from openstack_maintenance.domain.cloud import Hypervisor
+from openstack_maintenance.domain.drain.affinity import AffinityGroup
 from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.nights.fleet import Size
 
@@ -24,6 +26,19 @@ from openstack_maintenance.domain.nights.fleet import Size
 _HYPERVISORS = (2, 88)
 _AGGREGATES = (2, 81)
 _GROUPS = (2, 64)
+
+
+@dataclass(frozen=True)
+class HardGroups:
+    """Server groups that the scheduler enforces. ``apart``: the group's id by instance."""
+
+    apart: dict[str, str]
+    together: tuple[AffinityGroup, ...]
+
+
+def _policies_of(group: Row) -> tuple[str | None, ...]:
+    """`policies`, a list, before microversion 2.64. A soft policy has another name."""
+    return group.find_name("policy"), *group.find_names("policies")
 
 
 class NovaFleet(ComputeApi):
@@ -83,13 +98,33 @@ class NovaFleet(ComputeApi):
         A group whose policy is "soft-anti-affinity" wishes, and forbids nothing: it is left out.
         Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
         """
+        return self.hard_groups().apart
+
+    def affinity_groups(self) -> tuple[AffinityGroup, ...]:
+        """The groups whose members must be on one host. Raises: CloudError."""
+        return self.hard_groups().together
+
+    def hard_groups(self) -> HardGroups:
+        """The groups of both kinds, read once. Raises: CloudError."""
         with self._errors(COMPUTE):
-            return {
-                instance_id: row.id("id")
-                for row in self._server_groups()
-                if "anti-affinity" in (row.find_name("policy"), *row.find_names("policies"))
-                for instance_id in row.find_names("members")
-            }
+            rows = [(row, _policies_of(row)) for row in self._server_groups()]
+            return HardGroups(
+                apart={
+                    instance_id: row.id("id")
+                    for row, policies in rows
+                    if "anti-affinity" in policies
+                    for instance_id in row.find_names("members")
+                },
+                together=tuple(
+                    AffinityGroup(
+                        row.id("id"),
+                        row.words("name") or row.id("id"),
+                        frozenset(row.find_names("members")),
+                    )
+                    for row, policies in rows
+                    if "affinity" in policies
+                ),
+            )
 
     def _server_groups(self) -> list[Row]:
         """All of them. Nova gives at most osapi_max_limit (1000) at a time and, unlike elsewhere,

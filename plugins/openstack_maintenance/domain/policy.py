@@ -83,6 +83,7 @@ class Policy:
     migrations_total: int = 4
     max_hosts_out: int = 1
     on_blocked: Literal["fail", "leave", "stop"] = "fail"
+    affinity_filter: bool = True
     amqp_evidence: Literal["any", "log_line"] = "any"
     failure_budget: int = 1
     reserve_hosts: int = 1

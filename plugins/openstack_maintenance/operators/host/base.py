@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from openstack_maintenance.domain.drain.movability import Microversion, parse_microversion
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError
 from openstack_maintenance.domain.host.request import Request, read_request
 from openstack_maintenance.domain.mark import Mark
@@ -78,6 +79,12 @@ class HostOperator(MaintenanceOperator):
                 "See `openstack hypervisor list`, then clear the task.",
             )
         return found.id
+
+    @property
+    def newest(self) -> Microversion | None:
+        """Nova's newest microversion, as check_host found it."""
+        checked = self.result_of("check_host")
+        return parse_microversion(checked.get("microversion")) if checked else None
 
     def host_trigger_args(self) -> dict[str, Any]:
         """What a trigger needs to reach the host: plain JSON."""

@@ -11,8 +11,15 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 from openstack_maintenance.adapters.policy_file import script_path, scripts
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import instance_facts
+from openstack_maintenance.domain.drain.affinity import affinity_blockers
 from openstack_maintenance.domain.drain.capacity import check_room, need_of
-from openstack_maintenance.domain.drain.movability import DrainPlan, plan_drain
+from openstack_maintenance.domain.drain.movability import (
+    DrainPlan,
+    Microversion,
+    parse_microversion,
+    plan_drain,
+    why_live_may_fail,
+)
 from openstack_maintenance.domain.errors import Blocked, HostError
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import check_guests, check_nova_compute
@@ -68,7 +75,8 @@ class CheckHostOperator(HostOperator):
         version = self.nova.check_version()
         services = self._services()
         instances = self.nova.instances_on(request.host)
-        plan = plan_drain(instances, request.on_blocked)
+        newest = parse_microversion(version)
+        plan = plan_drain(instances, request.on_blocked, newest)
         # At once: one question is harmless because of what the list says of its instance.
         missing = self._missing_rights(plan)
         facts = HostInCloud(services, self.nova.find_hypervisor(request.host), instances)
@@ -76,6 +84,7 @@ class CheckHostOperator(HostOperator):
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
+        blockers += self._affinity(plan, instances)
         blockers += self._check_room(facts, plan)
         holders, in_the_way = self._holders(facts)
         blockers += in_the_way
@@ -88,6 +97,11 @@ class CheckHostOperator(HostOperator):
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
         found = self._found(facts, plan, address, host_facts, version)
+        for each in found["moves"]:
+            if each["may_fail"]:
+                self.log.warning(
+                    "instance %s may not move live: %s", each["name"], each["may_fail"]
+                )
         if request.dry_run:
             self._end_dry_run(found, plan, closed)
         return found
@@ -103,7 +117,7 @@ class CheckHostOperator(HostOperator):
     def _end_dry_run(self, found: dict[str, Any], plan: DrainPlan, closed: Blocker | None) -> None:
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
-        would = self._plan_in_words(plan)
+        would = self._plan_in_words(plan, parse_microversion(found["microversion"]))
         self.log.info("Dry run, nothing is changed. It would:\n%s", would)
         self._end_here({**found, "would": would.splitlines()})
 
@@ -133,6 +147,19 @@ class CheckHostOperator(HostOperator):
             may_stop=self.request.on_blocked == "stop",
         )
         return self.nova.missing_rights(needed)
+
+    def _affinity(self, plan: DrainPlan, instances: list[Instance]) -> list[Blocker]:
+        """Hard affinity groups whose members are together on the host."""
+        if not plan.moves or not self.policy.affinity_filter:
+            return []
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
+        try:
+            groups = self.nova.affinity_groups()
+        except Refused:
+            return []  # the right to list them is among the missing ones
+        return affinity_blockers(instances, [each.instance for each in plan.moves], groups)
 
     def _check_room(self, facts: HostInCloud, plan: DrainPlan) -> list[Blocker]:
         """Room elsewhere for each instance, by Placement: one request for each flavor's size."""
@@ -235,18 +262,24 @@ class CheckHostOperator(HostOperator):
             "clock": host_facts.clock.isoformat(),
             "nova_compute": str(host_facts.nova_compute),
             "moves": [
-                {**instance_facts(each.instance), "method": each.method} for each in plan.moves
+                {
+                    **instance_facts(each.instance),
+                    "method": each.method,
+                    "may_fail": why_live_may_fail(each.instance, parse_microversion(version)),
+                }
+                for each in plan.moves
             ],
             "left": [instance_facts(each) for each in plan.left],
         }
 
-    def _plan_in_words(self, plan: DrainPlan) -> str:
+    def _plan_in_words(self, plan: DrainPlan, newest: Microversion | None) -> str:
         request = self.request
         steps = [f"disable nova-compute on {request.host}: {self.mark}"]
         to = request.destination or "where Nova's scheduler chooses"
         steps += [
             f"move {each.instance.label}, {each.instance.status}, "
             f"{each.instance.ram_mib} MiB: {each.method}, to {to}"
+            f"{_doubt(each.instance, newest) if each.method == 'live' else ''}"
             for each in plan.moves
         ]
         steps += [f"leave {each.label}, {each.status}" for each in plan.left]
@@ -261,6 +294,11 @@ class CheckHostOperator(HostOperator):
             only = blockers[0]
             raise Blocked(only.subject, only.reason, only.remedy)
         self.refuse(f"host {self.request.host}", blockers, "nothing was changed")
+
+
+def _doubt(instance: Instance, newest: Microversion | None) -> str:
+    why = why_live_may_fail(instance, newest)
+    return f" (may fail: {why})" if why else ""
 
 
 def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:

@@ -53,7 +53,9 @@ class ListInstancesOperator(HostOperator):
         return self._list()
 
     def _list(self) -> list[dict[str, Any]]:
-        plan = plan_drain(self.nova.instances_on(self.request.host), self.request.on_blocked)
+        plan = plan_drain(
+            self.nova.instances_on(self.request.host), self.request.on_blocked, self.newest
+        )
         if plan.blockers:
             raise Blocked(
                 f"host {self.request.host}",
