@@ -202,7 +202,8 @@ class Host:
     async def amqp_evidence(self) -> AmqpEvidence:
         """The log's last lines about the broker, and nova-compute's sockets to it."""
         logs = ":".join(self._compute.log_paths)
-        answers = await self._shell.ask("amqp", *self._manager, logs, wait=_LOOK)
+        ports = map(str, self._compute.broker_ports)
+        answers = await self._shell.ask("amqp", *self._manager, logs, *ports, wait=_LOOK)
         return await asyncio.to_thread(self._evidence, answers)
 
     def _evidence(self, answers: Answers) -> AmqpEvidence:
@@ -219,7 +220,12 @@ class Host:
                 newest=one(answers, "newest"),
                 modified=_modified(answers),
             ),
-            sockets=answers_of.parse_sockets(answers.get("socket", ()), compute.pids),
+            sockets=answers_of.parse_sockets(
+                answers.get("socket", ()), compute.pids, self._compute.broker_ports
+            ),
+            other_sockets=answers_of.parse_sockets(
+                answers.get("other_socket", ()), compute.pids, None
+            ),
             sockets_error=words(answers, "sockets_error"),
         )
 

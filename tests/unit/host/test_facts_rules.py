@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from builders import instance, service
+from builders import NOW, instance, service
 from openstack_maintenance.domain.cloud import Hypervisor, Instance
+from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.host.answers import parse_unit
-from openstack_maintenance.domain.host.facts import GuestProcess, UnitState
-from openstack_maintenance.domain.host.facts_rules import check_guests, check_nova_compute
+from openstack_maintenance.domain.host.amqp_log import LogFile
+from openstack_maintenance.domain.host.answers import parse_sockets, parse_unit
+from openstack_maintenance.domain.host.facts import (
+    AmqpEvidence,
+    BrokerSocket,
+    GuestProcess,
+    HostFacts,
+    UnitState,
+)
+from openstack_maintenance.domain.host.facts_rules import (
+    check_bus,
+    check_guests,
+    check_nova_compute,
+)
 from openstack_maintenance.domain.host.request import Request
 from openstack_maintenance.domain.host.rules import HostInCloud, check_host_rules
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.policy import Policy
+from openstack_maintenance.triggers import stored
 
 UP = UnitState("nova-compute.service", "systemd", "active", "running", 812, (812,))
 IDLE = UnitState("nova-compute.service", "systemd", "inactive", "dead")
@@ -149,3 +163,80 @@ def test_no_person_is_claimed_where_only_a_reason_is_known(reason: str) -> None:
 def test_a_cell_that_does_not_answer_is_no_blocker_but_silence() -> None:
     with pytest.raises(CloudError, match="its cell does not answer"):
         rules(is_unknown=True, is_enabled=False)
+
+
+# What will prove after the reboot that it is on the bus (field/12).
+
+SOCKET = BrokerSocket(812, "192.0.2.21:41000", "192.0.2.10:5673")
+CONNECTED = (
+    "2026-03-10 00:59:00.000 812 INFO oslo.messaging._drivers.impl_rabbit [-] Connected to AMQP "
+    "server on ctl:5673"
+)
+
+
+def bus_told(evidence: str = "any", log: str = "", up: bool = True, **given: Any) -> str:
+    bus = AmqpEvidence(
+        boot_id="b1",
+        clock=NOW,
+        zone_name="UTC",
+        nova_compute=given.pop("unit", UP),
+        log_path="/var/log/nova/nova-compute.log",
+        log_error=given.pop("log_error", ""),
+        log=LogFile((log,) if log else ()),
+        **{"sockets": (), "sockets_error": "", **given},
+    )
+    rest = ("UTC", UP, "/var/log/nova/nova-compute.log", "", (), ())
+    facts = HostFacts("c01", "c01", "b1", NOW, NOW, *rest, bus=bus)
+    policy = Policy(amqp_evidence=evidence)  # type: ignore[arg-type]
+    return " | ".join(map(str, check_bus(service("c01", is_up=up), policy, facts)))
+
+
+def test_a_broker_on_another_port_is_told_with_the_field_that_names_it() -> None:
+    said = bus_told(other_sockets=(SOCKET,))
+    assert "no connection to the broker's ports (it is connected to 192.0.2.10:5673)" in said
+    assert "nova_compute.broker_ports" in said
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"sockets": (SOCKET,)},
+        {"log": CONNECTED},
+        {"sockets_error": "sudo: a password is required"},  # named as a missing right
+        {"unit": IDLE},
+        {"up": False},
+    ],
+    ids=["socket", "log line", "unread", "it does not run", "down"],
+)
+def test_what_can_be_proven_or_is_no_evidence_now_is_no_blocker(given: dict[str, Any]) -> None:
+    assert bus_told(**given) == ""
+
+
+def test_where_the_log_line_is_demanded_the_log_must_be_readable() -> None:
+    said = bus_told("log_line", log_error="No such file or directory", sockets=(SOCKET,))
+    assert "amqp_evidence: log_line" in said
+    assert "cannot be read: No such file or directory" in said
+    assert bus_told("log_line") == ""
+
+
+def test_the_ports_of_the_deployment_are_the_brokers() -> None:
+    row = 'ESTAB 0 0 192.0.2.21:41000 192.0.2.10:5673 users:(("nova-compute",pid=61,fd=8))'
+    assert parse_sockets([row], [61]) == ()
+    (found,) = parse_sockets([row], [61], (5673,))
+    assert found.peer == "192.0.2.10:5673"
+
+
+def test_a_trigger_takes_the_ports_along_only_where_an_older_release_could_not_do_without() -> None:
+    usual = NovaCompute("nova-compute", ("/var/log/nova/nova-compute.log",))
+    assert "broker_ports" not in usual.plain()
+    other = replace(usual, broker_ports=(5673,))
+    assert stored.nova_compute(usual.plain()) == usual
+    assert stored.nova_compute(other.plain()) == other
+    with pytest.raises(ValueError, match="not a port's number"):
+        stored.nova_compute({**other.plain(), "broker_ports": ["5673"]})
+
+
+@pytest.mark.parametrize("ports", [(), (0,), (65536,)])
+def test_what_is_no_port_is_refused(ports: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="broker_ports"):
+        NovaCompute("nova-compute", ("/var/log/nova/nova-compute.log",), broker_ports=ports)

@@ -111,6 +111,7 @@ class HostFacts:
     script_refused: bool = False
     reboot_reasons: tuple[str, ...] = ()
     reboot_unread: str = ""
+    bus: AmqpEvidence | None = None  # where it was asked for
 
     @property
     def reboot_required(self) -> bool:
@@ -142,6 +143,7 @@ class AmqpEvidence:
     log: LogFile
     sockets: tuple[BrokerSocket, ...]
     sockets_error: str
+    other_sockets: tuple[BrokerSocket, ...] = ()  # nova-compute's to other ports, some of them
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
 from openstack_maintenance.domain.foreign_text import brief_list
-from openstack_maintenance.domain.host.facts import GuestProcess, UnitState
+from openstack_maintenance.domain.host.amqp_log import amqp_lines
+from openstack_maintenance.domain.host.facts import GuestProcess, HostFacts, UnitState
+from openstack_maintenance.domain.policy import Policy
 
 
 def check_nova_compute(service: ComputeService, unit: UnitState) -> list[Blocker]:
@@ -67,5 +69,42 @@ def check_guests(
             "What Nova deleted while the host was down is ended with "
             f"`virsh destroy {one}` and `virsh undefine --nvram {one}`. What Nova shows on another "
             "host may run twice: stop it on one of them first.",
+        )
+    ]
+
+
+def check_bus(service: ComputeService, policy: Policy, facts: HostFacts) -> list[Blocker]:
+    """What assert_amqp will need after the reboot must be there before it, too.
+
+    Nothing is said of a nova-compute that does not run now: it has no connection to show.
+    """
+    bus = facts.bus
+    if bus is None or not (service.is_up and bus.nova_compute.is_active):
+        return []
+    host = f"host {service.host}"
+    if policy.amqp_evidence == "log_line":
+        if not bus.log_error:
+            return []
+        return [
+            Blocker(
+                host,
+                "the policy demands the AMQP log line (amqp_evidence: log_line), but its log "
+                f"{bus.log_path} cannot be read: {bus.log_error}",
+                "Let the login read it, name the right log under nova_compute.log_paths in the "
+                "deployment file, or set amqp_evidence: any in the policy.",
+            )
+        ]
+    logs_it = any(each.news == "connected" for each in amqp_lines(bus.log.lines))
+    if bus.sockets or bus.sockets_error or logs_it:
+        return []
+    peers = sorted({each.peer for each in bus.other_sockets})
+    elsewhere = f" (it is connected to {', '.join(brief_list(peers))})" if peers else ""
+    return [
+        Blocker(
+            host,
+            f"nova-compute holds no connection to the broker's ports{elsewhere}, and its log has "
+            "no line of one: after the reboot nothing could prove that it is on the message bus",
+            "Name the broker's port under nova_compute.broker_ports in the deployment file "
+            "(transport_url in nova.conf has it; the default is [5671, 5672]).",
         )
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +91,7 @@ class HostOperator(MaintenanceOperator):
             "ssh_conn_id": self.ssh_conn_id,
             "host": self.request.host,
             "address": self.host_xcom["address"],
-            "nova_compute": asdict(self.deployment.nova_compute),
+            "nova_compute": self.deployment.nova_compute.plain(),
         }
 
     def told_before(self, key: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
@@ -22,7 +23,11 @@ from openstack_maintenance.domain.drain.movability import (
 )
 from openstack_maintenance.domain.errors import Blocked, HostError
 from openstack_maintenance.domain.host.facts import find_wrong_host
-from openstack_maintenance.domain.host.facts_rules import check_guests, check_nova_compute
+from openstack_maintenance.domain.host.facts_rules import (
+    check_bus,
+    check_guests,
+    check_nova_compute,
+)
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
@@ -228,6 +233,7 @@ class CheckHostOperator(HostOperator):
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
             blockers += check_nova_compute(service, host_facts.nova_compute)
+            blockers += check_bus(service, self.policy, host_facts)
             blockers += check_guests(self.request.host, host_facts.guests, near)
             due_in = self.turn.boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
@@ -237,9 +243,9 @@ class CheckHostOperator(HostOperator):
     async def _read_facts(self, address: str) -> HostFacts:
         async with self.on_host(address) as host:
             path = script_path(self.request.script) if self.request.script else None
-            if path is None:
-                return await host.read_facts()
-            return await host.read_facts(self.script_unit, path.read_bytes())
+            script = (self.script_unit, path.read_bytes()) if path else ()
+            facts = await host.read_facts(*script)
+            return replace(facts, bus=await host.amqp_evidence())
 
     def _found(
         self,
