@@ -93,7 +93,7 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
         "controller_checks: does it serve": ["placement:resource_providers:list"],
     },
     "neutron": {
-        "controller_checks: the agents": ["get_agent"],
+        "check_host, wait_for_nova_compute, controller_checks: the agents": ["get_agent"],
         "migrate_instance: Nova looks for an instance's ports in the caller's name": [
             "get_port",
             "get_port:binding:host_id",

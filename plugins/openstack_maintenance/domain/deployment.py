@@ -144,11 +144,15 @@ class NovaCompute:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One file of include/deployments: what runs on controllers, and nova-compute on hosts."""
+    """One file of include/deployments: what runs on controllers, and nova-compute on hosts.
+
+    ``network_agents``: whether a host's network must be proven; a policy may say otherwise.
+    """
 
     title: str
     groups: tuple[ServiceGroup, ...]
     nova_compute: NovaCompute
+    network_agents: Literal["required", "not_proven"] = "required"
 
     def __post_init__(self) -> None:
         _check_line("title", self.title)

@@ -87,6 +87,7 @@ class Policy:
     amqp_evidence: Literal["any", "log_line"] = "any"
     failure_budget: int = 1
     reserve_hosts: int = 1
+    network_agents: Literal["required", "not_proven"] | None = None
     approval: bool = False
     close_waiting_hosts: bool = False
     due: Due = field(default_factory=Due)

@@ -11,9 +11,11 @@ from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.host.amqp_log import amqp_lines
 from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
+from openstack_maintenance.domain.host.network import NETWORK_AGENT
 from openstack_maintenance.domain.host.zone import local_zone
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
+from openstack_maintenance.triggers.network_watch import NetworkWatch
 from openstack_maintenance.triggers.waiting import StillWaiting
 
 # Nova's report_interval is 10 s by default: in so long one heartbeat at least would have come.
@@ -154,22 +156,28 @@ class RebootedTrigger(HostWaitTrigger):
         )
 
 
+def _network(value: Any, name: str) -> Any:
+    """What a run keeps of a host's network; nothing where an older release began it."""
+    return None if value is None else stored.fields(value, name)
+
+
 class NovaComputeUpTrigger(HostWaitTrigger):
     """nova-compute runs, Nova calls it up, and its heartbeat advanced twice meanwhile.
 
     One advance alone may be a write from before the stop that shows late, or come from an
     enable or disable. ``known``: start_after_seconds (a unit that has not started by itself by
-    then is started).
+    then is started), network (what the host had of it: its agents must be back, too).
     """
 
     every_seconds = 5.0  # Nova writes a heartbeat every 10 s (report_interval)
-    needs = (("start_after_seconds", stored.seconds),)
+    needs = (("start_after_seconds", stored.seconds), ("network", _network))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._beats: list[datetime] = []
         self._idle_since: datetime | None = None
         self._started_by_us = False
+        self._watch: NetworkWatch | None = None
 
     async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
@@ -187,14 +195,25 @@ class NovaComputeUpTrigger(HostWaitTrigger):
             raise StillWaiting(f"{state}; {_FORCED_DOWN}")
         if not service.is_up:
             raise StillWaiting(f"{state}; Nova does not show it as up yet")
+        missing, network = await self._network()
         if len(self._beats) < 3:
             raise StillWaiting(f"{state}, up; waiting for its heartbeat to advance")
+        if missing:
+            raise StillWaiting(f"{state}, up; {missing}")
         return {
             "state": str(state),
             "active_since": state.active_enter.isoformat() if state.active_enter else None,
             "started_by_run": self._started_by_us,
             "heartbeats": [beat.isoformat() for beat in self._beats[-3:]],
+            "network": network,
         }
+
+    async def _network(self) -> tuple[str | None, dict[str, Any]]:
+        if self._watch is None:
+            self._watch = NetworkWatch(
+                self.cloud_conn_id, self.host, self.known.get("network") or {}
+            )
+        return await self._watch.look()
 
     def _should_start(self, is_gone: bool) -> bool:
         """Once, and only when the host has had time to start it by itself."""
@@ -214,6 +233,14 @@ class NovaComputeUpTrigger(HostWaitTrigger):
                 "Masakari or a person took the host for dead. When it is not, run `openstack "
                 f"compute service set --up {self.host} nova-compute`, then clear "
                 "wait_for_nova_compute with Downstream.",
+            )
+        if NETWORK_AGENT in found:
+            return CheckFailed(
+                f"host {self.host}",
+                f"nova-compute is up, but the host's network is not back ({found}): an instance "
+                "that starts there would get no port",
+                f"See `openstack network agent list --host {self.host}` and start the agent on the "
+                "host, then clear wait_for_nova_compute with Downstream.",
             )
         return CheckFailed(
             f"host {self.host}",

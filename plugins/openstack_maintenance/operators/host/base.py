@@ -80,6 +80,11 @@ class HostOperator(MaintenanceOperator):
         return found.id
 
     @property
+    def requires_network(self) -> bool:
+        """Whether the host's network agents must be proven: by the policy, else the deployment."""
+        return (self.policy.network_agents or self.deployment.network_agents) == "required"
+
+    @property
     def newest(self) -> Microversion | None:
         """Nova's newest microversion, as check_host found it."""
         checked = self.result_of("check_host")

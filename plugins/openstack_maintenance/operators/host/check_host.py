@@ -21,13 +21,14 @@ from openstack_maintenance.domain.drain.movability import (
     plan_drain,
     why_live_may_fail,
 )
-from openstack_maintenance.domain.errors import Blocked, HostError
+from openstack_maintenance.domain.errors import Blocked, HostError, MaintenanceError
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import (
     check_bus,
     check_guests,
     check_nova_compute,
 )
+from openstack_maintenance.domain.host.network import HostNetwork, judge_before, nothing_listed
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
@@ -38,6 +39,7 @@ from openstack_maintenance.domain.host.rules import (
     destination_blocker,
     rebooted_blocker,
 )
+from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.emptiness import PAUSES, other_holders
@@ -93,6 +95,8 @@ class CheckHostOperator(HostOperator):
         blockers += self._check_room(facts, plan)
         holders, in_the_way = self._holders(facts)
         blockers += in_the_way
+        network, in_the_way = self._network()
+        blockers += in_the_way
         closed = closed_blocker(policy, request, utc_now())
         blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
@@ -102,6 +106,7 @@ class CheckHostOperator(HostOperator):
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
         found = self._found(facts, plan, address, host_facts, version)
+        found["network"] = {"agents": list(network.agents), "not_proven": network.not_proven}
         for each in found["moves"]:
             if each["may_fail"]:
                 self.log.warning(
@@ -165,6 +170,29 @@ class CheckHostOperator(HostOperator):
         except Refused:
             return []  # the right to list them is among the missing ones
         return affinity_blockers(instances, [each.instance for each in plan.moves], groups)
+
+    def _network(self) -> tuple[HostNetwork, list[Blocker]]:
+        """The network agents that the host has, and must have again before it is enabled."""
+        is_required = self.requires_network
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
+        host = self.request.host
+        try:
+            health = CloudHook(self.cloud_conn_id).get_health()
+            agents = health.agents(host)
+            lists_none = agents == [] and not health.agents()
+        except MaintenanceError as error:
+            if not is_required:
+                return HostNetwork(not_proven=str(error)), []
+            if not isinstance(error, Refused):
+                raise
+            return HostNetwork(), [Blocker(error.subject, error.found, error.remedy)]
+        if agents is None:
+            return HostNetwork(not_proven="the cloud has no list of network agents"), []
+        if lists_none:
+            return nothing_listed(is_required, self.cloud_conn_id)
+        return judge_before(host, [each for each in agents if each.host == host])
 
     def _check_room(self, facts: HostInCloud, plan: DrainPlan) -> list[Blocker]:
         """Room elsewhere for each instance, by Placement: one request for each flavor's size."""

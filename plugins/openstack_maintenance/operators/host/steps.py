@@ -213,20 +213,29 @@ class WaitForHostOperator(HostOperator):
 class WaitForNovaComputeOperator(HostOperator):
     """Wait until nova-compute runs, is up, and its heartbeat advances after the boot.
 
-    Returns: state, active_since, started_by_run, heartbeats (three different ones).
+    So must those of the host's network agents: without them no instance gets a port there.
+    Returns: state, active_since, started_by_run, heartbeats (three different ones), network.
     """
 
     def perform(self) -> None:
         """Leave the waiting to the triggerer."""
         # Without a reboot nobody but this run starts it again.
         patience = 30 if self.request.reboot else 0
-        wait(self, NovaComputeUpTrigger, "nova_compute_timeout", start_after_seconds=patience)
+        wait(
+            self,
+            NovaComputeUpTrigger,
+            "nova_compute_timeout",
+            start_after_seconds=patience,
+            network=self.host_xcom.get("network"),
+        )
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """It is up."""
         result = super().resume(event)
         beats = ", ".join(map(_clock_time, result["heartbeats"]))
         self.log.info("host %s: nova-compute is up, heartbeats %s", self.request.host, beats)
+        if why := (result.get("network") or {}).get("not_proven"):
+            self.log.warning("host %s: its network is not proven: %s", self.request.host, why)
         return result
 
 
