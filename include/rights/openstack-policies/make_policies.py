@@ -94,6 +94,7 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
     },
     "neutron": {
         "check_host, wait_for_nova_compute, controller_checks: the agents": ["get_agent"],
+        "check_host: ports that ask Placement for resources": ["get_port:resource_request"],
         "migrate_instance: Nova looks for an instance's ports in the caller's name": [
             "get_port",
             "get_port:binding:host_id",

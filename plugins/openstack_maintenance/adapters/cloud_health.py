@@ -21,6 +21,7 @@ from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.checks.cloud_rules import Answered, Endpoint, ServiceRow, Token
+from openstack_maintenance.domain.drain.ports import HostPort
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.network import NetworkAgent
 from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
@@ -149,6 +150,14 @@ class CloudHealth:
         with self._errors():
             return None if rows is None else [_network_agent(each) for each in rows]
 
+    def ports(self, host: str) -> list[HostPort] | None:
+        """The instances' ports on a host; None where there is no such list. Raises: CloudError."""
+        fields = "fields=device_id&fields=binding:vnic_type&fields=resource_request"
+        path = f"/ports?binding:host_id={quote(host, safe='')}&{fields}"
+        rows = self._read(NETWORK, "v2.0", path, "ports")
+        with self._errors():
+            return None if rows is None else [_port(each) for each in rows if each.get("device_id")]
+
     def count_images(self) -> int | None:
         """How many images one page lists; None where there is no image API. Raises: CloudError."""
         rows = self._read(IMAGE, "v2", "/images?limit=5", "images")
@@ -262,4 +271,14 @@ def _network_agent(values: Mapping[str, Any]) -> NetworkAgent:
         is_enabled=row.flag("admin_state_up"),
         is_alive=row.flag("alive"),
         heartbeat=row.find_time("heartbeat_timestamp"),
+    )
+
+
+def _port(values: Mapping[str, Any]) -> HostPort:
+    """What may not be read is left out; then it counts as an ordinary port."""
+    row = Row("ports", values)
+    return HostPort(
+        instance_id=row.words("device_id") or "",
+        vnic_type=row.find_name("binding:vnic_type") or "normal",
+        has_request=bool(values.get("resource_request")),
     )

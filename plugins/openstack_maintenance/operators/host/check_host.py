@@ -17,10 +17,12 @@ from openstack_maintenance.domain.drain.capacity import check_room, need_of
 from openstack_maintenance.domain.drain.movability import (
     DrainPlan,
     Microversion,
+    Movement,
     parse_microversion,
     plan_drain,
     why_live_may_fail,
 )
+from openstack_maintenance.domain.drain.ports import HostPort, port_blockers, why_ports_may_fail
 from openstack_maintenance.domain.errors import Blocked, HostError, MaintenanceError
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import (
@@ -92,6 +94,8 @@ class CheckHostOperator(HostOperator):
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
         blockers += self._affinity(plan, instances)
+        ports = self._ports() if plan.moves else []
+        blockers += port_blockers(plan.moves, ports, newest, may_stop=request.on_blocked == "stop")
         blockers += self._check_room(facts, plan)
         holders, in_the_way = self._holders(facts)
         blockers += in_the_way
@@ -105,7 +109,7 @@ class CheckHostOperator(HostOperator):
         self._refuse(blockers)
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
-        found = self._found(facts, plan, address, host_facts, version)
+        found = self._found(facts, plan, address, host_facts, version, ports)
         found["network"] = {"agents": list(network.agents), "not_proven": network.not_proven}
         for each in found["moves"]:
             if each["may_fail"]:
@@ -127,7 +131,7 @@ class CheckHostOperator(HostOperator):
     def _end_dry_run(self, found: dict[str, Any], plan: DrainPlan, closed: Blocker | None) -> None:
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
-        would = self._plan_in_words(plan, parse_microversion(found["microversion"]))
+        would = self._plan_in_words(plan, {each["id"]: each["may_fail"] for each in found["moves"]})
         self.log.info("Dry run, nothing is changed. It would:\n%s", would)
         self._end_here({**found, "would": would.splitlines()})
 
@@ -170,6 +174,15 @@ class CheckHostOperator(HostOperator):
         except Refused:
             return []  # the right to list them is among the missing ones
         return affinity_blockers(instances, [each.instance for each in plan.moves], groups)
+
+    def _ports(self) -> list[HostPort]:
+        """The ports on the host; none where they cannot be read: Nova has the last word."""
+        try:
+            found = CloudHook(self.cloud_conn_id).get_health().ports(self.request.host)
+        except MaintenanceError as error:
+            self.log.warning("the ports on the host are not known: %s", error)
+            return []
+        return found or []
 
     def _network(self) -> tuple[HostNetwork, list[Blocker]]:
         """The network agents that the host has, and must have again before it is enabled."""
@@ -282,6 +295,7 @@ class CheckHostOperator(HostOperator):
         address: str,
         host_facts: HostFacts,
         version: str,
+        ports: list[HostPort],
     ) -> dict[str, Any]:
         service = facts.compute(self.request.host)
         return {
@@ -299,21 +313,21 @@ class CheckHostOperator(HostOperator):
                 {
                     **instance_facts(each.instance),
                     "method": each.method,
-                    "may_fail": why_live_may_fail(each.instance, parse_microversion(version)),
+                    "may_fail": _doubt(each, parse_microversion(version), ports),
                 }
                 for each in plan.moves
             ],
             "left": [instance_facts(each) for each in plan.left],
         }
 
-    def _plan_in_words(self, plan: DrainPlan, newest: Microversion | None) -> str:
+    def _plan_in_words(self, plan: DrainPlan, doubts: dict[str, str | None]) -> str:
         request = self.request
         steps = [f"disable nova-compute on {request.host}: {self.mark}"]
         to = request.destination or "where Nova's scheduler chooses"
         steps += [
             f"move {each.instance.label}, {each.instance.status}, "
             f"{each.instance.ram_mib} MiB: {each.method}, to {to}"
-            f"{_doubt(each.instance, newest) if each.method == 'live' else ''}"
+            + (f" (may fail: {why})" if (why := doubts[each.instance.id]) else "")
             for each in plan.moves
         ]
         steps += [f"leave {each.label}, {each.status}" for each in plan.left]
@@ -330,9 +344,10 @@ class CheckHostOperator(HostOperator):
         self.refuse(f"host {self.request.host}", blockers, "nothing was changed")
 
 
-def _doubt(instance: Instance, newest: Microversion | None) -> str:
-    why = why_live_may_fail(instance, newest)
-    return f" (may fail: {why})" if why else ""
+def _doubt(move: Movement, newest: Microversion | None, ports: list[HostPort]) -> str | None:
+    """Why a move that is planned may fail, where that is known."""
+    why = (why_live_may_fail(move.instance, newest), why_ports_may_fail(move, ports))
+    return "; ".join(filter(None, why if move.method == "live" else ())) or None
 
 
 def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:
