@@ -42,7 +42,8 @@ def ownership_lost(service: ComputeService, owner: Mark) -> OwnershipLost | None
 
 def is_disabled_by_nova(service: ComputeService) -> bool:
     """Whether nova-compute itself disabled it, which it does only because libvirt is not there."""
-    return not service.is_enabled and (service.disabled_reason or "").startswith(_BY_NOVA)
+    said = service.disabled_reason
+    return not service.is_enabled and isinstance(said, str) and said.startswith(_BY_NOVA)
 
 
 def disabled_in_words(service: ComputeService) -> str:

@@ -13,6 +13,7 @@ from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
 from openstack_maintenance.domain.host.network import NETWORK_AGENT
 from openstack_maintenance.domain.host.zone import local_zone
+from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
 from openstack_maintenance.triggers.network_watch import NetworkWatch
@@ -73,12 +74,19 @@ class NovaComputeStillTrigger(NovaComputeGoneTrigger):
 
     async def look(self) -> dict[str, Any]:
         found = await super().look()
-        before = (await self.service()).updated_at
+        before = await self._heartbeat()
         await asyncio.sleep(STILL_SECONDS)
-        after = (await self.service()).updated_at
+        after = await self._heartbeat()
         if before != after:
             raise StillWaiting(f"{HEARTBEAT_GOES_ON} ({before} then {after}); {found['state']}")
         return {**found, "heartbeat": still_heartbeat(after)}
+
+    async def _heartbeat(self) -> datetime | None:
+        """As Nova shows it. Raises: CloudError, where its cell does not answer: it says nothing."""
+        service = await self.service()
+        if service.is_unknown:
+            raise silent_cell(service)
+        return service.updated_at
 
     async def too_late(self, found: str) -> CheckFailed:
         if HEARTBEAT_GOES_ON in found:
@@ -189,6 +197,8 @@ class NovaComputeUpTrigger(HostWaitTrigger):
                     state = await host.start_nova_compute()
                 raise StillWaiting(f"nova-compute is not active yet: {state}")
         service = await self.service()
+        if service.is_unknown:
+            raise silent_cell(service)
         if service.updated_at and service.updated_at not in self._beats:
             self._beats.append(service.updated_at)
         if service.is_forced_down:

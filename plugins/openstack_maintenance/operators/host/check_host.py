@@ -12,7 +12,6 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 from openstack_maintenance.adapters.policy_file import script_path, scripts
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import instance_facts
-from openstack_maintenance.domain.drain.affinity import affinity_blockers
 from openstack_maintenance.domain.drain.capacity import check_room, need_of
 from openstack_maintenance.domain.drain.movability import (
     DrainPlan,
@@ -23,14 +22,13 @@ from openstack_maintenance.domain.drain.movability import (
     why_live_may_fail,
 )
 from openstack_maintenance.domain.drain.ports import HostPort, port_blockers, why_ports_may_fail
-from openstack_maintenance.domain.errors import Blocked, HostError, MaintenanceError
+from openstack_maintenance.domain.errors import Blocked, HostError
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import (
     check_bus,
     check_guests,
     check_nova_compute,
 )
-from openstack_maintenance.domain.host.network import HostNetwork, judge_before, nothing_listed
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
@@ -41,10 +39,14 @@ from openstack_maintenance.domain.host.rules import (
     destination_blocker,
     rebooted_blocker,
 )
-from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
-from openstack_maintenance.operators.host.emptiness import PAUSES, other_holders
+from openstack_maintenance.operators.host.pre_check import (
+    affinity_in_the_way,
+    holders_on,
+    network_of,
+    ports_on,
+)
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
@@ -53,7 +55,6 @@ from openstack_maintenance.records.store import has_done
 if TYPE_CHECKING:
     from openstack_maintenance.domain.cloud import ComputeService, Instance
     from openstack_maintenance.domain.host.facts import HostFacts
-    from openstack_maintenance.domain.host.holders import Holder
 
 
 class CheckHostOperator(HostOperator):
@@ -93,13 +94,13 @@ class CheckHostOperator(HostOperator):
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
-        blockers += self._affinity(plan, instances)
-        ports = self._ports() if plan.moves else []
+        blockers += affinity_in_the_way(self, plan, instances)
+        ports = ports_on(self) if plan.moves else []
         blockers += port_blockers(plan.moves, ports, newest, may_stop=request.on_blocked == "stop")
         blockers += self._check_room(facts, plan)
-        holders, in_the_way = self._holders(facts)
+        holders, in_the_way = holders_on(self, facts)
         blockers += in_the_way
-        network, in_the_way = self._network()
+        network, in_the_way = network_of(self)
         blockers += in_the_way
         closed = closed_blocker(policy, request, utc_now())
         blockers += [closed] if closed and not request.dry_run else []
@@ -111,14 +112,20 @@ class CheckHostOperator(HostOperator):
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
         found = self._found(facts, plan, address, host_facts, version, ports)
         found["network"] = {"agents": list(network.agents), "not_proven": network.not_proven}
+        self._warn(found)
+        if request.dry_run:
+            self._end_dry_run(found, plan, closed)
+        return found
+
+    def _warn(self, found: dict[str, Any]) -> None:
+        """What is not sure, and no reason to refuse the host."""
         for each in found["moves"]:
             if each["may_fail"]:
                 self.log.warning(
                     "instance %s may not move live: %s", each["name"], each["may_fail"]
                 )
-        if request.dry_run:
-            self._end_dry_run(found, plan, closed)
-        return found
+        if why := found["network"]["not_proven"]:
+            self.log.warning("host %s: its network cannot be proven: %s", found["host"], why)
 
     def _services(self) -> list[ComputeService]:
         """All services of Nova, where they include the hosts that are asked for."""
@@ -162,51 +169,6 @@ class CheckHostOperator(HostOperator):
         )
         return self.nova.missing_rights(needed)
 
-    def _affinity(self, plan: DrainPlan, instances: list[Instance]) -> list[Blocker]:
-        """Hard affinity groups whose members are together on the host."""
-        if not plan.moves or not self.policy.affinity_filter:
-            return []
-        # Brings openstacksdk: not while a DAG file is parsed.
-        from openstack_maintenance.adapters.cloud_errors import Refused
-
-        try:
-            groups = self.nova.affinity_groups()
-        except Refused:
-            return []  # the right to list them is among the missing ones
-        return affinity_blockers(instances, [each.instance for each in plan.moves], groups)
-
-    def _ports(self) -> list[HostPort]:
-        """The ports on the host; none where they cannot be read: Nova has the last word."""
-        try:
-            found = CloudHook(self.cloud_conn_id).get_health().ports(self.request.host)
-        except MaintenanceError as error:
-            self.log.warning("the ports on the host are not known: %s", error)
-            return []
-        return found or []
-
-    def _network(self) -> tuple[HostNetwork, list[Blocker]]:
-        """The network agents that the host has, and must have again before it is enabled."""
-        is_required = self.requires_network
-        # Brings openstacksdk: not while a DAG file is parsed.
-        from openstack_maintenance.adapters.cloud_errors import Refused
-
-        host = self.request.host
-        try:
-            health = CloudHook(self.cloud_conn_id).get_health()
-            agents = health.agents(host)
-            lists_none = agents == [] and not health.agents()
-        except MaintenanceError as error:
-            if not is_required:
-                return HostNetwork(not_proven=str(error)), []
-            if not isinstance(error, Refused):
-                raise
-            return HostNetwork(), [Blocker(error.subject, error.found, error.remedy)]
-        if agents is None:
-            return HostNetwork(not_proven="the cloud has no list of network agents"), []
-        if lists_none:
-            return nothing_listed(is_required, self.cloud_conn_id)
-        return judge_before(host, [each for each in agents if each.host == host])
-
     def _check_room(self, facts: HostInCloud, plan: DrainPlan) -> list[Blocker]:
         """Room elsewhere for each instance, by Placement: one request for each flavor's size."""
         if facts.hypervisor is None or not plan.moves:
@@ -229,20 +191,6 @@ class CheckHostOperator(HostOperator):
         except Refused as error:  # one right more that is missing
             return [Blocker(error.subject, error.found, error.remedy)]
         return check_room(instances, room, facts.hypervisor.id, destination)
-
-    def _holders(self, facts: HostInCloud) -> tuple[list[Holder], list[Blocker]]:
-        """Who else holds room on the host in Placement, and what of it does not end by itself."""
-        if facts.hypervisor is None:
-            return [], []
-        # Brings openstacksdk: not while a DAG file is parsed.
-        from openstack_maintenance.adapters.cloud_errors import Refused
-
-        host, provider = self.request.host, facts.hypervisor.id
-        try:
-            found = other_holders(self.nova, host, provider, facts.instances, PAUSES[:3])
-        except Refused as error:  # one right more that is missing
-            return [], [Blocker(error.subject, error.found, error.remedy)]
-        return found, [each.blocker(host, provider) for each in found if not each.is_passing]
 
     def _address(self, facts: HostInCloud) -> str:
         host = self.request.host
