@@ -40,6 +40,7 @@ from openstack_maintenance.triggers.controller_wait import (
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
     NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     NovaComputeUpTrigger,
     RebootedTrigger,
     ScriptTrigger,
@@ -57,6 +58,7 @@ CLASSES = [
     IncomingTrigger,
     MigrateInstanceTrigger,
     NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     ScriptTrigger,
     RebootedTrigger,
     NovaComputeUpTrigger,

@@ -187,8 +187,8 @@ def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
     if service.is_forced_down:
         return Blocker(  # also of an empty host: nothing but a person ends it
             f"host {service.host}",
-            "Nova holds its nova-compute forced down: nothing can be migrated off it, and it "
-            "would never show up again",
+            "Nova holds its nova-compute forced down: nothing can be migrated off it, and Nova "
+            "would not show it up after the reboot",
             "Masakari or a person took it for dead. When it is not, run `openstack compute service "
             f"set --up {service.host} nova-compute`.",
         )
