@@ -21,6 +21,7 @@ from openstack_maintenance.operators.host import emptiness, steps
 from openstack_maintenance.operators.host import service as host_service
 from openstack_maintenance.operators.host.drain import CheckHostEmptyOperator
 from openstack_maintenance.operators.host.emptiness import prove_empty
+from openstack_maintenance.operators.host.report import ReportOperator
 from openstack_maintenance.operators.host.service import DisableServiceOperator
 from openstack_maintenance.triggers import host_steps
 from openstack_maintenance.triggers.host_steps import (
@@ -382,3 +383,10 @@ async def test_a_host_that_nova_holds_forced_down_is_told_with_what_ends_that() 
     error = await trigger.too_late("nova-compute (systemd): active; Nova holds it forced down")
     assert "`openstack compute service set --up c01 nova-compute`" in str(error)
     assert "Fix it on the host" not in str(error)
+
+
+def test_a_report_that_cannot_mark_a_host_of_a_silent_cell_says_so() -> None:
+    step = made(Nova(service=SILENT), ReportOperator)
+    tasks = [{"task_id": "disable_service", "map_index": -1, "state": "success"}]
+    (note,) = step._mark_host("it failed", tasks)
+    assert note.startswith("the reason could not be written into Nova: host c01: its cell does")

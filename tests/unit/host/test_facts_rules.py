@@ -26,7 +26,7 @@ from openstack_maintenance.domain.host.facts_rules import (
     check_nova_compute,
 )
 from openstack_maintenance.domain.host.request import Request
-from openstack_maintenance.domain.host.rules import HostInCloud, check_host_rules
+from openstack_maintenance.domain.host.rules import HostInCloud, check_host_rules, hosts_out_blocker
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.triggers import stored
@@ -240,3 +240,12 @@ def test_a_trigger_takes_the_ports_along_only_where_an_older_release_could_not_d
 def test_what_is_no_port_is_refused(ports: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="broker_ports"):
         NovaCompute("nova-compute", ("/var/log/nova/nova-compute.log",), broker_ports=ports)
+
+
+def test_hosts_of_a_silent_cell_may_be_out_so_nobody_knows_how_many_are() -> None:
+    services = [service("c01"), service("c02", None, is_enabled=False, is_unknown=True)]
+    with pytest.raises(CloudError, match="how many hosts are out is not known: the cell of c02"):
+        hosts_out_blocker("c01", Policy(), services)
+    assert hosts_out_blocker("c01", Policy(max_hosts_out=2), services) is None
+    out = service("c03", str(Mark("compute_host_maintenance", "r0")))
+    assert "1 of at most 1" in str(hosts_out_blocker("c01", Policy(), [*services, out]))

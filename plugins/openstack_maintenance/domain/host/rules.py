@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 from openstack_maintenance.domain.drain.movability import DrainPlan
-from openstack_maintenance.domain.foreign_text import quoted
+from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.foreign_text import brief_list, quoted
 from openstack_maintenance.domain.host.request import Request
 from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
 from openstack_maintenance.domain.ownership import (
@@ -158,8 +159,21 @@ def rebooted_blocker(
 def hosts_out_blocker(
     host: str, policy: Policy, services: Sequence[ComputeService]
 ) -> Blocker | None:
-    """At most ``max_hosts_out`` hosts are out by us, those that failed included."""
-    out = sorted(each.host for each in services if each.out_by is not None and each.host != host)
+    """At most ``max_hosts_out`` hosts are out by us, those that failed included.
+
+    Raises: CloudError where that cannot be known, because a cell does not answer.
+    """
+    others = [each for each in services if each.host != host and each.binary == COMPUTE]
+    out = sorted(each.host for each in others if each.out_by is not None)
+    unknown = sorted(each.host for each in others if each.is_unknown)
+    if len(out) < policy.max_hosts_out <= len(out) + len(unknown):
+        raise CloudError(
+            f"host {host}",
+            f"how many hosts are out is not known: the cell of {', '.join(brief_list(unknown))} "
+            "does not answer (Nova shows them as UNKNOWN)",
+            "Wait until `openstack compute service list` shows their state again (its cell's "
+            "database must answer), then clear the failed task.",
+        )
     if len(out) < policy.max_hosts_out:
         return None
     return Blocker(
