@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ class CheckHostOperator(HostOperator):
         blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
         near = [*instances, *(each.instance for each in holders if each.instance)]
-        host_facts = self._read_host(address, facts, near, blockers)
+        host_facts = self._read_host(address, facts, blockers, near)
         self._refuse(blockers)
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
@@ -207,8 +208,8 @@ class CheckHostOperator(HostOperator):
         self,
         address: str,
         facts: HostInCloud,
-        near: list[Instance],
         blockers: list[Blocker],
+        near: Sequence[Instance] = (),
     ) -> HostFacts | None:
         """The host over SSH; whatever keeps it from being read is a blocker like the others.
 
