@@ -57,6 +57,7 @@ class DrainNova:
         self.since: dict[int, int] = {}
         self.asked: list[str] = []
         self.on_second: Callable[[int], None] = lambda _: None
+        self.left: Callable[[Migration], int | None] = lambda _: None
 
     def add(self, name: str = "i1", status: str = "ACTIVE", **given: Any) -> None:
         self.instances[name] = builders.instance(name, status, vcpus=1, **given)
@@ -108,6 +109,10 @@ class DrainNova:
 
     def why_it_failed(self, instance_id: str) -> str | None:
         return "libvirt: no such disk"
+
+    def left_to_copy(self, migration: Migration) -> int | None:
+        self.asked.append("left_to_copy")
+        return self.left(migration)
 
     def instances_on(self, host: str) -> list[Instance]:
         self._raise("instances_on")

@@ -37,7 +37,8 @@ class CloudState:
     migrations that run off one host at a time. ``endings``: how an instance's migrations end, in
     turn, before they succeed: a status, or "never", "no host" (the scheduler finds none),
     "completed in place" (on the host where it was). ``scheduler_choice``: where goes what names no
-    destination. ``groups``: the anti-affinity group of an instance.
+    destination. ``groups``: the anti-affinity group of an instance. ``left``: the bytes that a
+    migration has left to copy.
     """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -52,6 +53,7 @@ class CloudState:
     migrations: dict[int, Migration] = field(default_factory=dict)
     seconds: float = 0
     on_second: Callable[[float], None] = lambda _: None
+    left: Callable[[Migration], int | None] = lambda _: None
     # What ran and what waited, second by second.
     history: list[list[Migration]] = field(default_factory=list)
     # Orders that came at the wrong time.
@@ -279,6 +281,10 @@ class InMemoryNova:
     def why_it_failed(self, instance_id: str) -> str | None:
         self._called("why_it_failed", instance_id)
         return "the disk is too slow"
+
+    def left_to_copy(self, migration: Migration) -> int | None:
+        self._called("left_to_copy", migration)
+        return self.cloud.left(migration)
 
     def ask_scheduler(self, name: str) -> dict[str, Any]:
         self._called("ask_scheduler", name)

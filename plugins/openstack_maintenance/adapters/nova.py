@@ -24,6 +24,7 @@ from openstack_maintenance.adapters.nova_rows import (
     HOST,
     read_failure,
     read_instance,
+    read_left,
     read_migration,
     read_service,
 )
@@ -147,6 +148,20 @@ class Nova(NovaFleet, NovaOrders):
             "/os-migrations", "migrations", read_migration, _MIGRATIONS, query, marker="uuid"
         )
         return sorted(found, key=lambda each: each.id)
+
+    def left_to_copy(self, migration: Migration) -> int | None:
+        """The bytes of RAM and disks that a running live migration has still to copy.
+
+        None where Nova does not say it (its driver does not, or the migration has just ended).
+        Source: GET /servers/{id}/migrations, from microversion 2.23; it lists those in progress.
+        """
+        subject = f"instance {migration.instance_id}"
+        path = f"/servers/{_quoted(migration.instance_id)}/migrations"
+        with self._errors(subject):
+            rows = rows_in(self._get(path, {}, _MIGRATIONS, subject), "migrations")
+            found = (Row("migrations", each) for each in rows)
+            its = next((each for each in found if each.number("id") == migration.id), None)
+            return None if its is None else read_left(its)
 
     def missing_rights(self, needed: Iterable[Needed]) -> list[Blocker]:
         """Which of these rights the credentials do not have; changes nothing. Raises: CloudError.

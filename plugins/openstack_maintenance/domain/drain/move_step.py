@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from openstack_maintenance.domain.cloud import FAILED, POWER_NAMES, SHUTDOWN, Instance, Migration
+from openstack_maintenance.domain.drain.ladder import Climb, Rung, Watermark, next_rung
 from openstack_maintenance.domain.drain.movability import Method
 
 # How long Nova may take to show a migration it accepted.
@@ -33,6 +34,7 @@ class Step(Enum):
     """What to do for one instance now."""
 
     WAIT = "wait"
+    FEWER = "fewer"  # nothing else is to start beside it
     START_LIVE = "start_live"
     START_COLD = "start_cold"
     CONFIRM = "confirm"
@@ -82,7 +84,9 @@ class Memory:
     ``posted_at``: when it last asked Nova to move the instance; ``posted_after``: the id of the
     newest migration it knew of then; ``is_unsure``: Nova's answer to it was an error, and it may
     have taken it all the same; ``running_since``: when it first saw the migration beyond Nova's
-    queue; ``is_passed_by``: migrations that were asked for later have gone on meanwhile.
+    queue, or forced or aborted it; ``is_passed_by``: migrations that were asked for later have gone
+    on meanwhile; ``forced``: the id of the migration that was to be completed by force; ``left``:
+    the least that one had left to copy.
     """
 
     posted_at: datetime | None = None
@@ -90,6 +94,8 @@ class Memory:
     running_since: datetime | None = None
     is_unsure: bool = False
     is_passed_by: bool = False
+    forced: int = 0
+    left: Watermark | None = None
 
 
 def timeout(order: Order) -> timedelta:
@@ -160,12 +166,27 @@ def next_step(
 def _under_way(order: Order, last: Migration, memory: Memory, now: datetime) -> Decision:
     since = memory.running_since
     # Nova cannot abort a cold migration, and its disk decides how long it takes.
-    if not last.is_live or since is None or now - since <= timeout(order):
+    if not last.is_live or since is None:
         return Decision(Step.WAIT, f"migration {last.status}", migration=last)
-    limit = int(timeout(order).total_seconds())
-    by = "RAM and disks" if order.copied_gib else "RAM"
-    why = f"is {last.status} for longer than {limit} s, its limit by {by}"
-    return Decision(order.on_stuck, why, migration=last)
+    limit = timeout(order)
+    climb = Climb(
+        status=last.status,
+        ran_for=now - since,
+        limit=limit,
+        still_for=now - memory.left.since if memory.left else None,
+        may_force=order.on_stuck is Step.FORCE_COMPLETE,
+        is_forced=memory.forced == last.id,
+    )
+    rung = next_rung(climb)
+    why = f"migration {last.status}"
+    if rung is Rung.FEWER:
+        why = f"{why}, but comes no nearer to its end: nothing else starts beside it"
+    elif climb.ran_for > limit:
+        by = "RAM and disks" if order.copied_gib else "RAM"
+        why = f"is {last.status} for longer than {int(limit.total_seconds())} s, its limit by {by}"
+        if climb.is_forced:
+            why = f"{why}, also after Nova was asked to complete it by force"
+    return Decision(Step(rung.value), why, migration=last)
 
 
 def _is_lost(last: Migration, memory: Memory, now: datetime) -> bool:

@@ -69,6 +69,8 @@ class Move:
     ``is_alone``: its task is gone, nobody waits for the result. ``asked``: how often Nova took a
     step that a guest must follow, and ``asked_at`` when; ``unsure_since``: since when it is not
     known whether Nova took the request to move it, and ``stop_unsure_at`` the one to stop it.
+    ``needs_room``: nothing else is to start beside its migration. ``steps``: what was done and why,
+    for the record.
     """
 
     request: MoveRequest
@@ -91,6 +93,9 @@ class Move:
     unsure_since: datetime | None = None
     stop_unsure_at: datetime | None = None
     was_stuck: bool = False
+    progress_at: datetime | None = None
+    needs_room: bool = False
+    steps: list[dict[str, str]] = field(default_factory=list)
     posting: asyncio.Task[None] | None = None
     doubted_at: int | None = None
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
@@ -121,6 +126,12 @@ class Move:
         if line != self._last_line:
             self._last_line = line
             self._lines.put_nowait(line)
+
+    def note(self, step: str, why: str, at: datetime) -> None:
+        """Keep a step for the record, once while it goes on or is asked again. ``at``: Nova's."""
+        last = self.steps[-1] if self.steps else {}
+        if (last.get("step"), last.get("why")) != (step, why):
+            self.steps.append({"at": at.isoformat(timespec="seconds"), "step": step, "why": why})
 
     async def lines(self) -> AsyncIterator[str]:
         """What is said, as it is said, until the move has ended."""
@@ -211,6 +222,7 @@ class Move:
                 "migration": migration.uuid if migration else None,
                 "started_at": migration.created_at.isoformat() if migration else None,
                 "ended_at": migration.updated_at.isoformat() if migration else None,
+                "steps": self.steps,
             }
         )
         self._lines.put_nowait(None)
