@@ -73,7 +73,10 @@ class Hypervisor:
 
 @dataclass(frozen=True)
 class Instance:
-    """A Nova server, as far as moving it is concerned. RAM and swap in MiB, disks in GiB."""
+    """A Nova server, as far as moving it is concerned. RAM and swap in MiB, disks in GiB.
+
+    ``guest``: what its hypervisor calls it, where Nova shows that.
+    """
 
     id: str
     name: str
@@ -92,6 +95,7 @@ class Instance:
     is_volume_backed: bool = False
     ephemeral_gib: int = 0
     swap_mib: int = 0
+    guest: str | None = None
 
     @property
     def local_gib(self) -> int:

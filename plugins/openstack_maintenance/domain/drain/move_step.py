@@ -25,6 +25,7 @@ _TELLS_ITS_HOST = timedelta(minutes=5)
 # A migration that nobody works on any more: nova-conductor took it off its queue, and died.
 _FORGOTTEN = timedelta(minutes=5)
 _FORGOTTEN_FOR_SURE = timedelta(minutes=10)
+_CONDUCTOR = "Check that nova-conductor runs."
 _BEFORE_ANY_HOST = frozenset({"accepted", "pre-migrating"})
 # So far back a migration may have been asked for by this run's earlier tries.
 _EARLIER = timedelta(days=1)
@@ -69,12 +70,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Decision:
-    """A step and, for people, why; for FAIL also what to do."""
+    """A step and, for people, why; for FAIL also what to do.
+
+    ``sought``: the hosts of which one may run its guest, whatever Nova shows; ``first``: what to do
+    before anything else, once they were looked at.
+    """
 
     step: Step
     why: str = ""
     remedy: str = ""
     migration: Migration | None = None
+    sought: tuple[str, ...] = ()
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,7 @@ def next_step(
         if not _is_lost(last, memory, now):
             return _under_way(order, last, memory, now)
         if instance is not None and (instance.task_state or instance.vm_state == "error"):
-            return _lost(instance, last, now)
+            return _lost(order, instance, last, now)
         ours = ours[:-1]  # it was ended by hand: its record alone stays as it was
         last = ours[-1] if ours else None
     if instance is None:
@@ -193,7 +200,7 @@ def _is_lost(last: Migration, memory: Memory, now: datetime) -> bool:
     return is_forgotten(last, now) or (memory.is_passed_by and may_be_forgotten(last, now))
 
 
-def _lost(instance: Instance, last: Migration, now: datetime) -> Decision:
+def _lost(order: Order, instance: Instance, last: Migration, now: datetime) -> Decision:
     minutes = int((now - last.updated_at).total_seconds() // 60)
     off = (
         f", then `openstack server stop {instance.id}`" if instance.power_state == SHUTDOWN else ""
@@ -203,8 +210,10 @@ def _lost(instance: Instance, last: Migration, now: datetime) -> Decision:
         f"Nova accepted its migration {minutes} minutes ago, but nobody works on it "
         "(no destination was chosen: nova-conductor may have been restarted meanwhile). "
         f"{_seen(instance)}",
-        f"Check that nova-conductor runs. Run `openstack server set --state active {instance.id}`"
-        f"{off}, then clear this task.",
+        f"{_CONDUCTOR} Run `openstack server set --state active {instance.id}`{off}, then clear "
+        "this task.",
+        sought=_ends(order, instance, last) if last.is_live else (),
+        first=_CONDUCTOR,
     )
 
 
@@ -358,17 +367,24 @@ def _went_to_error(order: Order, instance: Instance, tried: Sequence[Migration])
 
 
 def _in_error(order: Order, instance: Instance, last: Migration | None, why: str) -> Decision:
-    ends = [order.source, instance.host, last.destination if last else None]
-    hosts = " and ".join(dict.fromkeys(each for each in ends if each))
+    sought = _ends(order, instance, last)
     return Decision(
         Step.FAIL,
         why,
-        f"{_seen(instance)}. Look for it on {hosts} (`virsh list --all`). If it runs on "
+        f"{_seen(instance)}. Look for it on {' and '.join(sought)} (`virsh list --all`). If it "
+        "runs on "
         f"{instance.host}, run "
         f"`openstack server set --state active {instance.id}`, then clear this task. If it runs "
         "elsewhere, have its host in Nova's record set right first.",
         migration=last,
+        sought=sought if last is not None and last.is_live else (),
     )
+
+
+def _ends(order: Order, instance: Instance, last: Migration | None) -> tuple[str, ...]:
+    """The hosts on which its guest may be."""
+    ends = [order.source, instance.host, last.destination if last else None]
+    return tuple(dict.fromkeys(each for each in ends if each))
 
 
 def _once_more(tried: Sequence[Migration]) -> str:

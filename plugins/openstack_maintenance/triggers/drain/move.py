@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.move_step import Memory, Order, Step
+from openstack_maintenance.domain.drain.sighting import Look
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.foreign_text import in_short
@@ -35,6 +36,23 @@ class DebtBook(Protocol):
         """It is owed no more."""
 
 
+class Sight(Protocol):
+    """How a host is looked at for a guest: `triggers.drain.sight`."""
+
+    async def look(self, nova: Any, host: str, guest: str | None) -> Look:
+        """See whether a guest's process runs there; never an error."""
+
+
+class RepairBook(Protocol):
+    """What the run has set right already: `records.repairs`. May raise a MaintenanceError."""
+
+    def is_noted(self, instance_id: str) -> bool:
+        """Whether the state of an instance was set right before."""
+
+    def note(self, instance_id: str, at: datetime) -> None:
+        """Note it."""
+
+
 @dataclass(frozen=True)
 class MoveRequest:
     """One instance's move, with everything that decides when it may start.
@@ -42,7 +60,9 @@ class MoveRequest:
     ``may_start`` answers why nothing may be started now, or None; it is asked with the time.
     ``owner``: the run that must own the source; None where a trigger of an older release is.
     ``is_suggestion``: the destination is a plan's, and Nova has the last word.
-    ``debts``: None where a trigger of an older release is, which kept none.
+    ``debts``: None where a trigger of an older release is, which kept none. ``sight``: None where
+    it is, which looked at no host. ``repairs``: None where the policy does not let the run set an
+    instance's state right.
     """
 
     order: Order
@@ -55,6 +75,8 @@ class MoveRequest:
     owner: Mark | None = None
     is_suggestion: bool = False
     debts: DebtBook | None = None
+    sight: Sight | None = None
+    repairs: RepairBook | None = None
 
 
 # What a move ends with once its debt is paid: an error, or why it is done and by which migration.
@@ -95,6 +117,7 @@ class Move:
     was_stuck: bool = False
     progress_at: datetime | None = None
     needs_room: bool = False
+    looks: asyncio.Future[list[Look]] | None = None
     steps: list[dict[str, str]] = field(default_factory=list)
     posting: asyncio.Task[None] | None = None
     doubted_at: int | None = None

@@ -33,8 +33,8 @@ from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.progress import Progress
+from openstack_maintenance.triggers.drain.repair import Repair
 from openstack_maintenance.triggers.drain.setbacks import (
-    failure_of,
     is_refusal,
     step_failed,
     unexpected,
@@ -115,6 +115,7 @@ class DrainWatch:
             self._debtor = Debtor(self._nova)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
             self._progress = Progress(self._nova)
+            self._repair = Repair(self._nova, self._ledger.of)
             self._settlement = Settlement(self._nova, self._ledger.of)
             await self._watch()
         except MaintenanceError as error:
@@ -229,14 +230,16 @@ class DrainWatch:
             return  # its task was killed while Nova was asked
         decision = await self._decide_late(move, self._decide(move))
         self._give_room(move, decision)
+        if decision.step is Step.FAIL:
+            await self._repair.fail(move, decision)
+            return
+        self._repair.drop(move)
         if decision.step in (Step.WAIT, Step.FEWER):
             # Nova is busy with the instance itself: no migration will tell when that ends.
             move.stale = move.stale or decision.migration is None
             self._wait(move, decision.why, decision.migration)
         elif decision.step is Step.DONE:
             await self._finish(move, decision)
-        elif decision.step is Step.FAIL:
-            move.fail(await failure_of(self._nova, move, decision))
         elif why := await self._actions.perform(move, decision, self._must_wait):
             self._wait(move, why)
 
