@@ -379,11 +379,11 @@ def test_a_pre_check_waits_for_a_silent_host_only_where_nothing_else_is_in_the_w
     monkeypatch.setattr(CheckHostOperator, "_read_facts", silent)
     facts: Any = SimpleNamespace(hypervisor="there")
     if others:
-        assert made._read_host("c01", facts, others) is None
+        assert made._read_host("c01", facts, [], others) is None
         assert str(others[1]).startswith("host c01: nobody answers")
     else:
         with pytest.raises(TaskDeferred):
-            made._read_host("c01", facts, others)
+            made._read_host("c01", facts, [], others)
 
 
 def test_a_report_tries_on_so_that_the_reason_is_written() -> None:
