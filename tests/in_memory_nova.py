@@ -362,6 +362,11 @@ class InMemoryNova:
         self.cloud.start(instance_id)
         self.orders.append(Ordered("start_guest", instance_id))
 
+    def reset_state(self, instance_id: str) -> None:
+        self._called("reset_state", instance_id)
+        self.cloud.change(instance_id, status="ACTIVE", vm_state="active", task_state=None)
+        self.orders.append(Ordered("reset_state", instance_id))
+
     def abort(self, migration: Migration) -> None:
         self._called("abort", migration)
         self.cloud.end(migration.id, "cancelled")

@@ -220,6 +220,8 @@ class Move:
     def cancel(self) -> None:
         """Nobody follows it any more."""
         self.done.cancel()
+        if self.looks is not None:
+            self.looks.cancel()
         self._lines.put_nowait(None)
 
     def close(self, error: MaintenanceError) -> None:

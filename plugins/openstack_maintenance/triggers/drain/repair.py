@@ -55,11 +55,12 @@ class Repair:
             move.fail(await failure_of(self._nova, move, decision))
         elif move.looks is None:
             move.say(f"{decision.why}; looks for its guest on {' and '.join(decision.sought)}")
-            looks = (sight.look(self._nova, each, instance.guest) for each in decision.sought)
-            move.looks = asyncio.gather(*looks)
+            move.looks = asyncio.gather(
+                *(sight.look(self._nova, each, instance.guest) for each in decision.sought)
+            )
         elif move.looks.done():
-            looks, move.looks = move.looks, None
-            await self._seen(move, decision, instance, looks.result())
+            looks, move.looks = move.looks.result(), None
+            await self._seen(move, decision, instance, looks)
 
     async def _seen(
         self, move: Move, decision: Decision, before: Instance, looks: list[Look]
