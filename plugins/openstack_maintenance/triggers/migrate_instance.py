@@ -134,8 +134,8 @@ class MigrateInstanceTrigger(BaseTrigger):
             outcome = await self._followed(watch_of(self.conn_id), request)
         except MaintenanceError as error:
             self.log.error("%s", error)
-            steps = self._move.steps if self._move else []
-            return TriggerEvent({"error": error_payload(error), "steps": steps})
+            steps = {"steps": self._move.steps} if self._move and self._move.steps else {}
+            return TriggerEvent({"error": error_payload(error), **steps})
         except Exception as error:  # a raw one would end the task without a word to its reader
             self.log.exception("the trigger of a move failed")
             return TriggerEvent({"error": error_payload(unexpected("a move", error))})
