@@ -75,7 +75,7 @@ QUESTIONS = {
     rights.LIVE_TO_HOST: _post(_ACTION, {"os-migrateLive": _NOWHERE}, "2.34", 400, 409),
     rights.COLD_TO_HOST: _post(_ACTION, {"migrate": {"host": NOWHERE}}, "2.56", 400, 409),
     rights.START: _post(_ACTION, {"os-start": None}, "2.60", 409),
-    # A Nova that looks for the instance first (since Ussuri) answers 404, and it is not known.
+    # A newer Nova looks for the instance before it looks at its policy: it answers 404 either way.
     rights.RESET_STATE: _post(
         "/servers/{nobody}/action", {"os-resetState": {"state": "active"}}, "2.60", 404
     ),

@@ -327,3 +327,24 @@ async def test_a_cold_move_that_failed_is_no_matter_of_looks(watch_of: Watches) 
     error = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=Book(), retries=1)))
     assert "became ERROR" in error.found
     assert (eyes.asked, nova.count("reset_state")) == ([], 0)
+
+
+async def test_nothing_is_set_right_while_somebody_moves_it(watch_of: Watches) -> None:
+    """Another migration of it that the watch has not listed yet."""
+    nova, eyes, book = nova_that("dies"), Eyes(c01=True, c02=False), Book()
+    eyes.gate.clear()
+    move = watch_of(nova).enter(request(nova, sight=eyes, repairs=book))
+    await until(lambda: len(eyes.asked) == 2)
+    listed = nova.migrations
+    moves = builders.migration(instance_id="i1", status="running", uuid="u9", source="c09")
+
+    def with_one_more(since: datetime) -> list[Migration]:
+        # The watch looks back some seconds, the repair a day.
+        far = nova.now() - since > timedelta(hours=12)
+        return [*listed(since), *([moves] if far else [])]
+
+    nova.migrations = with_one_more  # type: ignore[method-assign]
+    eyes.gate.set()
+    error = await ended(move)
+    assert "not set right by the run: its migration u9 is running" in error.found
+    assert nova.count("reset_state") == 0

@@ -115,7 +115,7 @@ class DrainWatch:
             self._debtor = Debtor(self._nova)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
             self._progress = Progress(self._nova)
-            self._repair = Repair(self._nova, self._ledger.of)
+            self._repair = Repair(self._nova)
             self._settlement = Settlement(self._nova, self._ledger.of)
             await self._watch()
         except MaintenanceError as error:
