@@ -106,7 +106,7 @@ async def test_a_guest_without_a_name_is_looked_for_nowhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reached = Reached(monkeypatch, [OTHERS])
-    assert (await eyes().look(DrainNova(), "c01", None)).runs is None
+    assert (await eyes().look(DrainNova(), "c01", "")).runs is None
     assert reached.at == []
 
 

@@ -73,7 +73,6 @@ def read_instance(values: Mapping[str, Any]) -> Instance:
         is_volume_backed=image.find_name("id") is None,
         ephemeral_gib=flavor.find_number("ephemeral") or 0,
         swap_mib=flavor.find_number("swap") or 0,
-        guest=row.find_name("OS-EXT-SRV-ATTR:instance_name"),
     )
 
 

@@ -73,10 +73,7 @@ class Hypervisor:
 
 @dataclass(frozen=True)
 class Instance:
-    """A Nova server, as far as moving it is concerned. RAM and swap in MiB, disks in GiB.
-
-    ``guest``: what its hypervisor calls it, where Nova shows that.
-    """
+    """A Nova server, as far as moving it is concerned. RAM and swap in MiB, disks in GiB."""
 
     id: str
     name: str
@@ -96,7 +93,6 @@ class Instance:
     is_volume_backed: bool = False
     ephemeral_gib: int = 0
     swap_mib: int = 0
-    guest: str | None = None
 
     @property
     def local_gib(self) -> int:

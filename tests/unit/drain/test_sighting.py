@@ -126,7 +126,7 @@ class Eyes:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def look(self, nova: Any, host: str, guest: str | None) -> Look:
+    async def look(self, nova: Any, host: str, guest: str) -> Look:
         assert guest == GUEST
         self.asked.append(host)
         await self.gate.wait()
@@ -176,7 +176,7 @@ async def watch_of() -> AsyncIterator[Watches]:
 
 def nova_that(ending: str, *more: str) -> DrainNova:
     nova = DrainNova()
-    nova.add("i1", guest=GUEST)
+    nova.add("i1", guest_name=GUEST)
     nova.endings["i1"] = [ending, *more]
     return nova
 
@@ -322,7 +322,7 @@ async def test_other_moves_go_on_while_hosts_are_looked_at(watch_of: Watches) ->
 
 async def test_a_cold_move_that_failed_is_no_matter_of_looks(watch_of: Watches) -> None:
     nova, eyes = DrainNova(), Eyes()
-    nova.add("i1", "SHUTOFF", guest=GUEST)
+    nova.add("i1", "SHUTOFF", guest_name=GUEST)
     nova.endings["i1"] = ["dies"]
     error = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=Book(), retries=1)))
     assert "became ERROR" in error.found

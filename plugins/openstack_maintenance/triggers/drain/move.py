@@ -39,7 +39,7 @@ class DebtBook(Protocol):
 class Sight(Protocol):
     """How a host is looked at for a guest: `triggers.drain.sight`."""
 
-    async def look(self, nova: Any, host: str, guest: str | None) -> Look:
+    async def look(self, nova: Any, host: str, guest: str) -> Look:
         """See whether a guest's process runs there; never an error."""
 
 

@@ -56,7 +56,7 @@ class Repair:
         elif move.looks is None:
             move.say(f"{decision.why}; looks for its guest on {' and '.join(decision.sought)}")
             move.looks = asyncio.gather(
-                *(sight.look(self._nova, each, instance.guest) for each in decision.sought)
+                *(sight.look(self._nova, each, instance.guest_name) for each in decision.sought)
             )
         elif move.looks.done():
             looks, move.looks = move.looks.result(), None

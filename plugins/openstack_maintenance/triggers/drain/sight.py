@@ -32,12 +32,12 @@ class HostSight:
     source: str
     address: str
 
-    async def look(self, nova: Nova, host: str, guest: str | None) -> Look:
-        """See whether a guest's process runs on a host. ``guest``: its name in libvirt.
+    async def look(self, nova: Nova, host: str, guest: str) -> Look:
+        """See whether a guest's process runs on a host. ``guest``: its name in libvirt, or "".
 
         What cannot be seen is no error: the look says why.
         """
-        if guest is None:
+        if not guest:
             return Look(host, None, "Nova does not show what libvirt calls its guest")
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
