@@ -160,9 +160,8 @@ class Nova(NovaFleet, NovaOrders):
         path = f"/servers/{_quoted(migration.instance_id)}/migrations"
         with self._errors(subject):
             rows = rows_in(self._get(path, {}, _MIGRATIONS, subject), "migrations")
-            found = (Row("migrations", each) for each in rows)
-            its = next((each for each in found if each.number("id") == migration.id), None)
-            return None if its is None else read_left(its)
+            found = {each.number("id"): each for each in map(_migration, rows)}
+            return read_left(found[migration.id]) if migration.id in found else None
 
     def unconfirmed(self, host: str) -> list[Migration]:
         """Resizes and cold migrations from or to a host that wait for their confirmation."""
@@ -232,6 +231,10 @@ class Nova(NovaFleet, NovaOrders):
             message = Row("instanceAction", action).words("message")
             said = read_failure(rows_in({"events": action.get("events") or []}, "events"), message)
         return cleaned(said, self._session.secrets()) if said else None
+
+
+def _migration(values: Mapping[str, Any]) -> Row:
+    return Row("migrations", values)
 
 
 def _quoted(part: str) -> str:
