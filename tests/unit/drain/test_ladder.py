@@ -79,11 +79,11 @@ def steps_of(ended: dict[str, Any]) -> list[str]:
 
 
 async def test_beside_one_that_stands_still_nothing_else_starts(watch_of: Watches) -> None:
-    """It has two hours; the others off its host wait for it, once it stands still."""
+    """A place beside it becomes free at second 145, but it stands still from second 140 on."""
     nova = stuck("i1", "i2", "i3")
     for name in ("i1", "i2", "i3"):
         nova.cloud.change(name, ram_mib=2048)
-    nova.cloud.takes = 100
+    nova.cloud.takes = 145
     begun_at: dict[str, float] = {}
 
     def note(second: float) -> None:
@@ -95,8 +95,9 @@ async def test_beside_one_that_stands_still_nothing_else_starts(watch_of: Watche
     stays, *others = await outcomes(moves)
     assert "cancelled" in str(stays)
     assert [each["host"] for each in others] == [DESTINATION] * 2
-    # i2 has ended after 100 s; i1 was late from second 80 on, and still by then at second 140.
-    assert begun_at["i2"] < 80 < begun_at["i3"]
+    # It is aborted after its 160 s.
+    assert begun_at["i2"] < 10
+    assert begun_at["i3"] > 160
     assert [each.split(",")[0] for each in said(moves[0]) if "nothing else" in each] == [
         "migration running"
     ]
