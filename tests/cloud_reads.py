@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from answering_cloud import Answer, recorded
+from builders import migration
 from openstack_maintenance.adapters.cloud_health import CloudHealth
 from openstack_maintenance.adapters.nova import Nova
 from openstack_maintenance.domain.drain.capacity import Need
@@ -94,6 +95,12 @@ READS = {
     ),
     "properties": Read(
         "GET /v2.1/os-aggregates", "aggregates", _rows("aggregates"), lambda nova: nova.properties()
+    ),
+    "left to copy": Read(
+        f"GET /v2.1/servers/{INSTANCE}/migrations",
+        "migrations",
+        lambda: {"migrations": [{"id": 7, "memory_total_bytes": 9, "memory_remaining_bytes": 5}]},
+        lambda nova: nova.left_to_copy(migration(id=7, instance_id=INSTANCE)),
     ),
     "server groups": Read(
         "GET /v2.1/os-server-groups",

@@ -34,8 +34,9 @@ SILENCE = CloudError("compute API", "the cloud lab answered 503: busy", "Wait.")
 
 class DrainNova:
     """``takes``: seconds a migration runs. ``endings``: how an instance's migrations end, in turn,
-    before they succeed. ``errors``: what a call raises, in turn; with ``done_all_the_same`` it does
-    what was asked nevertheless. ``starts``: whether a start that was taken works, in turn.
+    before they succeed ("dies", "dies there": the control plane does: ERROR).
+    ``errors``: what a call raises, in turn; with ``done_all_the_same`` it does what was asked
+    nevertheless. ``starts``: whether a start that was taken works, in turn.
     """
 
     def __init__(self, takes: int = 2) -> None:
@@ -55,8 +56,10 @@ class DrainNova:
         self.instances: dict[str, Instance] = {}
         self.rows: dict[int, Migration] = {}
         self.since: dict[int, int] = {}
+        self.forgotten: set[int] = set()
         self.asked: list[str] = []
         self.on_second: Callable[[int], None] = lambda _: None
+        self.left: Callable[[Migration], int | None] = lambda _: None
 
     def add(self, name: str = "i1", status: str = "ACTIVE", **given: Any) -> None:
         self.instances[name] = builders.instance(name, status, vcpus=1, **given)
@@ -109,6 +112,10 @@ class DrainNova:
     def why_it_failed(self, instance_id: str) -> str | None:
         return "libvirt: no such disk"
 
+    def left_to_copy(self, migration: Migration) -> int | None:
+        self.asked.append("left_to_copy")
+        return self.left(migration)
+
     def instances_on(self, host: str) -> list[Instance]:
         self._raise("instances_on")
         return [each for each in self.instances.values() if each.host == host]
@@ -139,6 +146,9 @@ class DrainNova:
     def start_guest(self, instance_id: str) -> None:
         self._do("start_guest", lambda: self._begin_start(instance_id))
 
+    def reset_state(self, instance_id: str) -> None:
+        self._do("reset_state", lambda: self._reset(instance_id))
+
     def abort(self, migration: Migration) -> None:
         self._do("abort", lambda: self._end(self.rows[migration.id], "cancelled"))
 
@@ -163,6 +173,9 @@ class DrainNova:
                 act()
             raise
         act()
+
+    def _reset(self, name: str) -> None:
+        self.change(name, status="ACTIVE", vm_state="active", task_state=None)
 
     def _stop(self, name: str) -> None:
         if self.instances[name].vm_state == "stopped":
@@ -201,7 +214,9 @@ class DrainNova:
     def _advance(self) -> None:
         for row in list(self.rows.values()):
             ending = (self.endings.get(row.instance_id) or [""])[0]
-            if row.status in ("accepted", "pre-migrating") and ending != "forgotten":
+            if ending == "forgotten":
+                self.forgotten.add(row.id)
+            if row.status in ("accepted", "pre-migrating") and row.id not in self.forgotten:
                 self.since[row.id] = self.seconds
                 status = "running" if row.is_live else "migrating"
                 self._set(replace(row, destination=DESTINATION), status)
@@ -215,6 +230,11 @@ class DrainNova:
     def _end(self, row: Migration, way: str) -> None:
         name = row.instance_id
         self.change(name, task_state=None)
+        if way in ("dies", "dies there"):  # its control plane; the guest runs on
+            self._set(row, "error")
+            where = SOURCE if way == "dies" else DESTINATION
+            self.change(name, host=where, status="ERROR", vm_state="error")
+            return
         if way == "completed" and not row.is_live:
             self._set(row, "finished")
             self.change(name, host=DESTINATION, status="VERIFY_RESIZE", vm_state="resized")

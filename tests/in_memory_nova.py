@@ -41,6 +41,7 @@ class CloudState:
     "completed in place" (on the host where it was). ``scheduler_choice``: where goes what names no
     destination. ``groups``: the anti-affinity group of an instance. ``affinity_groups``: the hard
     ones that hold together. ``placed``: who holds room on a host, where that is not who is on it.
+    ``left``: the bytes that a migration has left to copy.
     """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -57,6 +58,7 @@ class CloudState:
     migrations: dict[int, Migration] = field(default_factory=dict)
     seconds: float = 0
     on_second: Callable[[float], None] = lambda _: None
+    left: Callable[[Migration], int | None] = lambda _: None
     # What ran and what waited, second by second.
     history: list[list[Migration]] = field(default_factory=list)
     # Orders that came at the wrong time.
@@ -315,6 +317,10 @@ class InMemoryNova:
         self._called("why_it_failed", instance_id)
         return "the disk is too slow"
 
+    def left_to_copy(self, migration: Migration) -> int | None:
+        self._called("left_to_copy", migration)
+        return self.cloud.left(migration)
+
     def ask_scheduler(self, name: str) -> dict[str, Any]:
         self._called("ask_scheduler", name)
         return {"asked": True}
@@ -355,6 +361,11 @@ class InMemoryNova:
         self._called("start_guest", instance_id)
         self.cloud.start(instance_id)
         self.orders.append(Ordered("start_guest", instance_id))
+
+    def reset_state(self, instance_id: str) -> None:
+        self._called("reset_state", instance_id)
+        self.cloud.change(instance_id, status="ACTIVE", vm_state="active", task_state=None)
+        self.orders.append(Ordered("reset_state", instance_id))
 
     def abort(self, migration: Migration) -> None:
         self._called("abort", migration)

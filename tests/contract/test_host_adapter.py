@@ -95,6 +95,14 @@ async def test_guests_are_seen_and_what_only_looks_like_one_is_not(fake: FakeHos
     ]
 
 
+async def test_the_guests_alone_can_be_looked_at(fake: FakeHost) -> None:
+    fake.write("ps", (FIXTURES / "ps_with_guests.txt").read_text())
+    async with opened(fake) as host:
+        guests = await host.read_guests()
+    assert [each.guest for each in guests] == ["instance-0000002a", "instance-0000002b"]
+    assert fake.calls() == []
+
+
 @pytest.mark.parametrize("hidden", ["  812 nova-compute /usr/bin/python3 nova-compute\n", ""])
 async def test_a_host_that_hides_processes_is_not_taken_for_empty(
     fake: FakeHost, hidden: str
@@ -103,6 +111,8 @@ async def test_a_host_that_hides_processes_is_not_taken_for_empty(
     async with opened(fake) as host:
         with pytest.raises(HostError, match="hidepid"):
             await host.read_facts()
+        with pytest.raises(HostError, match="hidepid"):
+            await host.read_guests()
         with pytest.raises(HostError, match="hidepid"):
             await host.reboot(BOOT)
     assert fake.calls() == []

@@ -231,6 +231,7 @@ ACTIONS: dict[str, Callable[[Nova], Any]] = {
     "confirm": lambda nova: nova.confirm(INSTANCE),
     "stop": lambda nova: nova.stop_guest(INSTANCE),
     "start": lambda nova: nova.start_guest(INSTANCE),
+    "reset": lambda nova: nova.reset_state(INSTANCE),
     "abort": lambda nova: nova.abort(MOVING),
     "force": lambda nova: nova.force_complete(MOVING),
 }

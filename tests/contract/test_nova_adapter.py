@@ -15,6 +15,7 @@ from answering_cloud import (
     Clouds,
     new_nova,
 )
+from builders import migration
 from openstack_maintenance.adapters.cloud_errors import NotThere
 from openstack_maintenance.domain.cloud import PAUSED, RUNNING, SHUTDOWN
 from openstack_maintenance.domain.errors import CloudError
@@ -253,3 +254,23 @@ def test_where_nothing_failed_there_is_no_reason(cloud: AnsweringCloud) -> None:
     cloud.answers["GET /v2.1/servers/i1/os-instance-actions"] = Answer({"instanceActions": []})
     assert new_nova(cloud).why_it_failed("i1") is None
     assert len(cloud.work()) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "left"),
+    [
+        ({"memory_total_bytes": 9, "memory_remaining_bytes": 5, "disk_remaining_bytes": 2}, 7),
+        ({"memory_total_bytes": 9, "memory_remaining_bytes": 0, "disk_remaining_bytes": None}, 0),
+        ({"memory_total_bytes": 0, "memory_remaining_bytes": 0, "disk_remaining_bytes": 0}, None),
+        ({"memory_total_bytes": None, "memory_remaining_bytes": None}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_migration_has_left_is_known_only_where_nova_says_it(
+    cloud: AnsweringCloud, row: dict[str, Any], left: int | None
+) -> None:
+    rows = [{"id": 3, "memory_total_bytes": 9, "memory_remaining_bytes": 8}, {"id": 4, **row}]
+    cloud.answers["GET /v2.1/servers/i1/migrations"] = Answer({"migrations": rows})
+    nova = new_nova(cloud)
+    assert nova.left_to_copy(migration(id=4, instance_id="i1")) == left
+    assert nova.left_to_copy(migration(id=5, instance_id="i1")) is None

@@ -78,12 +78,22 @@ def test_a_cold_migration_goes_where_the_scheduler_likes(cloud: AnsweringCloud) 
 
 @pytest.mark.parametrize(
     ("action", "body"),
-    [("confirm", "confirmResize"), ("stop_guest", "os-stop"), ("start_guest", "os-start")],
+    [
+        ("confirm", "confirmResize"),
+        ("stop_guest", "os-stop"),
+        ("start_guest", "os-start"),
+        ("reset_state", "os-resetState"),
+    ],
 )
 def test_each_action_is_one_request(cloud: AnsweringCloud, action: str, body: str) -> None:
     getattr(new_nova(cloud), action)("i1")
     assert str(sent(cloud)) == "POST /v2.1/servers/i1/action"
     assert list(sent(cloud).body) == [body]
+
+
+def test_a_state_is_set_right_to_active(cloud: AnsweringCloud) -> None:
+    new_nova(cloud).reset_state("i1")
+    assert sent(cloud).body == {"os-resetState": {"state": "active"}}
 
 
 def test_a_migration_is_aborted_or_forced_by_its_own_number(cloud: AnsweringCloud) -> None:

@@ -37,6 +37,7 @@ HARMLESS = {
     f"POST {ON}/migrations/0/action": Answer(FAULT, 409),
     f"DELETE {ON}/migrations/0": Answer(FAULT, 409),
     f"GET {ON}": Answer({"server": SHOWN}),
+    "POST /v2.1/servers/*": refusal("itemNotFound", 404, "Instance could not be found."),
     "DELETE /v2.1/flavors/*": refusal("itemNotFound", 404, "Flavor could not be found."),
     "POST /v2.1/servers": refusal("badRequest", 400, "Flavor could not be found."),
 }
@@ -54,6 +55,7 @@ ASKED_BY = {
     rights.FORCE_COMPLETE: f"POST {ON}/migrations/0/action force_complete",
     rights.DELETE_FLAVOR: "DELETE /v2.1/flavors/*",
     rights.CREATE_INSTANCE: "POST /v2.1/servers",
+    rights.RESET_STATE: "POST /v2.1/servers/*",
 }
 NEEDED = [rights.Needed(right, "i1") for right in ASKED_BY]
 
@@ -80,7 +82,7 @@ def test_credentials_that_may_everything_miss_no_right_and_change_nothing(
         # Each is about a host, a service, a flavor, a migration or a resize that there is not, or
         # about a guest that runs already.
         assert "no-such-host.invalid" in text or re.search(
-            r"/os-services/[0-9a-f-]{36}|/migrations/0|/flavors/[0-9a-f-]{36}|confirmResize|os-start"
+            r"/os-services/[0-9a-f-]{36}|/servers/[0-9a-f-]{36}/action|/migrations/0|/flavors/[0-9a-f-]{36}|confirmResize|os-start"
             r'|"host": null, .*"force": true',
             text,
         ), text

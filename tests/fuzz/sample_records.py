@@ -27,7 +27,15 @@ TASKS = [
     {"task_id": "reboot", "map_index": -1, "state": "success", "seconds": 1.5},
     {"task_id": "check_clocks", "map_index": -1, "state": "failed", "seconds": None},
 ]
-ERRORS = [{"task_id": "check_clocks", "map_index": -1, "subject": "s", "found": "f", "remedy": "r"}]
+STEPS = [
+    {"at": AT, "step": "start_live", "why": "first try"},
+    {"at": AT, "step": "fewer", "why": "it comes no nearer to its end"},
+]
+SAID = {"subject": "s", "found": "f", "remedy": "r"}
+ERRORS = [
+    {"task_id": "check_clocks", "map_index": -1, **SAID},
+    {"task_id": "migrate_instance", "map_index": 0, **SAID, "steps": STEPS},
+]
 MOVE = {
     "name": "web-1",
     "instance_id": "i1",
@@ -38,6 +46,7 @@ MOVE = {
     "outcome": "moved to c02",
     "started_at": AT,
     "ended_at": AT,
+    "steps": STEPS,
 }
 INSTANCE = {"id": "i1", "name": "web-1", "status": "ACTIVE"}
 FINDING = {"name": "nova-api", "verdict": "bad", "text": "failed", "journal": ["a line", AT]}

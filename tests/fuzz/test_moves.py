@@ -132,7 +132,7 @@ actions = st.sampled_from([None, *ERRORS])
 # What may fail besides the reads.
 ORDERS = {
     *("live_migrate", "cold_migrate", "confirm", "stop_guest", "start_guest"),
-    *("abort", "force_complete", "why_it_failed"),
+    *("abort", "force_complete", "why_it_failed", "reset_state", "left_to_copy"),
 }
 
 

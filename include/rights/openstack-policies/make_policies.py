@@ -57,6 +57,10 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
             "os_compute_api:os-migrate-server:migrate_live:host",
             "os_compute_api:servers:migrations:delete",
             "os_compute_api:servers:migrations:force_complete",
+            "os_compute_api:servers:migrations:index",
+        ],
+        "migrate_instance with repair_error_state": [
+            "os_compute_api:os-admin-actions:reset_state",
         ],
         "migrate_instance: SHUTOFF ones cold, then confirmed": [
             "os_compute_api:os-migrate-server:migrate",

@@ -29,6 +29,7 @@ from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.answers import Answers, one, words
 from openstack_maintenance.domain.host.facts import (
     AmqpEvidence,
+    GuestProcess,
     HostFacts,
     RebootAnswer,
     ScriptState,
@@ -185,6 +186,13 @@ class Host:
                 "blocks it (`systemd-inhibit --list` shows it).",
             )
         return RebootAnswer("asked", boot_id, clock)
+
+    async def read_guests(self) -> tuple[GuestProcess, ...]:
+        """The processes of guests that run now."""
+        patterns = self._compute.guest_processes
+        answers = await self._shell.ask("guests", *patterns, wait=_QUICK)
+        self._boot_id(answers)  # the answer's last fact
+        return await asyncio.to_thread(answers_of.parse_guests, answers.get("guest", ()))
 
     async def check_no_guests(self, then: str) -> None:
         """See that no guest's process runs. ``then``: what was therefore not done, for the error.

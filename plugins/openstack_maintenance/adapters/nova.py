@@ -24,6 +24,7 @@ from openstack_maintenance.adapters.nova_rows import (
     HOST,
     read_failure,
     read_instance,
+    read_left,
     read_migration,
     read_service,
 )
@@ -149,6 +150,19 @@ class Nova(NovaFleet, NovaOrders):
         )
         return sorted(found, key=lambda each: each.id)
 
+    def left_to_copy(self, migration: Migration) -> int | None:
+        """The bytes of RAM and disks that a running live migration has still to copy.
+
+        None where Nova does not say it (its driver does not, or the migration has just ended).
+        Source: GET /servers/{id}/migrations, from microversion 2.23; it lists those in progress.
+        """
+        subject = f"instance {migration.instance_id}"
+        path = f"/servers/{_quoted(migration.instance_id)}/migrations"
+        with self._errors(subject):
+            rows = rows_in(self._get(path, {}, _MIGRATIONS, subject), "migrations")
+            found = {each.number("id"): each for each in map(_migration, rows)}
+            return read_left(found[migration.id]) if migration.id in found else None
+
     def unconfirmed(self, host: str) -> list[Migration]:
         """Resizes and cold migrations from or to a host that wait for their confirmation."""
         query = {"host": host, "status": "finished"}
@@ -217,6 +231,10 @@ class Nova(NovaFleet, NovaOrders):
             message = Row("instanceAction", action).words("message")
             said = read_failure(rows_in({"events": action.get("events") or []}, "events"), message)
         return cleaned(said, self._session.secrets()) if said else None
+
+
+def _migration(values: Mapping[str, Any]) -> Row:
+    return Row("migrations", values)
 
 
 def _quoted(part: str) -> str:

@@ -55,6 +55,11 @@ class NovaOrders(ComputeApi):
         with self._errors(f"instance {instance_id}"):
             self._compute.start_server(instance_id)
 
+    def reset_state(self, instance_id: str) -> None:
+        """Have Nova show an instance as active and without a task, whatever it shows now."""
+        with self._errors(f"instance {instance_id}"):
+            self._compute.reset_server_state(instance_id, "active")
+
     def abort(self, migration: Migration) -> None:
         """Abort a live migration: running from 2.24 on, queued or preparing from 2.65 on."""
         with self._errors(f"instance {migration.instance_id}"):

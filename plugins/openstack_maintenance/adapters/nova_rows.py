@@ -93,6 +93,13 @@ def read_migration(values: Mapping[str, Any]) -> Migration:
     )
 
 
+def read_left(row: Row) -> int | None:
+    """The bytes that a migration has left to copy; drivers that do not know it say null, or 0."""
+    parts = [row.find_number(f"{what}_remaining_bytes") for what in ("memory", "disk")]
+    total = row.find_number("memory_total_bytes")
+    return sum(each or 0 for each in parts) if total and parts[0] is not None else None
+
+
 def read_failure(events: list[dict[str, Any]], message: str | None) -> str | None:
     """What the failed events say. Nova lists the newest first, which is the deepest: a compute's
     own reason stands before the conductor's "No valid host was found".

@@ -75,6 +75,10 @@ QUESTIONS = {
     rights.LIVE_TO_HOST: _post(_ACTION, {"os-migrateLive": _NOWHERE}, "2.34", 400, 409),
     rights.COLD_TO_HOST: _post(_ACTION, {"migrate": {"host": NOWHERE}}, "2.56", 400, 409),
     rights.START: _post(_ACTION, {"os-start": None}, "2.60", 409),
+    # A newer Nova looks for the instance before it looks at its policy: it answers 404 either way.
+    rights.RESET_STATE: _post(
+        "/servers/{nobody}/action", {"os-resetState": {"state": "active"}}, "2.60", 404
+    ),
     rights.CONFIRM: _post(_ACTION, {"confirmResize": None}, "2.60", 400, 409),
     rights.ABORT: Question("DELETE", _MIGRATION, None, "2.24", frozenset({400, 404, 409})),
     rights.FORCE_COMPLETE: _post(

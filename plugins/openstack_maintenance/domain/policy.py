@@ -95,6 +95,7 @@ class Policy:
     nova_live_migration_limit: int | None = None
     stuck_migration: Literal["abort", "force_complete"] = "abort"
     migration_retries: int = 1
+    repair_error_state: bool = False
     migration_timeout_per_gib: str = "800s"
     turn_patience: str = "4h"
     api_patience: str = "10min"

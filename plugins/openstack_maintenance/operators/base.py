@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SSH_CONN_ID = "openstack_ssh"
 ERROR_KEY = "error"
+# What a move did before it failed: a list for the record.
+STEPS_KEY = "steps"
 _LONGEST_NAME = 200
 
 

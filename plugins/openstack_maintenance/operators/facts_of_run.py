@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.operators.base import ERROR_KEY, error_of
+from openstack_maintenance.operators.base import ERROR_KEY, STEPS_KEY, error_of, plain
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,6 +66,19 @@ def errors_of(context: Context, tasks: Sequence[dict[str, Any]]) -> list[dict[st
                     "subject": error.subject,
                     "found": error.found,
                     "remedy": error.remedy,
+                    **_steps(context, task),
                 }
             )
     return errors
+
+
+def _steps(context: Context, task: dict[str, Any]) -> dict[str, Any]:
+    """What a move did before it failed; nothing of any other task."""
+    if task["map_index"] < 0:
+        return {}
+    found = plain(
+        context["ti"].xcom_pull(
+            task_ids=task["task_id"], map_indexes=task["map_index"], key=STEPS_KEY
+        )
+    )
+    return {"steps": found} if isinstance(found, list) and found else {}

@@ -17,6 +17,7 @@ from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.records.debts import Debts
+from openstack_maintenance.records.repairs import Repairs
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request
@@ -64,7 +65,9 @@ class MigrateInstanceTrigger(BaseTrigger):
     of the run that must still own the source whenever a migration is started. ``is_suggestion``:
     where the destination does not take the instance, Nova's scheduler chooses. ``keeps_debts``:
     a guest that is shut down for its move is noted beside the records until it runs again; older
-    releases did not do that.
+    releases did not do that. ``guests``: how hosts are looked at over SSH where a move ends in a
+    wrong state: ssh_conn_id, address (the source's), nova_compute (of the deployment); None: they
+    are not. ``repairs_state``: such a state is set right, where its guest was seen.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class MigrateInstanceTrigger(BaseTrigger):
         owner: list[str] | None = None,
         is_suggestion: bool = False,
         keeps_debts: bool = False,
+        guests: dict[str, Any] | None = None,
+        repairs_state: bool = False,
         **unknown: Any,  # of a newer release, before it was taken back
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
@@ -92,6 +97,8 @@ class MigrateInstanceTrigger(BaseTrigger):
         self.owner = owner
         self.is_suggestion = is_suggestion
         self.keeps_debts = keeps_debts
+        self.guests = guests
+        self.repairs_state = repairs_state
         self._move: Move | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -109,6 +116,8 @@ class MigrateInstanceTrigger(BaseTrigger):
                 "owner": self.owner,
                 "is_suggestion": self.is_suggestion,
                 "keeps_debts": self.keeps_debts,
+                "guests": self.guests,
+                "repairs_state": self.repairs_state,
             },
         )
 
@@ -125,7 +134,8 @@ class MigrateInstanceTrigger(BaseTrigger):
             outcome = await self._followed(watch_of(self.conn_id), request)
         except MaintenanceError as error:
             self.log.error("%s", error)
-            return TriggerEvent({"error": error_payload(error)})
+            steps = {"steps": self._move.steps} if self._move and self._move.steps else {}
+            return TriggerEvent({"error": error_payload(error), **steps})
         except Exception as error:  # a raw one would end the task without a word to its reader
             self.log.exception("the trigger of a move failed")
             return TriggerEvent({"error": error_payload(unexpected("a move", error))})
@@ -217,7 +227,12 @@ class MigrateInstanceTrigger(BaseTrigger):
     def _request(self) -> MoveRequest:
         _, stored = self.serialize()
         request = read_request(stored)
-        return replace(request, debts=Debts(read_policy())) if self.keeps_debts else request
+        if self.keeps_debts:
+            request = replace(request, debts=Debts(read_policy()))
+        # A text that says "false" allows nothing.
+        if self.repairs_state is True and request.owner is not None:
+            request = replace(request, repairs=Repairs(read_policy(), request.owner))
+        return request
 
 
 def _ours(nova: Nova, order: Order) -> list[Migration]:

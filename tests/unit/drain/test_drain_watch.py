@@ -120,7 +120,7 @@ async def test_a_move_that_was_done_before_the_restart_is_done(watch_of: Watches
     moved = request(nova, "i1")
     (first,) = await outcomes([watch_of(nova).enter(moved)])
     (again,) = await outcomes([watch_of(nova).enter(moved)])
-    found = {"outcome": "moved to c02 by a migration that was under way already"}
+    found = {"outcome": "moved to c02 by a migration that was under way already", "steps": []}
     assert again == first | found
     assert begun(nova) == ["i1"]
     assert again["migration"] == "uuid-1"

@@ -77,6 +77,14 @@ def test_each_right_is_asked_for_with_an_instance_that_moves_that_way() -> None:
     assert asked[rights.START] == "stop-active"
 
 
+def test_the_right_to_set_a_state_is_asked_for_only_by_policy_and_of_no_instance() -> None:
+    plan = DrainPlan(moves=(move("live", "active"),), left=(), blockers=())
+    way = {"to_named_host": False, "to_any_host": True, "may_force": False, "may_stop": False}
+    assert rights.RESET_STATE not in {each.right for each in rights_needed(plan, **way)}
+    found = rights_needed(plan, **way, may_repair=True)
+    assert [each.instance_id for each in found if each.right is rights.RESET_STATE] == [None]
+
+
 def test_a_confirmation_is_asked_for_with_an_instance_that_cannot_wait_for_one() -> None:
     asked = needed(move("cold", "stopped"), move("live", "active"), move("live", "paused"))
     assert asked[rights.CONFIRM] == "live-paused"

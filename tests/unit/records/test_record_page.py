@@ -91,6 +91,14 @@ def test_a_hosts_page_has_no_python_in_it() -> None:
     assert "2026-03-10 01:00:01 UTC, 2026-03-10 01:00:01 UTC" in page
 
 
+def test_a_hosts_page_tells_the_steps_of_a_move_that_took_more_than_one() -> None:
+    start = {"at": "2026-03-10T01:02:03+00:00", "step": "start_live", "why": "first try"}
+    late = {**start, "step": "abort", "why": "is running for longer than 1600 s"}
+    page = page_of(record(moves=[UNKNOWN_MOVE | {"steps": [start, late]}]))
+    assert "<li>2026-03-10T01:02:03+00:00 abort: is running for longer than 1600 s</li>" in page
+    assert "first try" not in page_of(record(moves=[UNKNOWN_MOVE | {"steps": [start]}]))
+
+
 def test_a_page_says_who_triggered_the_run_where_that_is_known() -> None:
     assert "triggered by anna" in page_of(record())
     assert "triggered by" not in page_of(record(triggered_by=None))

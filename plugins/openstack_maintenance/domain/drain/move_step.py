@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from openstack_maintenance.domain.cloud import FAILED, POWER_NAMES, SHUTDOWN, Instance, Migration
+from openstack_maintenance.domain.drain.ladder import Climb, Rung, Watermark, next_rung
 from openstack_maintenance.domain.drain.movability import Method
 
 # How long Nova may take to show a migration it accepted.
@@ -24,6 +25,7 @@ _TELLS_ITS_HOST = timedelta(minutes=5)
 # A migration that nobody works on any more: nova-conductor took it off its queue, and died.
 _FORGOTTEN = timedelta(minutes=5)
 _FORGOTTEN_FOR_SURE = timedelta(minutes=10)
+_CONDUCTOR = "Check that nova-conductor runs."
 _BEFORE_ANY_HOST = frozenset({"accepted", "pre-migrating"})
 # So far back a migration may have been asked for by this run's earlier tries.
 _EARLIER = timedelta(days=1)
@@ -33,6 +35,7 @@ class Step(Enum):
     """What to do for one instance now."""
 
     WAIT = "wait"
+    FEWER = "fewer"  # nothing else is to start beside it
     START_LIVE = "start_live"
     START_COLD = "start_cold"
     CONFIRM = "confirm"
@@ -67,12 +70,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Decision:
-    """A step and, for people, why; for FAIL also what to do."""
+    """A step and, for people, why; for FAIL also what to do.
+
+    ``sought``: the hosts of which one may run its guest, whatever Nova shows; ``first``: what to do
+    before anything else, once they were looked at.
+    """
 
     step: Step
     why: str = ""
     remedy: str = ""
     migration: Migration | None = None
+    sought: tuple[str, ...] = ()
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,9 @@ class Memory:
     ``posted_at``: when it last asked Nova to move the instance; ``posted_after``: the id of the
     newest migration it knew of then; ``is_unsure``: Nova's answer to it was an error, and it may
     have taken it all the same; ``running_since``: when it first saw the migration beyond Nova's
-    queue; ``is_passed_by``: migrations that were asked for later have gone on meanwhile.
+    queue, or forced or aborted it; ``is_passed_by``: migrations that were asked for later have gone
+    on meanwhile; ``forced``: the id of the migration that was to be completed by force; ``left``:
+    the least that one had left to copy.
     """
 
     posted_at: datetime | None = None
@@ -90,6 +101,8 @@ class Memory:
     running_since: datetime | None = None
     is_unsure: bool = False
     is_passed_by: bool = False
+    forced: int = 0
+    left: Watermark | None = None
 
 
 def timeout(order: Order) -> timedelta:
@@ -137,7 +150,7 @@ def next_step(
         if not _is_lost(last, memory, now):
             return _under_way(order, last, memory, now)
         if instance is not None and (instance.task_state or instance.vm_state == "error"):
-            return _lost(instance, last, now)
+            return _lost(order, instance, last, now)
         ours = ours[:-1]  # it was ended by hand: its record alone stays as it was
         last = ours[-1] if ours else None
     if instance is None:
@@ -160,19 +173,34 @@ def next_step(
 def _under_way(order: Order, last: Migration, memory: Memory, now: datetime) -> Decision:
     since = memory.running_since
     # Nova cannot abort a cold migration, and its disk decides how long it takes.
-    if not last.is_live or since is None or now - since <= timeout(order):
+    if not last.is_live or since is None:
         return Decision(Step.WAIT, f"migration {last.status}", migration=last)
-    limit = int(timeout(order).total_seconds())
-    by = "RAM and disks" if order.copied_gib else "RAM"
-    why = f"is {last.status} for longer than {limit} s, its limit by {by}"
-    return Decision(order.on_stuck, why, migration=last)
+    limit = timeout(order)
+    climb = Climb(
+        status=last.status,
+        ran_for=now - since,
+        limit=limit,
+        still_for=now - memory.left.since if memory.left else None,
+        may_force=order.on_stuck is Step.FORCE_COMPLETE,
+        is_forced=memory.forced == last.id,
+    )
+    rung = next_rung(climb)
+    why = f"migration {last.status}"
+    if rung is Rung.FEWER:
+        why = f"{why}, but comes no nearer to its end: nothing else starts beside it"
+    elif climb.ran_for > limit:
+        by = "RAM and disks" if order.copied_gib else "RAM"
+        why = f"is {last.status} for longer than {int(limit.total_seconds())} s, its limit by {by}"
+        if climb.is_forced:
+            why = f"{why}, also after Nova was asked to complete it by force"
+    return Decision(Step(rung.value), why, migration=last)
 
 
 def _is_lost(last: Migration, memory: Memory, now: datetime) -> bool:
     return is_forgotten(last, now) or (memory.is_passed_by and may_be_forgotten(last, now))
 
 
-def _lost(instance: Instance, last: Migration, now: datetime) -> Decision:
+def _lost(order: Order, instance: Instance, last: Migration, now: datetime) -> Decision:
     minutes = int((now - last.updated_at).total_seconds() // 60)
     off = (
         f", then `openstack server stop {instance.id}`" if instance.power_state == SHUTDOWN else ""
@@ -182,8 +210,10 @@ def _lost(instance: Instance, last: Migration, now: datetime) -> Decision:
         f"Nova accepted its migration {minutes} minutes ago, but nobody works on it "
         "(no destination was chosen: nova-conductor may have been restarted meanwhile). "
         f"{_seen(instance)}",
-        f"Check that nova-conductor runs. Run `openstack server set --state active {instance.id}`"
-        f"{off}, then clear this task.",
+        f"{_CONDUCTOR} Run `openstack server set --state active {instance.id}`{off}, then clear "
+        "this task.",
+        sought=_ends(order, instance, last) if last.is_live else (),
+        first=_CONDUCTOR,
     )
 
 
@@ -337,17 +367,24 @@ def _went_to_error(order: Order, instance: Instance, tried: Sequence[Migration])
 
 
 def _in_error(order: Order, instance: Instance, last: Migration | None, why: str) -> Decision:
-    ends = [order.source, instance.host, last.destination if last else None]
-    hosts = " and ".join(dict.fromkeys(each for each in ends if each))
+    sought = _ends(order, instance, last)
     return Decision(
         Step.FAIL,
         why,
-        f"{_seen(instance)}. Look for it on {hosts} (`virsh list --all`). If it runs on "
+        f"{_seen(instance)}. Look for it on {' and '.join(sought)} (`virsh list --all`). If it "
+        "runs on "
         f"{instance.host}, run "
         f"`openstack server set --state active {instance.id}`, then clear this task. If it runs "
         "elsewhere, have its host in Nova's record set right first.",
         migration=last,
+        sought=sought if last is not None and last.is_live else (),
     )
+
+
+def _ends(order: Order, instance: Instance, last: Migration | None) -> tuple[str, ...]:
+    """The hosts on which its guest may be."""
+    ends = [order.source, instance.host, last.destination if last else None]
+    return tuple(dict.fromkeys(each for each in ends if each))
 
 
 def _once_more(tried: Sequence[Migration]) -> str:

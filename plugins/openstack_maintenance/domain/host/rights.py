@@ -46,6 +46,7 @@ COLD_TO_HOST = Right(
     "os_compute_api:os-migrate-server:migrate:host", "cold-migrate an instance to a host"
 )
 START = Right("os_compute_api:servers:start", "start an instance")
+RESET_STATE = Right("os_compute_api:os-admin-actions:reset_state", "set an instance's state")
 CONFIRM = Right("os_compute_api:servers:confirm_resize", "confirm a cold migration")
 DELETE_FLAVOR = Right("os_compute_api:os-flavor-manage:delete", "delete a flavor")
 CREATE_INSTANCE = Right("os_compute_api:servers:create", "create an instance of its own")
@@ -64,13 +65,19 @@ CONTROLLER_RIGHTS = (Needed(CREATE_INSTANCE), Needed(DELETE_FLAVOR))
 
 
 def rights_needed(
-    plan: DrainPlan, *, to_named_host: bool, to_any_host: bool, may_force: bool, may_stop: bool
+    plan: DrainPlan,
+    *,
+    to_named_host: bool,
+    to_any_host: bool,
+    may_force: bool,
+    may_stop: bool,
+    may_repair: bool = False,
 ) -> list[Needed]:
     """The rights that a plan needs and that can be asked for without a side effect, once each.
 
     ``to_named_host``, ``to_any_host``: how instances are sent. ``may_force``: a stuck migration
     is forced to complete. ``may_stop``: what Nova refuses to move live is stopped, moved cold and
-    started again.
+    started again. ``may_repair``: a wrong state that a move has ended in is set right.
     """
     needed = [Needed(UPDATE_SERVICE), Needed(LIST_MIGRATIONS)]
     live = [move.instance for move in plan.moves if move.method == "live"]
@@ -81,6 +88,8 @@ def rights_needed(
         rights = [*([LIVE] if to_any_host else []), *([LIVE_TO_HOST] if to_named_host else [])]
         rights += [ABORT, *([FORCE_COMPLETE] if may_force else [])]
         needed += [Needed(right, one.id) for right in rights]
+        # Of an instance that there is, the question would be an order.
+        needed += [Needed(RESET_STATE)] if may_repair else []
     running = [move.instance for move in plan.moves if move.method != "cold"] if may_stop else []
     # Whether it may be started again is asked while it runs: there is nothing to start.
     needed += [Needed(START, one.id) for one in running[:1]]

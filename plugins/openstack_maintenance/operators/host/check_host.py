@@ -172,6 +172,7 @@ class CheckHostOperator(HostOperator):
             to_any_host=self.request.destination is None,
             may_force=self.policy.stuck_migration == "force_complete",
             may_stop=self.request.on_blocked == "stop",
+            may_repair=self.policy.repair_error_state,
         )
         return self.nova.missing_rights(needed)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.blocker import in_words
 from openstack_maintenance.domain.drain.movability import plan_drain
 from openstack_maintenance.domain.errors import Blocked
-from openstack_maintenance.operators.base import map_name
+from openstack_maintenance.operators.base import STEPS_KEY, map_name
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.debts import (
@@ -23,6 +23,8 @@ from openstack_maintenance.triggers.incoming import IncomingTrigger
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from openstack_maintenance.domain.drain.movability import Movement
 
 
@@ -114,9 +116,30 @@ class MigrateInstanceOperator(HostOperator):
                 window=window_argument(self.policy, request),
                 owner=[self.mark.dag_id, self.mark.run_id],
                 keeps_debts=True,
+                guests=self._guests(),
+                repairs_state=self.policy.repair_error_state,
             ),
             method_name="execute_complete",
         )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Its move has failed: what was done until then is kept for the record."""
+        self._context = context
+        if steps := event.get(STEPS_KEY):
+            self.tell(STEPS_KEY, steps)
+        return super().execute_complete(context, event)
+
+    def _guests(self) -> dict[str, Any] | None:
+        """How a host is looked at for a guest; None where a run has no result of check_host."""
+        checked = self.result_of("check_host")
+        address = checked.get("address") if isinstance(checked, dict) else None
+        if not address:
+            return None
+        return {
+            "ssh_conn_id": self.ssh_conn_id,
+            "address": address,
+            "nova_compute": self.deployment.nova_compute.plain(),
+        }
 
     def _order(self) -> dict[str, Any]:
         """What is moved, and how."""

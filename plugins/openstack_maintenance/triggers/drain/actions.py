@@ -67,6 +67,7 @@ class Actions:
         self._turns.look_again()
         move.waiting_since = datetime.now(UTC)
         move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration: {decision.why}")
+        move.note(decision.step.value, decision.why, self._nova.now())
         to = self._destination(move)
         if is_live:
             post = partial(self._nova.live_migrate, order.instance_id, to, request.block_migration)
@@ -109,10 +110,16 @@ class Actions:
         if not await try_step(self._nova, move, decision):
             return f"waits before the next try to {decision.step.value.replace('_', ' ')}"
         move.say(f"{decision.step.value.replace('_', ' ')}: {decision.why}")
+        move.note(decision.step.value, decision.why, self._nova.now())
         before = move.memory
         try:
             await self._act(move, decision)
         except Refused as error:
+            if decision.step is Step.FORCE_COMPLETE and decision.migration is not None:
+                # It has ended in this moment, or Nova never will: then it is aborted.
+                move.memory = replace(before, forced=decision.migration.id)
+                move.note("refused", error.found, self._nova.now())
+                return f"Nova refused to complete it by force: {error.found}"
             raise Conflict(error.subject, error.found, error.remedy) from error
         except Exception:
             move.memory = before  # not known whether it was heard: looked at, and asked again
@@ -133,7 +140,10 @@ class Actions:
             is_abort = decision.step is Step.ABORT
             action = self._nova.abort if is_abort else self._nova.force_complete
             # Asked once per time-out: it gets as long again before it is asked once more.
-            move.memory = replace(move.memory, running_since=self._nova.now())
+            forced = move.memory.forced if is_abort else decision.migration.id
+            move.memory = replace(
+                move.memory, running_since=self._nova.now(), forced=forced, left=None
+            )
             move.was_stuck = True
             await asyncio.to_thread(action, decision.migration)
 

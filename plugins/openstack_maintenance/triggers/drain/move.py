@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.move_step import Memory, Order, Step
+from openstack_maintenance.domain.drain.sighting import Look
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.foreign_text import in_short
@@ -35,6 +36,23 @@ class DebtBook(Protocol):
         """It is owed no more."""
 
 
+class Sight(Protocol):
+    """How a host is looked at for a guest: `triggers.drain.sight`."""
+
+    async def look(self, nova: Any, host: str, guest: str) -> Look:
+        """See whether a guest's process runs there; never an error."""
+
+
+class RepairBook(Protocol):
+    """What the run has set right already: `records.repairs`. May raise a MaintenanceError."""
+
+    def is_noted(self, instance_id: str) -> bool:
+        """Whether the state of an instance was set right before."""
+
+    def note(self, instance_id: str, at: datetime) -> None:
+        """Note it."""
+
+
 @dataclass(frozen=True)
 class MoveRequest:
     """One instance's move, with everything that decides when it may start.
@@ -42,7 +60,9 @@ class MoveRequest:
     ``may_start`` answers why nothing may be started now, or None; it is asked with the time.
     ``owner``: the run that must own the source; None where a trigger of an older release is.
     ``is_suggestion``: the destination is a plan's, and Nova has the last word.
-    ``debts``: None where a trigger of an older release is, which kept none.
+    ``debts``: None where a trigger of an older release is, which kept none. ``sight``: None where
+    it is, which looked at no host. ``repairs``: None where the policy does not let the run set an
+    instance's state right.
     """
 
     order: Order
@@ -55,6 +75,8 @@ class MoveRequest:
     owner: Mark | None = None
     is_suggestion: bool = False
     debts: DebtBook | None = None
+    sight: Sight | None = None
+    repairs: RepairBook | None = None
 
 
 # What a move ends with once its debt is paid: an error, or why it is done and by which migration.
@@ -69,6 +91,8 @@ class Move:
     ``is_alone``: its task is gone, nobody waits for the result. ``asked``: how often Nova took a
     step that a guest must follow, and ``asked_at`` when; ``unsure_since``: since when it is not
     known whether Nova took the request to move it, and ``stop_unsure_at`` the one to stop it.
+    ``needs_room``: nothing else is to start beside its migration. ``steps``: what was done and why,
+    for the record.
     """
 
     request: MoveRequest
@@ -91,6 +115,10 @@ class Move:
     unsure_since: datetime | None = None
     stop_unsure_at: datetime | None = None
     was_stuck: bool = False
+    progress_at: datetime | None = None
+    needs_room: bool = False
+    looks: asyncio.Future[list[Look]] | None = None
+    steps: list[dict[str, str]] = field(default_factory=list)
     posting: asyncio.Task[None] | None = None
     doubted_at: int | None = None
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
@@ -121,6 +149,12 @@ class Move:
         if line != self._last_line:
             self._last_line = line
             self._lines.put_nowait(line)
+
+    def note(self, step: str, why: str, at: datetime) -> None:
+        """Keep a step for the record, once while it goes on or is asked again. ``at``: Nova's."""
+        last = self.steps[-1] if self.steps else {}
+        if (last.get("step"), last.get("why")) != (step, why):
+            self.steps.append({"at": at.isoformat(timespec="seconds"), "step": step, "why": why})
 
     async def lines(self) -> AsyncIterator[str]:
         """What is said, as it is said, until the move has ended."""
@@ -186,6 +220,8 @@ class Move:
     def cancel(self) -> None:
         """Nobody follows it any more."""
         self.done.cancel()
+        if self.looks is not None:
+            self.looks.cancel()
         self._lines.put_nowait(None)
 
     def close(self, error: MaintenanceError) -> None:
@@ -211,6 +247,7 @@ class Move:
                 "migration": migration.uuid if migration else None,
                 "started_at": migration.created_at.isoformat() if migration else None,
                 "ended_at": migration.updated_at.isoformat() if migration else None,
+                "steps": self.steps,
             }
         )
         self._lines.put_nowait(None)

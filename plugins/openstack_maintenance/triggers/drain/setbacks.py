@@ -65,8 +65,11 @@ def _may_choose_another(move: Move) -> bool:
     return is_first
 
 
-async def failure_of(nova: Nova, move: Move, decision: Decision) -> MigrationFailed:
-    """Why a move has failed for good, with Nova's own reason where it gives one."""
+async def failure_of(nova: Nova, move: Move, decision: Decision, seen: str = "") -> MigrationFailed:
+    """Why a move has failed for good, with Nova's own reason where it gives one.
+
+    ``seen``: where its guest is, after a look at the hosts.
+    """
     found = decision.why
     if decision.migration is not None:
         try:
@@ -74,7 +77,10 @@ async def failure_of(nova: Nova, move: Move, decision: Decision) -> MigrationFai
         except CloudError as error:
             why = f"the reason could not be read: {error.found}"
         found = f"{found}: {why}" if why else found
-    return MigrationFailed(move.subject, cleaned(found, longest=_LONGEST), decision.remedy)
+    found = cleaned(found, longest=_LONGEST)
+    if seen:
+        found = f"{found.rstrip('.')}; {seen}"
+    return MigrationFailed(move.subject, found, decision.remedy)
 
 
 def unexpected(subject: str, error: Exception) -> CloudError:

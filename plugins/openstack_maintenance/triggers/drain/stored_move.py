@@ -15,6 +15,8 @@ from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.window import Window
 from openstack_maintenance.triggers.drain.move import MoveRequest
+from openstack_maintenance.triggers.drain.sight import HostSight
+from openstack_maintenance.triggers.stored import nova_compute
 
 # It becomes part of a request's path.
 _ID = re.compile(r"(?!\.)[\w.:-]{1,64}", re.ASCII)
@@ -72,6 +74,21 @@ def _request(stored: Mapping[str, Any]) -> MoveRequest:
         may_start=_closed_because(window),
         owner=_owner(stored.get("owner")),
         is_suggestion=given.flag("is_suggestion"),
+        sight=_sight(stored.get("guests"), given.part("order")),
+    )
+
+
+def _sight(stored: Any, order: _Stored) -> HostSight | None:
+    """How hosts are reached, where this was stored."""
+    if stored is None:
+        return None
+    guests = _Stored("guests", stored)
+    try:
+        compute = nova_compute(guests.values.get("nova_compute"))
+    except ValueError as error:
+        raise _Odd(f"guests: {in_short(str(error))}") from None
+    return HostSight(
+        guests.name("ssh_conn_id"), compute, order.name("source"), guests.name("address")
     )
 
 

@@ -33,6 +33,7 @@ class Turns:
         self._groups_at: datetime | None = None
         self._flying: Sequence[Migration] | None = None
         self._off: Sequence[Migration] = ()
+        self._alone: dict[str, Move] = {}
 
     def look_again(self) -> None:
         """Something has changed: what Nova lists, what it was asked for, or a guest's state."""
@@ -44,8 +45,12 @@ class Turns:
             waiting = self._waiting()
             self._flying = self._ledger.in_flight(waiting)
             self._off = [stand_in(each) for each in waiting if each.is_off]
+            self._alone = {each.order.source: each for each in waiting if each.needs_room}
         # Whose guest was stopped for its move goes before all others.
         flying = self._flying if move.is_off else [*self._flying, *self._off]
+        alone = self._alone.get(move.order.source)
+        if alone is not None and alone is not move and not move.is_off:
+            return f"the migration of {alone.subject} comes no nearer to its end beside others"
         return busy_because(flying, move.order.source, is_live, move.request.limits)
 
     def has_come(self) -> bool:

@@ -32,8 +32,9 @@ from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
+from openstack_maintenance.triggers.drain.progress import Progress
+from openstack_maintenance.triggers.drain.repair import Repair
 from openstack_maintenance.triggers.drain.setbacks import (
-    failure_of,
     is_refusal,
     step_failed,
     unexpected,
@@ -113,6 +114,8 @@ class DrainWatch:
             self._health = SourceHealth(self._nova)
             self._debtor = Debtor(self._nova)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
+            self._progress = Progress(self._nova)
+            self._repair = Repair(self._nova)
             self._settlement = Settlement(self._nova, self._ledger.of)
             await self._watch()
         except MaintenanceError as error:
@@ -225,15 +228,18 @@ class DrainWatch:
         await self._refresh(move)
         if move.done.done():
             return  # its task was killed while Nova was asked
-        decision = self._decide(move)
-        if decision.step is Step.WAIT:
+        decision = await self._decide_late(move, self._decide(move))
+        self._give_room(move, decision)
+        if decision.step is Step.FAIL:
+            await self._repair.fail(move, decision)
+            return
+        self._repair.drop(move)
+        if decision.step in (Step.WAIT, Step.FEWER):
             # Nova is busy with the instance itself: no migration will tell when that ends.
             move.stale = move.stale or decision.migration is None
             self._wait(move, decision.why, decision.migration)
         elif decision.step is Step.DONE:
             await self._finish(move, decision)
-        elif decision.step is Step.FAIL:
-            move.fail(await failure_of(self._nova, move, decision))
         elif why := await self._actions.perform(move, decision, self._must_wait):
             self._wait(move, why)
 
@@ -247,6 +253,21 @@ class DrainWatch:
         if move.ending is not None:
             move.stale = False  # it was read in this very beat
             await self._settlement.advance(move)
+
+    async def _decide_late(self, move: Move, decision: Decision) -> Decision:
+        """What is left to copy is read of a late migration alone, and decides then."""
+        seen = move.memory.left
+        await self._progress.read(move, decision.migration)
+        return decision if move.memory.left == seen else self._decide(move)
+
+    def _give_room(self, move: Move, decision: Decision) -> None:
+        """Whether others may start beside its migration."""
+        needs_room = decision.step is Step.FEWER
+        if needs_room:
+            move.note(decision.step.value, decision.why, self._nova.now())
+        if needs_room != move.needs_room:
+            move.needs_room = needs_room
+            self._turns.look_again()
 
     def _decide(self, move: Move) -> Decision:
         # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
