@@ -70,7 +70,7 @@ def test_where_nothing_fails_the_night_ends_as_it_is_planned(
     assert set(found.chances.values()) <= {1.0}
     assert found.stops == []
     assert found.failures == {}
-    assert found.left == len(plan.left)
+    assert len(found.left) == len(plan.left)
     if plan.hosts:
         moved = len({move.instance_id for each in plan.hosts for move in each.moves})
         assert found.migrations_per_instance == pytest.approx(plan.migrations / moved)
@@ -192,9 +192,14 @@ def test_words_tell_the_answer_first_then_who_is_at_risk_and_what_it_goes_by() -
 
 
 def test_a_plan_without_hosts_is_not_played() -> None:
-    _, found = played(small_fleet(), time=timedelta(0))
-    assert "there is nothing to play" in rehearsal_in_words(found, BEGINS, BEGINS, "UTC")
-    assert rehearsal_as_json(found)["migrations_per_instance"] is None
+    _, found = played(small_fleet(13), time=timedelta(0))
+    words = rehearsal_in_words(found, BEGINS, BEGINS, "UTC")
+    assert "there is nothing to play" in words
+    assert "the plan leaves them (`make plan` says why): c00, c01, " in words
+    assert "c09 and 3 more." in words
+    told = rehearsal_as_json(found)
+    assert told["migrations_per_instance"] is None
+    assert told["chances"] == {f"c{number:02}": 0.0 for number in range(13)}
 
 
 @pytest.mark.thorough

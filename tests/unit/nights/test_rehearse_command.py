@@ -258,7 +258,8 @@ def test_a_dry_run_rehearses_the_night_and_its_record_has_it(
     night = dry_run(monkeypatch)
     played = night["rehearsal"]
     assert (played["nights"], played["planned"], played["seed"]) == (200, 2, 1)
-    assert set(played["chances"]) == {"c01", "c03"}
+    assert set(played["chances"]) == {"c01", "c02", "c03"}
+    assert played["chances"]["c02"] == 0.0  # the plan leaves it
     run = {"dag_id": NIGHT_DAG, "run_id": "x", "started_at": NOW.isoformat()}
     record = build_night_record(
         run={**run, "params": {"dry_run": True}},

@@ -76,13 +76,13 @@ class Rehearsal:
 
     ``done``, ``worst_done``, ``end``, ``worst_end``: the median, and what the worst tenth of the
     nights stays within or beyond. ``chances``: by planned host, the least first. ``failures``: in
-    how many nights a host failed in a phase. ``planned``, ``left``: hosts by the plan itself.
+    how many nights a host failed in a phase. ``left``: the hosts that the plan itself leaves.
     """
 
     seed: int
     nights: int
     planned: int
-    left: int
+    left: Sequence[str]
     done: int
     worst_done: int
     end: timedelta
@@ -117,7 +117,7 @@ def rehearse(
         seed=seed,
         nights=len(played),
         planned=len(plan.hosts),
-        left=len(plan.left),
+        left=tuple(each.host for each in plan.left),
         done=median_low(done),
         worst_done=_worst_tenth(sorted(done)),
         end=median_high(ends),

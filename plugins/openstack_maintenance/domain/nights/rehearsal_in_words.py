@@ -25,6 +25,7 @@ from openstack_maintenance.domain.nights.tonight import Blocking
 
 # So many rows of a list are for a person; the record has all.
 _ROWS = 30
+_NAMED = 10
 _FEW_NIGHTS = 50
 _RULES = {
     WINDOW: "the window ends",
@@ -54,6 +55,7 @@ def rehearsal_in_words(
     parts = [
         _head(rehearsal),
         *([_outcome(rehearsal, clock, until)] if rehearsal.planned else []),
+        _left(rehearsal.left),
         _blocked(rehearsal.blocking),
         _basis(rehearsal),
     ]
@@ -71,7 +73,7 @@ def rehearsal_as_json(rehearsal: Rehearsal) -> dict[str, Any]:
             "median": rehearsal.end.total_seconds(),
             "worst_tenth": rehearsal.worst_end.total_seconds(),
         },
-        "chances": dict(rehearsal.chances),
+        "chances": {**dict.fromkeys(rehearsal.left, 0.0), **rehearsal.chances},
         "stops": [
             {"reason": _RULES[each.rule], "nights": each.nights, "failed_in": dict(each.phases)}
             for each in rehearsal.stops
@@ -96,12 +98,9 @@ def _head(rehearsal: Rehearsal) -> str:
 
 def _outcome(rehearsal: Rehearsal, clock: WallClock, until: datetime | None) -> str:
     by = f"by the window's end ({clock.of(until)} {clock.name})" if until else "without a window"
-    left = ""
-    if rehearsal.left:
-        left = f" The plan leaves {_hosts(rehearsal.left)} for another night (see `make plan`)."
     lines = [
         f"Done {by}: {rehearsal.done} of {_hosts(rehearsal.planned)} (median), "
-        f"{rehearsal.worst_done} in the worst tenth of the nights.{left}"
+        f"{rehearsal.worst_done} in the worst tenth of the nights."
     ]
     if rehearsal.done:
         lines.append(
@@ -148,6 +147,15 @@ def _chances(chances: Mapping[str, float]) -> str:
     if sure:
         lines.append(f"{sure} more: 100 %.")
     return "\n".join(lines)
+
+
+def _left(hosts: Sequence[str]) -> str:
+    """Who has no chance, because the plan has no turn for it."""
+    if not hosts:
+        return ""
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    named = f"{', '.join(hosts[:_NAMED])}{more}"
+    return f"No chance tonight, because the plan leaves them (`make plan` says why): {named}."
 
 
 def _blocked(blocking: Sequence[Blocking]) -> str:
