@@ -173,6 +173,9 @@ class _Played:
         self._groups_of: dict[str, frozenset[str]] = {}
         self._groups_out: Counter[str] = Counter()
         self._stay_out = 0
+        # How many hosts have come back in a zone; and how many had, when a host found no room.
+        self._returns: Counter[str] = Counter()
+        self._no_room_at: dict[str, int] = {}
         self._now = self._end = timedelta(0)
         self._done: list[str] = []
         self._failed: dict[str, str] = {}
@@ -245,6 +248,8 @@ class _Played:
             raise _Wait(GROUP)
         if not room.keeps_reserve_without(place):
             raise _Wait(RESERVE)
+        if self._no_room_at.get(host) == self._returns[place.host.zone]:
+            raise _Wait(ROOM)  # who goes out makes no room: only who comes back
         course = self._course(place)
         if course.fails_in != "check":
             self._drain(room, place, course)
@@ -256,6 +261,7 @@ class _Played:
         groups = frozenset(place.groups)
         moves = room.empty(place)
         if isinstance(moves, FleetInstance):
+            self._no_room_at[place.host.name] = self._returns[place.host.zone]
             raise _Wait(ROOM)
         self._groups_of[place.host.name] = groups
         self._groups_out.update(groups)
@@ -269,6 +275,7 @@ class _Played:
             return
         self._groups_out.subtract(self._groups_of[host])
         self._rooms[host].give_back(self._places[host])
+        self._returns[self._places[host].host.zone] += 1
         time = self._rules.limits.time
         if time is not None and self._now > time:
             self._left[WINDOW] += 1
