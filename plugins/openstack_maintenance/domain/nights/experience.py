@@ -33,8 +33,8 @@ _SPREAD = (0.85, 1.5)
 ENOUGH_RUNS, ENOUGH_TIMES = 20, 3
 # A host's own runs count beside so many of all hosts.
 _OTHERS = 5
-# Longer than this, no host was waiting for the other.
-_LONGEST_HANDOVER = 600.0
+# Longer than this, the next host was waiting for something else than the other's return.
+_LONGEST_HANDOVER = 120.0
 _NIGHTLY = "nightly__"
 
 

@@ -170,7 +170,7 @@ def _blocked(blocking: Sequence[Blocking]) -> str:
 def _basis(rehearsal: Rehearsal) -> str:
     runs = "1 record" if rehearsal.records == 1 else f"{rehearsal.records} records"
     # That there is no script, say, needs no row.
-    told = [each for each in rehearsal.lessons if each.value or not each.is_assumed]
+    told = [each for each in rehearsal.lessons if each.value]
     rows = [(_what(each), _value(each), _source(each)) for each in told]
     table = columns([("what", "value", "from"), *rows], right={1})
     return "\n".join([f"It goes by {runs} of earlier runs, and by what is assumed:", *table])
