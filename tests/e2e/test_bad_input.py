@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a host that a person disabled": (
         {"host": "c02"},
-        "host c02: a person disabled it with the reason 'ask Ana'.",
+        "host c02: it is disabled with the reason 'ask Ana'.",
         "Ask them, then enable it (`openstack compute service set --enable c02 nova-compute`) "
         "and run again.",
     ),

@@ -32,6 +32,7 @@ from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
+from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
     SEE_HOST,
@@ -151,6 +152,29 @@ class Nova(NovaFleet, NovaOrders):
             "/os-migrations", "migrations", read_migration, _MIGRATIONS, query, marker="uuid"
         )
         return sorted(found, key=lambda each: each.id)
+
+    def unconfirmed(self, host: str) -> list[Migration]:
+        """Resizes and cold migrations from or to a host that wait for their confirmation."""
+        query = {"host": host, "status": "finished"}
+        path = "/os-migrations"
+        return self._list(path, "migrations", read_migration, _MIGRATIONS, query, marker="uuid")
+
+    def holders(self, consumers: Iterable[str], host: str, since: datetime) -> list[Holder]:
+        """Who the consumers of a host's room in Placement are. Raises: CloudError.
+
+        ``since``: migrations that changed after it are known, and those that wait for their
+        confirmation, whenever that was.
+        """
+        known = sorted(consumers)
+        if not known:
+            return []
+        rows = [*self.migrations(since), *self.unconfirmed(host)]
+        migrations = {each.uuid: each for each in rows if each.uuid}
+        return [self._holder(each, migrations.get(each)) for each in known]
+
+    def _holder(self, consumer: str, migration: Migration | None) -> Holder:
+        instance = self.find_instance(migration.instance_id if migration else consumer)
+        return Holder(consumer, instance, migration)
 
     def missing_rights(self, needed: Iterable[Needed]) -> list[Blocker]:
         """Which of these rights the credentials do not have; changes nothing. Raises: CloudError.

@@ -67,6 +67,7 @@ def read_instance(values: Mapping[str, Any]) -> Instance:
         extra_specs=flavor.find_texts("extra_specs"),
         image_properties=image.find_texts("properties"),
         fault=row.find_part("fault").words("message", _LONGEST_REASON),
+        guest_name=row.find_name("OS-EXT-SRV-ATTR:instance_name") or "",
         vcpus=flavor.number("vcpus"),
         # Nova shows no image for what boots from a volume.
         is_volume_backed=image.find_name("id") is None,

@@ -89,6 +89,7 @@ class Instance:
     image_properties: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
     vcpus: int = 0
+    guest_name: str = ""  # libvirt's name of its guest
     is_volume_backed: bool = False
     ephemeral_gib: int = 0
     swap_mib: int = 0

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from openstack_maintenance.domain.cloud import Instance
-from openstack_maintenance.domain.drain.movability import OnBlocked, plan_drain
+from openstack_maintenance.domain.drain.movability import OnBlocked
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.fleet import Fleet
-from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud, compose_fleet
+from openstack_maintenance.domain.nights.fleet_facts import (
+    FleetInCloud,
+    compose_fleet,
+    drain_blockers,
+)
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,16 @@ def compose_tonight(
     verdicts: Iterable[Verdict],
     was_left: Collection[str] = (),
     on_blocked: OnBlocked = "fail",
+    affinity_filter: bool = True,
 ) -> Tonight:
-    """What was read, as a plan takes it."""
+    """What was read, as a plan takes it; the arguments are those of `compose_fleet`."""
     judged = tuple(verdicts)
     marks = {each.host: each.out_by for each in facts.services if each.out_by is not None}
     due = {each.host for each in judged if each.kind == "due"}
     return Tonight(
-        compose_fleet(facts, judged, was_left, on_blocked),
+        compose_fleet(facts, judged, was_left, on_blocked, affinity_filter),
         judged,
-        _blocking(facts.instances, due, on_blocked),
+        _blocking(facts, due, on_blocked, affinity_filter),
         working=tuple(host for host, mark in marks.items() if not mark.has_failed),
         failed=tuple(host for host, mark in marks.items() if mark.has_failed),
         on_blocked=on_blocked,
@@ -58,14 +62,15 @@ def compose_tonight(
 
 
 def _blocking(
-    instances: Iterable[Instance], due: Collection[str], on_blocked: OnBlocked
+    facts: FleetInCloud, due: Collection[str], on_blocked: OnBlocked, affinity_filter: bool
 ) -> tuple[Blocking, ...]:
+    together = facts.together if affinity_filter else ()
     on_host = defaultdict(list)
-    for each in instances:
+    for each in facts.instances:
         if each.host in due:
             on_host[str(each.host)].append(each)
     return tuple(
         Blocking(host, each.subject.removeprefix("instance "), each.reason, each.remedy)
         for host in sorted(on_host)
-        for each in plan_drain(on_host[host], on_blocked).blockers
+        for each in drain_blockers(on_host[host], on_blocked, together, facts.newest)
     )

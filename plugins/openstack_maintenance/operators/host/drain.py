@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.blocker import in_words
-from openstack_maintenance.domain.cloud import incoming, instance_facts
-from openstack_maintenance.domain.drain.movability import plan_drain, still_in_the_way
-from openstack_maintenance.domain.errors import Blocked, CheckFailed
-from openstack_maintenance.domain.host.rules import in_the_way_in_words
+from openstack_maintenance.domain.drain.movability import plan_drain
+from openstack_maintenance.domain.errors import Blocked
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
-from openstack_maintenance.operators.host.arrivals import remedy_of_arrival
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.host.debts import (
     debts_by_instance,
     owed_elsewhere,
     planned_moves,
 )
+from openstack_maintenance.operators.host.emptiness import prove_empty, read_incoming
 from openstack_maintenance.operators.window_gate import window_argument
 from openstack_maintenance.triggers.incoming import IncomingTrigger
 from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigger
 
 if TYPE_CHECKING:
-    from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import Migration
     from openstack_maintenance.domain.drain.movability import Movement
 
 
@@ -64,7 +59,7 @@ class ListInstancesOperator(HostOperator):
     def _list(self) -> list[dict[str, Any]]:
         host, instances = self.request.host, self.nova.instances_on(self.request.host)
         debts = debts_by_instance(self.policy)
-        plan = plan_drain(instances, self.request.on_blocked)
+        plan = plan_drain(instances, self.request.on_blocked, self.newest)
         if plan.blockers:
             raise Blocked(
                 f"host {self.request.host}",
@@ -172,41 +167,14 @@ class MigrateInstanceOperator(HostOperator):
 class CheckHostEmptyOperator(HostOperator):
     """Prove that the host holds no instance and that none is on its way to it.
 
-    Returns the evidence: checked_at, left (instances that on_blocked=leave lets stay).
-    Raises: CheckFailed, naming each instance that is in the way.
+    Returns the evidence: checked_at, left (instances that on_blocked=leave lets stay), and what
+    each witness showed. Raises: CheckFailed, naming each instance that is in the way.
     """
 
     def perform(self) -> dict[str, Any]:
-        """Look, and say what was seen. Whose the host is, the step that stops something asks."""
+        """Look, and say what was seen."""
         proof = prove_empty(self)
         names = ", ".join(f"{each['name']} ({each['status']})" for each in proof["left"])
         holds = f"only what is left there, {names}," if names else "no instance"
         self.log.info("host %s: holds %s and none is on its way", self.request.host, holds)
         return proof
-
-
-def prove_empty(step: HostOperator) -> dict[str, Any]:
-    """The evidence that nothing is in the way on the step's host, now.
-
-    Raises: CheckFailed when anything is, or is coming.
-    """
-    host, nova = step.request.host, step.nova
-    arriving = read_incoming(nova, host)
-    instances = nova.instances_on(host)
-    blocking = still_in_the_way(instances, step.request.on_blocked)
-    if blocking or arriving:
-        raise CheckFailed(
-            f"host {host}",
-            f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
-            remedy_of_arrival(step.task_id, host, step.deployment.nova_compute),
-        )
-    return {
-        "checked_at": utc_now().isoformat(),
-        "instances": 0,
-        "left": [instance_facts(each) for each in instances],
-    }
-
-
-def read_incoming(nova: Nova, host: str) -> list[Migration]:
-    """What is on its way to a host, now. Raises: CloudError."""
-    return incoming(nova.migrations(utc_now() - timedelta(days=1)), host)

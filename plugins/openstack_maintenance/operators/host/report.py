@@ -11,6 +11,7 @@ from openstack_maintenance.domain.host.record_in_words import summary
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.nights.pace import durations_of
 from openstack_maintenance.domain.nights.past_run import failed_before
+from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
@@ -104,6 +105,8 @@ class ReportOperator(Reporting, HostOperator):
         mark = Mark(self.dag_id_of_run, self.run_id, text, kind="failed")
         try:
             service = self.nova.find_service(self.request.host)
+            if service is not None and service.is_unknown:
+                raise silent_cell(service)
             if service is None or not mark.same_run(service.mark):
                 return []
             self.nova.disable(service, str(mark))

@@ -133,7 +133,8 @@ def plan_from_cloud(
 def read_tonight(policy: Policy, nova: Nova, verdicts: Iterable[Verdict]) -> Tonight:
     """The fleet as it is now. Raises: CloudError; PolicyError."""
     facts = read_cloud(nova)
-    return compose_tonight(facts, verdicts, left_last_night(policy), policy.on_blocked)
+    left = left_last_night(policy)
+    return compose_tonight(facts, verdicts, left, policy.on_blocked, policy.affinity_filter)
 
 
 def plan_tonight(
