@@ -57,7 +57,7 @@ def rehearsal_in_words(
         *([_outcome(rehearsal, clock, until)] if rehearsal.planned else []),
         _left(rehearsal.left),
         _blocked(rehearsal.blocking),
-        _basis(rehearsal),
+        *([_basis(rehearsal)] if rehearsal.planned else []),
     ]
     return "\n\n".join(part for part in parts if part)
 

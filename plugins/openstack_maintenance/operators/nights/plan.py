@@ -61,7 +61,8 @@ class PlanNightOperator(NightlyOperator):
 
     Returns: one dict a host, in their order: host, zone, starts_seconds, seconds, destinations (by
     instance id); nothing in a dry run, whose plan is in the log and in the record. XCom ``night``:
-    planned (the same), left (host, reason), instances, migrations, seconds. XCom ``words``: the
+    planned (the same), left (host, reason), instances, migrations, seconds; in a dry run also
+    rehearsal (see `rehearsal_as_json`). XCom ``words``: the
     plan as a person reads it.
     """
 
