@@ -1,4 +1,4 @@
-"""A rehearsal against the night that follows it, in the simulated cloud and the model of Airflow."""
+"""A rehearsal against the night that follows it: simulated cloud, hosts, and model of Airflow."""
 
 from __future__ import annotations
 
