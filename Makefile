@@ -7,6 +7,9 @@ MAKEFLAGS += --no-print-directory
 VIRT ?= fake
 PORT ?= 8080
 FUZZ ?= 2000
+# Before SEED has a value of its own: without one, a rehearsal gives the same answer each time.
+REHEARSE_SEED := $(or $(SEED),1)
+NIGHTS ?= 200
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 BIN := .venv/bin
 LAB := include/lab/lab
@@ -45,8 +48,14 @@ test: check ## Everything: the checks, then the whole maintenance on the lab, br
 	@tests/e2e/run
 
 .PHONY: plan
-plan: setup ## Say what tonight would be done to the compute hosts of your cloud; change nothing
-	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins:include/plan $(BIN)/python -m night_plan
+plan: setup ## Say what tonight would be done to your compute hosts (SAVE=FILE keeps the fleet); change nothing
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins:include/plan $(BIN)/python -m night_plan \
+	    $(if $(SAVE),--save "$(SAVE)")
+
+.PHONY: rehearse
+rehearse: setup ## Play tonight 200 times and say how it goes (SNAPSHOT=FILE, SEED=N, NIGHTS=N); change nothing
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins:include/plan $(BIN)/python -m night_plan.rehearse \
+	    $(if $(SNAPSHOT),--snapshot "$(SNAPSHOT)") --seed "$(REHEARSE_SEED)" --nights "$(NIGHTS)"
 
 .PHONY: lab-up
 lab-up: setup ## Bring up the lab, a small real OpenStack (VIRT=fake or libvirt)

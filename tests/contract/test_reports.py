@@ -190,3 +190,13 @@ def test_a_done_run_that_is_cleared_keeps_a_record_of_another_shape(records: Pat
     result = ReportOperator(task_id="report").execute(again)
     assert (result["outcome"], result["problem"]) == ("already_done", None)
     assert (find_record(read_policy(), dag_id, RUN) or {})["evidence"] == [1]
+
+
+def test_a_record_says_where_earlier_tries_of_its_run_failed() -> None:
+    """What was cleared and went well is a failure all the same: a rehearsal learns from it."""
+    dag_id = "compute_host_maintenance"
+    for states in ({"reboot": "failed"}, {"reboot": "failed"}, {"check_x": "failed"}):
+        end(dag_id, states)
+    found = find_record(read_policy(), dag_id, RUN)
+    assert found is not None
+    assert [each["task_id"] for each in found["failed_before"]] == ["reboot"]

@@ -57,6 +57,22 @@ RESULTS = {
     "enable_service": {"state": "enabled"},
     "run_script": {"script": "a.sh", "output": ["<b>", AT]},
 }
+PLAYED = {
+    "seed": 1,
+    "nights": 200,
+    "planned": 1,
+    "done": {"median": 1, "worst_tenth": 0},
+    "end_seconds": {"median": 300.0, "worst_tenth": 400.0},
+    "chances": {"c02": 0.0, "c01": 0.95},
+    "stops": [{"reason": "the window ends", "nights": 9, "failed_in": {"boot": 9}}],
+    "failures": {"boot": 9},
+    "migrations_per_instance": 1.5,
+    "blocking": [{"host": "c02", "instance": "db (i2)", "reason": "is ERROR", "remedy": "Look."}],
+    "records": 30,
+    "basis": [
+        {"what": "boot", "value": 90.0, "unit": "seconds", "records": 30, "is_assumed": False}
+    ],
+}
 NIGHT = {
     "due": [{"host": "c01", "kind": "due", "reason": "old"}],
     "planned": [
@@ -68,7 +84,12 @@ NIGHT = {
             "destinations": {"i1": "c02"},
         }
     ],
-    "night": {"left": [{"host": "c02", "reason": "no room"}], "instances": 1, "migrations": 1},
+    "night": {
+        "left": [{"host": "c02", "reason": "no room"}],
+        "instances": 1,
+        "migrations": 1,
+        "rehearsal": PLAYED,
+    },
     "done": [{"host": "c01", "run_id": "nightly__c01__x", "outcome": "done"}],
     "skipped": [],
 }
@@ -93,7 +114,11 @@ CONTROLLERS = [
 ]
 NIGHTS_SPAN = (NOW, NOW)
 RECORDS: dict[str, dict[str, Any]] = {
-    "host": {**build_record(run_of(DAG), TASKS, RESULTS, ERRORS, NOW), "notes": ["a note"]},
+    "host": {
+        **build_record(run_of(DAG), TASKS, RESULTS, ERRORS, NOW),
+        "notes": ["a note"],
+        "failed_before": [{"task_id": "reboot", "ended_at": AT}],
+    },
     "night": build_night_record(run_of("nightly_compute_maintenance"), TASKS, NIGHT, ERRORS, NOW),
     "checks": build_checks_record(
         run_of("controller_checks"), TASKS, CHECKS, ERRORS, NOW, NIGHTS_SPAN

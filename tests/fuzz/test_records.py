@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,12 +22,13 @@ from openstack_maintenance.domain.controllers.instance_changes import compare_in
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.moment import read_moment
+from openstack_maintenance.domain.nights.experience import Experience
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import NightPace
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.operators.controllers.notes import is_note
-from openstack_maintenance.records import last_check, last_maintenance
+from openstack_maintenance.records import last_check, last_maintenance, past_runs
 from openstack_maintenance.records import store as run_record
 from openstack_maintenance.records import turn as night_turn
 from openstack_maintenance.records.page import page_of, shown
@@ -160,6 +162,14 @@ def read_paces(policy: Policy) -> None:
     learnt_pace(NightPace(), [*last_maintenance.find_last_maintenances(policy).values()] * 3)
 
 
+def read_past(policy: Policy) -> None:
+    runs = past_runs.find_past_runs(policy, patience_seconds=60)
+    known = Experience(runs * 3)
+    assert all(0 <= each.value <= 366 * 86400 for each in known.lessons())
+    for each in runs:
+        known.course(each.host, 1, 512, random.Random(1))  # noqa: S311 - no secret
+
+
 def read_left(policy: Policy) -> None:
     sorted(last_maintenance.left_last_night(policy))
 
@@ -180,7 +190,7 @@ def write_checks(policy: Policy) -> None:
 
 # What is stored, and who reads it or writes it anew.
 STORED: dict[str, tuple[Any, tuple[Callable[[Policy], None], ...]]] = {
-    f"{DAG}/{RUN}.json": (WRITTEN, (read_record, write_record)),
+    f"{DAG}/{RUN}.json": (WRITTEN, (read_record, read_past, write_record)),
     f"{DAG}/notes/{RUN}.turn.json": (
         {"boot_id": "b", "destinations": {"i1": "c02"}},
         (read_turn,),

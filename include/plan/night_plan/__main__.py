@@ -9,69 +9,44 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
-from openstack_maintenance.adapters.policy_file import policy_path, read_deployment, read_policy
-from openstack_maintenance.domain.errors import HostError, MaintenanceError
-from openstack_maintenance.domain.nights.due import judge_due
+from night_plan.seen import check_all_read, head, judge_hosts, span_of
+from night_plan.snapshot_file import save
+from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words, verdicts_in_words
-from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
-from openstack_maintenance.operators.base import SSH_CONN_ID
 from openstack_maintenance.operators.clock import utc_now
-from openstack_maintenance.operators.nights.plan import coming_window, plan_from_cloud
-from openstack_maintenance.operators.nights.select_hosts import find_candidates
+from openstack_maintenance.operators.nights.plan import plan_tonight, read_tonight
 
 
 def main() -> int:
-    argparse.ArgumentParser("make plan", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser("make plan", description=__doc__)
+    parser.add_argument("--save", type=Path, help="write the fleet that was read into this file")
+    arguments = parser.parse_args()
     try:
-        tell_night()
+        tell_night(arguments.save)
     except MaintenanceError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def tell_night() -> None:
+def tell_night(save_as: Path | None = None) -> None:
     """Print who is due, the plan, and who is left. Raises: MaintenanceError."""
     policy = read_policy()
-    deployment = read_deployment(policy)
-    now = utc_now()
-    opens, closes = coming_window(policy, now)
-    begins = max(now, opens)
+    span = span_of(policy, utc_now())
+    verdicts, unread = judge_hosts(policy, span)
+    print(f"{head(policy, span, 'plan')}\n\n{verdicts_in_words(verdicts)}\n", flush=True)
     nova = CloudHook(CLOUD_CONN_ID).get_conn()
-    candidates = find_candidates(policy, deployment, nova, SSH_CONN_ID)
-    verdicts = [judge_due(each, policy.due, opens, begins) for each in candidates]
-    print(f"{_head(policy, now, opens)}\n\n{verdicts_in_words(verdicts)}\n", flush=True)
-    plan, bound = plan_from_cloud(policy, nova, verdicts, begins, closes)
-    print(plan_in_words(plan, bound, begins, closes, policy.window.timezone), flush=True)
-    unread = [
-        candidate.service.host
-        for candidate, verdict in zip(candidates, verdicts, strict=True)
-        if verdict.reason == candidate.unreadable
-    ]
-    if unread:
-        raise HostError(
-            f"\nNot read: {', '.join(unread)}",
-            "the reasons are above, and the plan leaves these hosts out",
-            "Fix that, then run `make plan` again.",
-        )
-
-
-def _head(policy: Policy, now: datetime, opens: datetime) -> str:
-    """What the plan goes by, and for when it is."""
-    local = opens.astimezone(ZoneInfo(policy.window.timezone))
-    when = "which is open: the plan begins now"
-    if now < opens:
-        when = f"which is closed: the plan is for its next opening, {local:%a %d %b %Y %H:%M %Z}"
-    approval = " A person has to approve it first." if policy.approval else ""
-    return (
-        f"Tonight's maintenance of compute hosts, by the policy {policy_path()}.\n"
-        f"Window {policy.window}, {when}.{approval}\n"
-        "This changes nothing."
-    )
+    tonight = read_tonight(policy, nova, verdicts)
+    if save_as is not None:
+        save(tonight, save_as, span.now, nova.secrets())
+        print(f"Saved: {save_as}. Rehearse it with `make rehearse SNAPSHOT={save_as}`.\n")
+    plan, bound = plan_tonight(policy, tonight, span.begins, span.closes)
+    print(plan_in_words(plan, bound, span.begins, span.closes, policy.window.timezone), flush=True)
+    check_all_read(unread, "make plan")
 
 
 if __name__ == "__main__":

@@ -116,6 +116,10 @@ class Nova(NovaFleet, NovaOrders):
             )
         return found
 
+    def secrets(self) -> set[str]:
+        """What must never be repeated: passwords, secrets and the token, as far as known."""
+        return self._session.secrets()
+
     def ask_scheduler(self, name: str) -> dict[str, Any]:
         """A round trip to a scheduler and back; see `scheduler_probe`. Raises: CloudError."""
         with self._errors("scheduler round trip"):

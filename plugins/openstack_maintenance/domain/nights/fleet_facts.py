@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
 from openstack_maintenance.domain.drain.affinity import AffinityGroup, affinity_blockers
 from openstack_maintenance.domain.drain.movability import Microversion, OnBlocked, plan_drain
@@ -64,7 +65,9 @@ def compose_fleet(
                 each,
                 was_left=each.name in was_left,
                 keeps_out=(
-                    _in_the_way(on_host[each.name], on_blocked, together, facts.newest)
+                    _in_the_way(
+                        drain_blockers(on_host[each.name], on_blocked, together, facts.newest)
+                    )
                     if each.is_due
                     else None
                 ),
@@ -75,15 +78,19 @@ def compose_fleet(
     )
 
 
-def _in_the_way(
+def drain_blockers(
     instances: Sequence[Instance],
     on_blocked: OnBlocked,
     together: Iterable[AffinityGroup],
     newest: Microversion | None,
-) -> str | None:
+) -> list[Blocker]:
+    """Everything about a host's instances that is in the way of its drain."""
     plan = plan_drain(instances, on_blocked, newest)
     moving = [each.instance for each in plan.moves]
-    blockers = [*plan.blockers, *affinity_blockers(instances, moving, together)]
+    return [*plan.blockers, *affinity_blockers(instances, moving, together)]
+
+
+def _in_the_way(blockers: Sequence[Blocker]) -> str | None:
     if not blockers:
         return None
     more = f" (and {len(blockers) - 1} more in the way)" if len(blockers) > 1 else ""

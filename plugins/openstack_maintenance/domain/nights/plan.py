@@ -179,7 +179,7 @@ class _Night:
         if self._limits.time is not None and ends > self._limits.time:
             self._leave(zone, place, f"would be back after {_told(ends)}, beyond the window's end")
             return "no time"
-        if any(self._groups_out[group] for group in place.groups):
+        if group_on_the_move(place, self._groups_out):
             return "another member of a server group of its instances is being migrated"
         if not room.keeps_reserve_without(place):
             return _no_reserve(self._limits.reserve_hosts)
@@ -211,6 +211,11 @@ class _Night:
         if place in self._due[zone]:
             self._due[zone].remove(place)
             self._left.append(LeftOver(place.host.name, reason))
+
+
+def group_on_the_move(place: Place, groups_out: Mapping[str, int]) -> bool:
+    """Whether a host that is out holds a member of a server group that this one holds, too."""
+    return any(groups_out.get(group, 0) for group in place.groups)
 
 
 def rooms_of(fleet: Fleet, reserve_hosts: int) -> Mapping[str, Room]:

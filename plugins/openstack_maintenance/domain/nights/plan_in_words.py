@@ -22,7 +22,7 @@ def verdicts_in_words(verdicts: Iterable[Verdict]) -> str:
     """Which hosts are due and which are not, each with the reason; who is due first."""
     ordered = sorted(verdicts, key=lambda each: (_KINDS.index(each.kind), each.host))
     rows = [(each.host, each.kind.replace("_", " "), each.reason) for each in ordered]
-    return "\n".join(_columns([("host", "tonight", "why"), *rows]))
+    return "\n".join(columns([("host", "tonight", "why"), *rows]))
 
 
 def plan_in_words(
@@ -33,24 +33,24 @@ def plan_in_words(
     ``begins``: the moment from which the plan counts. ``until``: the window's end; None where
     it is ignored. Both are aware.
     """
-    clock = _Clock(begins, ZoneInfo(zone))
+    clock = WallClock(begins, ZoneInfo(zone))
     lines = ["No host is to be maintained now."]
     if plan.hosts:
         lines = [
             _hosts_and_time(plan, bound, clock, until),
             _instances_and_moves(plan, bound),
             "",
-            *_columns([_HEAD, *(_row(each, clock) for each in plan.hosts)], right={2}),
+            *columns([_HEAD, *(_row(each, clock) for each in plan.hosts)], right={2}),
             "",
             *_timeline(plan, clock),
         ]
     if plan.left:
         lines += ["", "Left for another night:"]
-        lines += _columns([(each.host, each.reason) for each in plan.left])
+        lines += columns([(each.host, each.reason) for each in plan.left])
     return "\n".join(lines)
 
 
-class _Clock:
+class WallClock:
     """The clock on the wall while a night goes on, to the nearest minute."""
 
     def __init__(self, begins: datetime, zone: tzinfo) -> None:
@@ -69,7 +69,7 @@ class _Clock:
         return f"{self._begins.astimezone(self._zone):%Z}"
 
 
-def _hosts_and_time(plan: NightPlan, bound: Bound, clock: _Clock, until: datetime | None) -> str:
+def _hosts_and_time(plan: NightPlan, bound: Bound, clock: WallClock, until: datetime | None) -> str:
     hosts = "1 host" if len(plan.hosts) == 1 else f"{len(plan.hosts)} hosts"
     end = f"the window ends at {clock.of(until)}" if until else "the window is ignored"
     return (
@@ -88,7 +88,7 @@ def _instances_and_moves(plan: NightPlan, bound: Bound) -> str:
     )
 
 
-def _row(turn: PlannedHost, clock: _Clock) -> tuple[str, ...]:
+def _row(turn: PlannedHost, clock: WallClock) -> tuple[str, ...]:
     times = clock.after(turn.starts), clock.after(turn.ends)
     return turn.host, turn.zone, str(len(turn.moves)), *times, _destinations(turn)
 
@@ -103,10 +103,10 @@ def _destinations(turn: PlannedHost) -> str:
     return ", ".join(told) or "-"
 
 
-def _timeline(plan: NightPlan, clock: _Clock) -> list[str]:
+def _timeline(plan: NightPlan, clock: WallClock) -> list[str]:
     times = f"{clock.after(timedelta(0))}{clock.after(plan.makespan):>{_WIDTH - 3}}"
     bars = [(each.host, _bar(each, plan.makespan)) for each in plan.hosts]
-    return _columns([("", times), *bars])
+    return columns([("", times), *bars])
 
 
 def _bar(turn: PlannedHost, whole: timedelta) -> str:
@@ -122,7 +122,7 @@ def _length(length: timedelta) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
-def _columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
     """Rows as lines of aligned columns; those in ``right`` by their last character."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

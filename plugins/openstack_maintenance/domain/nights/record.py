@@ -30,6 +30,7 @@ def build_night_record(
         "done": done,
         "left": [*found["night"].get("left", ()), *found["skipped"]],
         "bound": {key: found["night"].get(key) for key in ("instances", "migrations", "seconds")},
+        "rehearsal": found["night"].get("rehearsal"),
     }
     outcome = "failed" if is_bad(tasks) else _outcome(run["params"], found)
     problem = _what_went_wrong(tasks, errors)

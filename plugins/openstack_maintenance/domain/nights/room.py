@@ -43,7 +43,10 @@ class Place:
 
     def drop(self, instance: FleetInstance) -> None:
         """An instance that was added has gone again."""
-        self.instances.remove(instance)
+        if self.instances[-1] is instance:  # mostly: what came last is the first to go again
+            self.instances.pop()
+        else:
+            self.instances.remove(instance)
         self.free += instance.size
         if instance.group:
             self.groups.discard(instance.group)

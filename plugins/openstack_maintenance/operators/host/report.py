@@ -10,6 +10,7 @@ from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.host.record_in_words import summary
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.nights.pace import durations_of
+from openstack_maintenance.domain.nights.past_run import failed_before
 from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
@@ -44,7 +45,7 @@ class ReportOperator(Reporting, HostOperator):
         record["notes"] = self._pay_debts(tasks) + self._mark_host(record["problem"], tasks)
         for note in record["notes"]:
             self.log.warning("%s", note)
-        record = self.with_earlier(record)
+        record = self.with_earlier({**record, "failed_before": self._failed_before(record)})
         return self.stored(record, lambda: self._write(record))
 
     def _write(self, record: dict[str, Any]) -> str:
@@ -70,6 +71,14 @@ class ReportOperator(Reporting, HostOperator):
         # Of another shape it says nothing, and Nova is asked.
         was_disabled = evidence.get("disabled") if isinstance(evidence, dict) else True
         return bool(was_disabled or earlier.get("notes"))
+
+    def _failed_before(self, record: dict[str, Any]) -> list[dict[str, Any]]:
+        """Where this run failed at earlier tries, from the record that this one replaces."""
+        try:
+            earlier = find_record(self.policy, self.dag_id_of_run, self.run_id)
+        except (PolicyError, RecordUnreadable):
+            return []  # writing this one says it
+        return failed_before(earlier, record)
 
     def _result(self, task_id: str, is_mapped: bool) -> Any:
         found = self.result_of(task_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -12,7 +14,7 @@ from airflow.configuration import conf
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.nights.bound import Bound, bound_of
 from openstack_maintenance.domain.nights.due import Verdict
-from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
+from openstack_maintenance.domain.nights.experience import Experience
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import (
     LeftOver,
@@ -23,6 +25,12 @@ from openstack_maintenance.domain.nights.plan import (
     plan_night,
 )
 from openstack_maintenance.domain.nights.plan_in_words import plan_in_words
+from openstack_maintenance.domain.nights.rehearsal import NIGHTS, Rehearsal, Rules, rehearse
+from openstack_maintenance.domain.nights.rehearsal_in_words import (
+    rehearsal_as_json,
+    rehearsal_in_words,
+)
+from openstack_maintenance.domain.nights.tonight import Tonight, compose_tonight
 from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
@@ -35,11 +43,17 @@ from openstack_maintenance.records.last_maintenance import (
     find_last_maintenances,
     left_last_night,
 )
+from openstack_maintenance.records.past_runs import find_past_runs
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.policy import Policy
+
+
+# What ends a phase that fails: the field of the policy.
+_TIMEOUTS = {"stop": "stop_timeout", "boot": "reboot_timeout", "proofs": "nova_compute_timeout"}
+# To read the records, where nobody waits for an answer within seconds.
+_READ_SECONDS = 60.0
 
 
 class PlanNightOperator(NightlyOperator):
@@ -47,7 +61,8 @@ class PlanNightOperator(NightlyOperator):
 
     Returns: one dict a host, in their order: host, zone, starts_seconds, seconds, destinations (by
     instance id); nothing in a dry run, whose plan is in the log and in the record. XCom ``night``:
-    planned (the same), left (host, reason), instances, migrations, seconds. XCom ``words``: the
+    planned (the same), left (host, reason), instances, migrations, seconds; in a dry run also
+    rehearsal (see `rehearsal_as_json`). XCom ``words``: the
     plan as a person reads it.
     """
 
@@ -55,15 +70,27 @@ class PlanNightOperator(NightlyOperator):
         """Read the fleet, plan, tell."""
         verdicts = [Verdict(**each) for each in self.result_of(SELECT)]
         begins, until = self._span(utc_now())
-        plan, bound = plan_from_cloud(self.policy, self.nova, verdicts, begins, until)
+        tonight = read_tonight(self.policy, self.nova, verdicts)
+        plan, bound = plan_tonight(self.policy, tonight, begins, until)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
         self.log.info("\n%s", words)
         self.tell(WORDS_KEY, words)
         hosts = [_turn(each) for each in plan.hosts]
         night = {**_night(plan, bound, verdicts), "planned": hosts}
+        if self.request.dry_run:
+            night["rehearsal"] = self._rehearse(tonight, plan, begins, until)
         self.tell(NIGHT_KEY, night)
         return [] if self.request.dry_run else hosts
+
+    def _rehearse(
+        self, tonight: Tonight, plan: NightPlan, begins: datetime, until: datetime | None
+    ) -> dict[str, Any]:
+        """Play the night as often as a task has time for; the same as `make rehearse`."""
+        found = rehearse_tonight(self.policy, tonight, plan, begins, until, patience_seconds=4)
+        zone = self.policy.window.timezone
+        self.log.info("\n%s", rehearsal_in_words(found, begins, until, zone))
+        return rehearsal_as_json(found)
 
     def _span(self, now: datetime) -> tuple[datetime, datetime | None]:
         """From when to when hosts may be out: nothing is left of a window that has closed."""
@@ -101,15 +128,31 @@ def plan_from_cloud(
     ``until``: when the window ends; None where it is ignored. Raises: CheckFailed, where as many
     hosts as may be out are out already; CloudError; PolicyError.
     """
+    return plan_tonight(policy, read_tonight(policy, nova, verdicts), begins, until)
+
+
+def read_tonight(policy: Policy, nova: Nova, verdicts: Iterable[Verdict]) -> Tonight:
+    """The fleet as it is now. Raises: CloudError; PolicyError."""
     facts = read_cloud(nova)
-    fleet = compose_fleet(
-        facts, verdicts, left_last_night(policy), policy.on_blocked, policy.affinity_filter
-    )
-    time = until - begins if until else None
-    limits = NightLimits(_slots(policy, facts.services), policy.reserve_hosts, time)
-    pace = pace_of(policy)
-    plan = _as_many_as_airflow_maps(plan_night(fleet, limits, pace))
-    return plan, bound_of(plan, fleet, limits, pace)
+    left = left_last_night(policy)
+    return compose_tonight(facts, verdicts, left, policy.on_blocked, policy.affinity_filter)
+
+
+def plan_tonight(
+    policy: Policy, tonight: Tonight, begins: datetime, until: datetime | None
+) -> tuple[NightPlan, Bound]:
+    """The same, of a fleet that was read. Raises: CheckFailed; PolicyError."""
+    limits, pace = limits_of(policy, tonight, begins, until), pace_of(policy)
+    plan = _as_many_as_airflow_maps(plan_night(tonight.fleet, limits, pace))
+    return plan, bound_of(plan, tonight.fleet, limits, pace)
+
+
+def limits_of(
+    policy: Policy, tonight: Tonight, begins: datetime, until: datetime | None
+) -> NightLimits:
+    """What the night keeps to. Raises: CheckFailed, where no host may go out."""
+    length = until - begins if until else None
+    return NightLimits(_slots(policy, tonight), policy.reserve_hosts, length)
 
 
 def pace_of(policy: Policy) -> NightPace:
@@ -118,22 +161,56 @@ def pace_of(policy: Policy) -> NightPace:
     return learnt_pace(assumed, find_last_maintenances(policy).values())
 
 
-def _slots(policy: Policy, services: Iterable[ComputeService]) -> int:
+def _slots(policy: Policy, tonight: Tonight) -> int:
     """How many hosts may be out beside those that are.
 
     One at least, as those that are under way will be back. Raises: CheckFailed, where as many
     as may be out have failed, and stay out until a person has fixed them.
     """
-    marks = {each.host: each.out_by for each in services if each.out_by is not None}
-    out = [host for host, mark in marks.items() if mark.has_failed]
-    if len(out) >= policy.max_hosts_out:
+    if len(tonight.failed) >= policy.max_hosts_out:
         raise CheckFailed(
             "nightly maintenance",
-            f"{len(out)} of at most {policy.max_hosts_out} hosts (max_hosts_out) are out "
-            f"already: {', '.join(out)}",
+            f"{len(tonight.failed)} of at most {policy.max_hosts_out} hosts (max_hosts_out) are "
+            f"out already: {', '.join(tonight.failed)}",
             "Finish these first (see their disabled_reason), or raise max_hosts_out.",
         )
-    return max(1, policy.max_hosts_out - len(marks))
+    return max(1, policy.max_hosts_out - len(tonight.failed) - len(tonight.working))
+
+
+def rehearse_tonight(
+    policy: Policy,
+    tonight: Tonight,
+    plan: NightPlan,
+    begins: datetime,
+    until: datetime | None,
+    *,
+    seed: int = 1,
+    nights: int = NIGHTS,
+    patience_seconds: float | None = None,
+) -> Rehearsal:
+    """Play the plan, with what the records teach.
+
+    ``patience_seconds``: to read, and again to play; then what there is has to do. None plays
+    every night. Raises: CheckFailed; PolicyError.
+    """
+    pace = pace_of(policy)
+    experience = Experience(
+        find_past_runs(policy, patience_seconds or _READ_SECONDS),
+        pace,
+        {phase: policy.length(name).total_seconds() for phase, name in _TIMEOUTS.items()},
+    )
+    rules = Rules(limits_of(policy, tonight, begins, until), pace, policy.failure_budget)
+    ends = time.monotonic() + patience_seconds if patience_seconds else math.inf
+    return rehearse(
+        tonight.fleet,
+        plan,
+        rules,
+        experience,
+        seed=seed,
+        nights=nights,
+        blocking=tonight.blocking,
+        is_time_up=lambda: time.monotonic() > ends,
+    )
 
 
 def _as_many_as_airflow_maps(plan: NightPlan) -> NightPlan:
