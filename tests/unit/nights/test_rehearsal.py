@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,14 @@ from openstack_maintenance.domain.nights.past_run import PHASES, PastRun
 from openstack_maintenance.domain.nights.plan import NightLimits, NightPace, NightPlan, plan_night
 from openstack_maintenance.domain.nights.rehearsal import (
     BUDGET,
+    GROUP,
     OUT,
+    ROOM,
     WINDOW,
+    Night,
     Rehearsal,
     Rules,
+    play_night,
     rehearse,
 )
 from openstack_maintenance.domain.nights.rehearsal_in_words import (
@@ -110,13 +115,13 @@ def test_what_stops_a_night_in_which_hosts_fail_is_the_rule_that_leaves_the_othe
 
 
 def test_hosts_that_take_longer_than_planned_run_into_the_windows_end() -> None:
-    slow = replace(SURE, spread=(2.0, 2.0))
+    slow = replace(SURE, pace=NightPace(per_host=timedelta(minutes=10)))
     fleet = small_fleet(4, 0)
-    _, found = played(fleet, slow, time=timedelta(minutes=20), reserve_hosts=0)
-    assert found.planned == 4
-    assert found.done == 2
+    _, found = played(fleet, slow, time=timedelta(minutes=18), reserve_hosts=0)
+    assert found.planned == 3
+    assert found.done == 1  # the second one is under way when the window ends
     assert [each.rule for each in found.stops] == [WINDOW]
-    assert found.end <= timedelta(minutes=20)
+    assert found.end <= timedelta(minutes=18)
 
 
 @pytest.mark.parametrize("phases", [(), *((each,) for each in PHASES)])
@@ -209,3 +214,94 @@ def test_500_hosts_are_played_200_times_in_less_than_a_minute_on_one_core() -> N
     _, found = played(fleet, replace(SURE, spread=(0.85, 1.5)), nights=200, hosts_out=10)
     assert time.process_time() - began < 60
     assert (found.nights, found.done) == (200, 500)
+
+
+def night_of(fleet: Fleet, experience: Experience = SURE, seed: str = "1/0", **given: Any) -> Night:
+    budget = given.pop("failure_budget", 1)
+    limits = NightLimits(**{"reserve_hosts": 0, **given})
+    planned = plan_night(fleet, replace(limits, time=None), PACE)
+    return play_night(fleet, planned, Rules(limits, PACE, budget), experience, seed)
+
+
+def test_a_host_that_would_be_back_too_late_is_not_even_started() -> None:
+    slow = replace(SURE, pace=NightPace(per_host=timedelta(minutes=10)))
+    night = night_of(small_fleet(4, 1), slow, time=timedelta(minutes=23))
+    assert len(night.done) == night.moved == 2
+    assert dict(night.left) == {WINDOW: 2}
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2])
+def test_so_many_hosts_may_fail_and_one_more_is_the_last(budget: int) -> None:
+    night = night_of(small_fleet(6), failing(1.0, "check"), failure_budget=budget)
+    assert set(night.failed.values()) == {"check"}
+    assert len(night.failed) == budget + 1
+    assert dict(night.left) == {BUDGET: 5 - budget}
+    assert night.migrations == 0
+
+
+def test_a_host_that_found_no_room_goes_when_another_one_is_back() -> None:
+    large = Size(1, 12 * 1024)
+    fleet = Fleet(
+        (
+            *(FleetHost(name, "az1", Size(16, 16 * 1024)) for name in ("a", "b")),
+            FleetHost("spare", "az1", Size(16, 16 * 1024), is_due=False),
+            # Room enough in all, and on neither of them for one of these instances.
+            *(FleetHost(name, "az1", Size(16, 8 * 1024), is_due=False) for name in ("x", "y")),
+        ),
+        (FleetInstance("i1", "a", large), FleetInstance("i2", "b", large)),
+    )
+    night = night_of(fleet, hosts_out=2)
+    assert night.done == ("a", "b")
+    assert dict(night.left) == {}
+    stuck = night_of(fleet, failing(1.0, "boot"), hosts_out=2)
+    assert set(stuck.failed) == {"a"}
+    assert dict(stuck.left) == {ROOM: 1}
+
+
+def test_members_of_a_server_group_are_not_on_the_move_together() -> None:
+    hosts = [FleetHost(name, "az1", Size(16, 16 * 1024)) for name in ("a", "b")]
+    spares = [replace(hosts[0], name=name, is_due=False) for name in ("c", "d", "e")]
+    members = [FleetInstance(f"i-{h}", h, Size(1, 1024), group="g") for h in ("a", "b")]
+    fleet = Fleet((*hosts, *spares), tuple(members))
+    alone = PACE.maintenance(1, 1024)
+    assert abs(night_of(fleet, hosts_out=2).end - 2 * alone) < timedelta(seconds=1)
+    stuck = night_of(fleet, failing(1.0, "drain"), hosts_out=2)
+    assert dict(stuck.left) == {GROUP: 1}
+
+
+def test_of_a_drain_that_fails_some_instances_have_moved() -> None:
+    nights = [
+        night_of(small_fleet(2, 20), failing(1.0, "drain"), f"1/{number}") for number in range(20)
+    ]
+    assert all(night.moved == night.migrations <= 20 for night in nights)
+    assert len({night.moved for night in nights}) > 5
+
+
+def test_a_phase_that_a_time_out_ends_takes_that_long() -> None:
+    slow = replace(failing(1.0, "boot"), fails_after={"boot": 7200.0, "proofs": 9e9})
+    failed = play_night(
+        small_fleet(2),
+        plan_night(small_fleet(2), NightLimits(hosts_out=2, reserve_hosts=0), PACE),
+        Rules(NightLimits(hosts_out=2, reserve_hosts=0, time=timedelta(hours=1)), PACE),
+        slow,
+        "1/0",
+    )
+    assert set(failed.failed.values()) == {"boot"}
+    course = slow.course("c00", 1, 1024, dice())
+    assert 7200 < course.seconds < 7600
+
+
+def test_the_worst_tenth_is_what_every_tenth_night_does_not_surpass() -> None:
+    fleet, experience = small_fleet(10), failing(0.1, "boot")
+    plan, found = played(fleet, experience, nights=40, hosts_out=3)
+    nights = [
+        play_night(fleet, plan, Rules(NightLimits(hosts_out=3), PACE), experience, f"1/{number}")
+        for number in range(40)
+    ]
+    done = sorted(len(night.done) for night in nights)
+    assert found.worst_done == done[3] < found.done == done[19]
+    assert found.worst_end == sorted((night.end for night in nights), reverse=True)[3]
+
+
+def dice() -> random.Random:
+    return random.Random(1)  # noqa: S311 - no secret
