@@ -41,8 +41,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a host that a person disabled": (
         {"host": "c02"},
         "host c02: it is disabled with the reason 'ask Ana'.",
-        "Find out who or what disabled it. When it may be used again, enable it (`openstack compute "
-        "service set --enable c02 nova-compute`), then run again.",
+        "Find out who or what disabled it. When it may be used again, enable it (`openstack "
+        "compute service set --enable c02 nova-compute`), then run again.",
     ),
     "an unknown param": (
         {"host": "c01", "destinaton": "c03"},
