@@ -197,6 +197,19 @@ def test_the_other_half_of_a_resize_is_in_the_way() -> None:
         prove_empty(made(nova))
 
 
+def test_room_of_an_ended_migration_that_nova_forgot_is_told_and_in_nobodys_way() -> None:
+    elsewhere = {"i1": instance("i1", host="c02")}
+    nova = Nova(placed=[{"u1"}], moves=[migration(status="error")], known=elsewhere)
+    proof = prove_empty(made(nova))
+    assert proof["witnesses"]["placement"] == (
+        "no allocation but those of migrations that have ended, which Nova forgot (u1) "
+        "(resource provider p1)"
+    )
+    here = {"i1": instance("i1", host="c01")}
+    with pytest.raises(CheckFailed, match="openstack resource provider allocation delete u1"):
+        prove_empty(made(Nova(placed=[{"u1"}], moves=[migration(status="error")], known=here)))
+
+
 def test_an_allocation_of_a_deleted_instance_is_named_with_the_command_that_removes_it() -> None:
     with pytest.raises(CheckFailed, match="openstack resource provider allocation delete dead"):
         prove_empty(made(Nova(placed=[{"dead"}])))

@@ -54,3 +54,35 @@ def test_several_are_named_together_each_remedy_once() -> None:
     found, remedy = holders_in_words([DELETED, HALF, HALF], "c01", "p1")
     assert found.count("; ") == 2
     assert remedy.count("resize confirm") == 1
+
+
+@pytest.mark.parametrize(
+    ("holder", "is_left_over"),
+    [
+        (LEAKED, True),
+        (Holder("u1", instance("i1", host="c02"), migration(status="error")), True),
+        (HALF, False),  # the other half of a resize
+        (LEAVING, False),
+        (DELETED, False),  # nobody knows whose it was
+        (DOUBLE, False),  # an instance's own
+        (Holder("u1", None, migration(status="error")), False),
+        (Holder("u1", instance("i1"), migration(status="error")), False),  # it is still there
+        (Holder("u1", instance("i1", host=None), migration(status="error")), False),
+        (
+            Holder(
+                "u1",
+                instance("i1", host="c02", task_state="migrating"),
+                migration(status="error"),
+            ),
+            False,
+        ),
+        (
+            Holder("u1", instance("i1", "UNKNOWN", host="c02"), migration(status="error")),
+            False,  # its cell does not answer
+        ),
+    ],
+)
+def test_room_that_nova_forgot_is_that_of_an_ended_migration_of_an_instance_elsewhere(
+    holder: Holder, is_left_over: bool
+) -> None:
+    assert holder.is_left_over("c01") is is_left_over

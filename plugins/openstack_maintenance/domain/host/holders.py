@@ -31,6 +31,20 @@ class Holder:
             return self.migration.is_moving
         return self.instance is not None and _is_busy(self.instance)
 
+    def is_left_over(self, host: str) -> bool:
+        """Whether it is room that Nova forgot to give back: of a migration that has ended, while
+        its instance is on another host and nothing is done with it.
+
+        A nova-compute that dies in the middle of a migration leaves that behind. Nothing of the
+        instance is on the host then, if no guest runs there either, which is looked at apart.
+        """
+        migration, instance = self.migration, self.instance
+        if migration is None or migration.is_moving or migration.status == "finished":
+            return False
+        if instance is None or instance.host in (None, host) or instance.task_state is not None:
+            return False
+        return instance.status not in ("UNKNOWN", "VERIFY_RESIZE")
+
     def blocker(self, host: str, provider: str) -> Blocker:
         """Why the host is not empty. ``provider``: the id of the host's resource provider."""
         if self.migration is not None:

@@ -51,16 +51,18 @@ def prove_empty(step: HostOperator) -> dict[str, Any]:
             f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
             remedy_of_arrival(step.task_id, host, step.deployment.nova_compute),
         )
-    if holders:
-        raise _held(host, provider, holders)
+    if held := [each for each in holders if not each.is_left_over(host)]:
+        raise _held(host, provider, held)
+    for each in holders:
+        step.log.warning("host %s: %s", host, " ".join(str(each.blocker(host, provider)).split()))
     return {
         "checked_at": utc_now().isoformat(),
         "instances": 0,
         "left": [instance_facts(each) for each in instances],
         "witnesses": {
             "nova": _in_words("instance", len(instances)) + ", and none is on its way",
-            "placement": f"{_in_words('allocation', len(instances))} (resource provider "
-            f"{provider})",
+            "placement": f"{_in_words('allocation', len(instances))}{_left_over(holders)} "
+            f"(resource provider {provider})",
             "service": f"answers, and is disabled by this run: {service.disabled_reason}",
         },
     }
@@ -80,16 +82,17 @@ def other_holders(
 ) -> list[Holder]:
     """Who else than the instances ``on_it`` holds room on a host in Placement. Raises: CloudError.
 
-    What goes within a moment (``pauses``, in seconds) is waited for.
+    What goes within a moment (``pauses``, in seconds) is waited for; what is left over is not.
     """
     known = {each.id for each in on_it}
-    others = nova.consumers(provider) - known
-    for pause in pauses:
-        if not others:
+    found: list[Holder] = []
+    for pause in (*pauses, 0.0):
+        others = nova.consumers(provider) - known
+        found = nova.holders(others, host, utc_now() - _RECENT)
+        if all(each.is_left_over(host) for each in found):
             break
         time.sleep(pause)
-        others = nova.consumers(provider) - known
-    return nova.holders(others, host, utc_now() - _RECENT)
+    return found
 
 
 def _held(host: str, provider: str, holders: list[Holder]) -> CheckFailed:
@@ -99,6 +102,14 @@ def _held(host: str, provider: str, holders: list[Holder]) -> CheckFailed:
         f"it is not empty, although Nova lists nothing in the way there: {found}",
         f"The host was not rebooted. {remedy}",
     )
+
+
+def _left_over(holders: Collection[Holder]) -> str:
+    """What Placement still holds for migrations that have ended elsewhere."""
+    if not holders:
+        return ""
+    ids = ", ".join(each.id for each in holders)
+    return f" but those of migrations that have ended, which Nova forgot ({ids})"
 
 
 def _in_words(what: str, left: int) -> str:

@@ -82,4 +82,5 @@ def holders_on(step: HostOperator, facts: HostInCloud) -> tuple[list[Holder], li
         found = other_holders(step.nova, host, provider, facts.instances, PAUSES[:3])
     except Refused as error:  # one right more that is missing
         return [], [Blocker(error.subject, error.found, error.remedy)]
-    return found, [each.blocker(host, provider) for each in found if not each.is_passing]
+    blocking = [each for each in found if not (each.is_passing or each.is_left_over(host))]
+    return found, [each.blocker(host, provider) for each in blocking]
