@@ -177,12 +177,12 @@ class Lifecycle:
         interval = self._state.settings.reclaim_instance_interval
         self._operations.next(instance, interval, partial(self._state.bury, instance))
 
-    def reset_state(self, instance: Instance, vm_state: str) -> None:
+    def reset_state(self, instance: Instance, vm_state: str, who: str = "operator") -> None:
         """`openstack server set --state`: Nova's view alone."""
         action = self._state.begin(instance, "resetState")
         self._state.update(instance, vm_state=vm_state, task_state=None)
         self._state.step(action, "resetState")
-        self._state.note("operator", f"resets the state to {vm_state}", instance.id)
+        self._state.note(who, f"resets the state to {vm_state}", instance.id)
 
     # -- what guests do by themselves
 

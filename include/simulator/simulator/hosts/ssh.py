@@ -7,6 +7,7 @@ and parsers run as they are.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import base64
 import errno
 import hashlib
@@ -102,6 +103,7 @@ class SimulatedNetwork:
         self.sshds: dict[str, Sshd] = {}
         self.before: list[Judge] = []
         self.after: list[Callable[[Question, Spoken], None]] = []
+        self.on_asked: list[Callable[[Question], None]] = []  # called by who asks
         self.questions: list[Question] = []
         self._random = random
         self._known: dict[tuple[Any, ...], list[str]] = {}
@@ -285,7 +287,11 @@ class SimulatedChannel:
         script, args, text = _taken_apart(self._command)
         at = network.clock.seconds()
         question = Question(host, script, args, bytes(self._stdin), at)
-        task = asyncio.get_running_loop().create_task(self._answer(question, text))
+        for told in network.on_asked:
+            told(question)
+        # A command on a host goes on, whoever asked for it dies.
+        loop = asyncio.get_running_loop()
+        task = contextvars.Context().run(loop.create_task, self._answer(question, text))
         running = self._connection.machine.running
         running.add(task)
         task.add_done_callback(running.discard)
