@@ -252,6 +252,7 @@ class ComputeHost:
     disk_ratio: float
     reserved_ram_mib: int
     is_on: bool = True
+    is_cut: bool = False  # nova-compute runs, and nothing of it reaches Nova
     booted_at: datetime | None = None
     hypervisor_version: int = 8002002
     refuses_incoming: str | None = None  # what its pre-check says to any live migration
@@ -269,7 +270,7 @@ class ComputeHost:
 
     @property
     def is_computing(self) -> bool:
-        """Whether nova-compute runs."""
+        """Whether nova-compute runs, and takes orders."""
         return self.service.beats_since is not None
 
     def capacity(self, kind: str) -> int:
