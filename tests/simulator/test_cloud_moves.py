@@ -525,6 +525,7 @@ def test_a_deleted_instance_may_be_kept_for_a_while(world: Worlds) -> None:
     made.cloud.owners.deletes(instance.id)
     made.wait(10)
     assert made.nova.get_instance(instance.id).status == "SOFT_DELETED"
+    assert instance.id not in {each.id for each in made.nova.instances_on("c01")}
     made.wait(700)
     assert made.nova.find_instance(instance.id) is None
 

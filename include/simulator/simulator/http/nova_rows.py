@@ -392,14 +392,15 @@ def group(asked: Asked, each: Group) -> dict[str, Any]:
         row |= {"policy": each.policy, "rules": each.rules}
     else:
         row |= {"policies": [each.policy], "metadata": {}}
-    cells = asked.cloud.state.instances
-    # Members in a cell that does not answer are taken for deleted.
-    row["members"] = [
-        member
-        for member in each.members
-        if (cell := cells[member].cell) is None or not cell.is_away
-    ]
+    known = asked.cloud.state.instances
+    row["members"] = [member for member in each.members if _is_listed(known[member])]
     return {**row, "project_id": each.project_id, "user_id": each.user_id}
+
+
+def _is_listed(member: Instance) -> bool:
+    """Members in a cell that does not answer are taken for deleted."""
+    is_silent = member.cell is not None and member.cell.is_away
+    return not is_silent and member.vm_state != "soft-delete"
 
 
 def flavor(asked: Asked, each: Flavor, *, is_detailed: bool) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def _on_host(asked: Asked, name: str) -> list[Instance]:
 def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
     if instance.cell is not None and instance.cell.is_away:
         return False
+    if instance.vm_state == "soft-delete":  # no list has them; asked for by id, they are there
+        return False
     if not asked.wants_all_projects and instance.project_id != asked.project:
         return False
     for name, wanted in filters.items():
