@@ -59,7 +59,12 @@ class Drain:
         watch = DrainWatch(opened)
         found = list(self.cloud.state.hosts["c01"].instances.values())
         moves = [watch.enter(_request(each)) for each in found]
-        return await asyncio.gather(*(each.done for each in moves), return_exceptions=True)
+        ended = await asyncio.gather(*(each.done for each in moves), return_exceptions=True)
+        for each in moves:
+            watch.leave(each)
+        if watch._task is not None:
+            await watch._task
+        return ended
 
 
 def _request(instance: Instance) -> MoveRequest:

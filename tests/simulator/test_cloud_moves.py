@@ -390,6 +390,22 @@ def test_orders_to_a_stopped_nova_compute_wait_for_it(world: Worlds) -> None:
     assert made.nova.get_instance(instance.id).status == "SHUTOFF"
 
 
+def test_a_host_without_its_broker_is_not_heard_and_writes_nothing(world: Worlds) -> None:
+    made = world(live_least=30.0)
+    instance = made.live("vm-c01-01", "c02")
+    made.wait(20)
+    made.cloud.host_loses_broker("c01")
+    made.wait(50)
+    assert where(made, instance) == ["c01", "c02"]
+    assert made.migration(instance).status == "running"
+    made.wait(50)
+    assert not made.nova.get_service("c01").is_up
+    assert [each.is_up for each in made.health.network_agents() or []].count(False) == 1
+    made.cloud.host_reaches_broker("c01")
+    assert made.nova.get_service("c01").is_up
+    assert made.nova.get_instance(instance.id).status == "ERROR"  # its call had timed out
+
+
 # -- cold migrations and resizes
 
 
@@ -509,6 +525,7 @@ def test_a_deleted_instance_may_be_kept_for_a_while(world: Worlds) -> None:
     made.cloud.owners.deletes(instance.id)
     made.wait(10)
     assert made.nova.get_instance(instance.id).status == "SOFT_DELETED"
+    assert instance.id not in {each.id for each in made.nova.instances_on("c01")}
     made.wait(700)
     assert made.nova.find_instance(instance.id) is None
 

@@ -359,3 +359,48 @@ def test_the_checks_see_a_healthy_cloud(world: Worlds) -> None:
 def test_two_clouds_of_one_seed_are_the_same() -> None:
     one, other = new_world(seed=7), new_world(seed=7)
     assert list(one.cloud.state.instances) == list(other.cloud.state.instances)
+
+
+LIVE = {"os-migrateLive": {"host": "c02", "block_migration": "auto"}}
+NOWHERE = {"os-migrateLive": {"host": "c99", "block_migration": "auto"}}
+DENIED = "Policy doesn't allow os_compute_api:os-migrate-server:migrate_live:host to be performed."
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "fault", "said"),
+    [
+        ("no-such-instance", LIVE, 404, "itemNotFound", "could not be found."),
+        ("vm-c01-01", LIVE, 409, "conflictingRequest", "while it is in vm_state stopped"),
+        ("vm-c03-01", NOWHERE, 400, "badRequest", "Compute host c99 could not be found."),
+        ("vm-c03-02", LIVE, 403, "forbidden", DENIED),
+        ("vm-c02-01", LIVE, 500, "computeFault", "Unexpected API Error."),
+        ("vm-c03-01", {"createBackup": {}}, 400, "badRequest", "There is no such action"),
+    ],
+)
+def test_each_refusal_has_the_body_of_nova_s(
+    world: Worlds, name: str, body: object, status: int, fault: str, said: str
+) -> None:
+    made = world(cells=2)
+    made.nova.stop_guest(made.instance("vm-c01-01").id)
+    made.wait(10)
+    made.cloud.control.lose_cell(made.cloud.state.cells["cell2"])
+    if status == 403:
+        made.cloud.settings.denied = {rights.LIVE_TO_HOST.rule}
+    found = [each.id for each in made.cloud.state.instances.values() if each.name == name]
+    path = f"/servers/{found[0] if found else name}/action"
+    answer = made.nova._compute.post(path, json=body, microversion="2.34", raise_exc=False)
+    assert answer.status_code == status
+    assert answer.headers["OpenStack-API-Version"] == "compute 2.34"
+    assert answer.json()[fault]["code"] == status
+    assert said in answer.json()[fault]["message"]
+
+
+def test_a_token_that_is_none_is_401(world: Worlds) -> None:
+    made = world()
+    session = made.nova._cloud.session
+    url = f"{made.application.url}/compute/v2.1/servers"
+    headers = {"X-Auth-Token": "none"}
+    answer = session.get(url, raise_exc=False, authenticated=False, headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["error"]["title"] == "Unauthorized"
+    assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")

@@ -12,7 +12,7 @@ from simulator.cloud.fleet import HostSize, add_flavor, add_group, add_instance,
 from simulator.cloud.lifecycle import KINDS
 
 ACTIONS = ("live", "live", "live", "cold", "resize", "confirm", "revert", "delete", "create")
-HOSTS = ("stop", "start", "reboot", "conductor", "broker", "cell")
+HOSTS = ("stop", "start", "reboot", "cut", "conductor", "broker", "cell")
 
 
 def drawn_world(seed: int) -> tuple[World, random.Random]:
@@ -63,6 +63,9 @@ def happen(world: World, draw: random.Random) -> None:
             cloud.host_starts_nova_compute(host)
         case "reboot":
             cloud.host_reboots(host)
+        case "cut":
+            is_cut = cloud.state.hosts[host].is_cut
+            cloud.host_reaches_broker(host) if is_cut else cloud.host_loses_broker(host)
         case "conductor":
             away = cloud.state.conductor_is_away
             cloud.control.conductor_returns() if away else cloud.control.lose_conductor(0.5)
@@ -84,6 +87,7 @@ def heal(world: World) -> None:
     for cell in cloud.state.cells.values():
         cloud.control.cell_returns(cell)
     for host in cloud.state.hosts:
+        cloud.host_reaches_broker(host)
         cloud.host_starts_nova_compute(host)
 
 

@@ -59,6 +59,14 @@ class Cloud:
         """nova-compute has started on a host, which is up for that."""
         self.compute_hosts.start_compute(self.state.hosts[host])
 
+    def host_loses_broker(self, host: str) -> None:
+        """nova-compute runs on, and nothing of it reaches Nova."""
+        self.compute_hosts.lose_broker(self.state.hosts[host])
+
+    def host_reaches_broker(self, host: str) -> None:
+        """What nova-compute sends reaches Nova again."""
+        self.compute_hosts.reach_broker(self.state.hosts[host])
+
     def host_reboots(self, host: str) -> None:
         """A host begins to reboot: this is the moment in which its guests end."""
         self.compute_hosts.go_down(self.state.hosts[host], "reboots")

@@ -194,7 +194,12 @@ class ColdMigrations:
         if instance.old_vm_state == "active":
             self._state.start_guest(instance, host)
         self._state.set_status(migration, "finished")
-        self._state.step(migration.action, "compute_finish_resize", host)
+        arrived = partial(self._await_confirmation, migration)
+        self._operations.next(instance, self._state.settings.write_gap, arrived)
+
+    def _await_confirmation(self, migration: Migration) -> None:
+        instance = migration.instance
+        self._state.step(migration.action, "compute_finish_resize", migration.destination or "")
         self._state.update(
             instance,
             vm_state="resized",

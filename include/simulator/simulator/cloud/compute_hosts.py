@@ -31,8 +31,9 @@ class ComputeHosts:
 
     def stop_compute(self, host: ComputeHost) -> None:
         """nova-compute ends, by a stop or a kill. Guests run on."""
-        if not host.is_computing:
+        if not (host.is_computing or host.is_cut):
             return
+        host.is_cut = False
         self._services.end_beats(host.service)
         self._life.stop_compute(host)
         self._state.note("host", "nova-compute ends", host=host.name)
@@ -41,6 +42,8 @@ class ComputeHosts:
         """nova-compute starts: it puts right what its end has left (init_host)."""
         if host.is_computing:
             return
+        if host.is_cut:  # a new process: the one that was cut off has ended
+            self.stop_compute(host)
         if not host.is_on:
             self.come_up(host)
         self._services.begin_beats(host.service)
@@ -55,14 +58,34 @@ class ComputeHosts:
         self._operations.started(host.name)
         self._state.later(self._state.settings.power_sync, self._sync_power, host)
 
+    def lose_broker(self, host: ComputeHost) -> None:
+        """nova-compute runs on, and nothing of it reaches Nova: what it does is not written."""
+        if host.is_computing:
+            host.is_cut = True
+            self._services.end_beats(host.service)
+            self._state.note("host", "nova-compute loses the broker", host=host.name)
+
+    def reach_broker(self, host: ComputeHost) -> None:
+        """It is heard again, and takes what has waited."""
+        if not host.is_cut:
+            return
+        host.is_cut = False
+        self._services.begin_beats(host.service)
+        self._state.note("host", "nova-compute reaches the broker", host=host.name)
+        self._life.reach_broker(host)
+        self._operations.started(host.name)
+
     def _sync_power(self, host: ComputeHost) -> None:
+        again = self._state.settings.power_sync_again
+        if host.is_cut:
+            self._state.later(again, self._sync_power, host)
         if not host.is_computing:
             return
         found = list(host.instances.values())
         for instance in found:
             self._lifecycle.sync_power(instance)
         if any(each.task_state is not None for each in found):  # Nova leaves those for later
-            self._state.later(self._state.settings.power_sync_again, self._sync_power, host)
+            self._state.later(again, self._sync_power, host)
 
     def go_down(self, host: ComputeHost, why: str = "goes down") -> None:
         """The host is off from now on, or reboots: its guests end, and nothing resumes them.

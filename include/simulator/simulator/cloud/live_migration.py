@@ -6,6 +6,7 @@ _rollback_live_migration, read in Nova 34.0.0.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -23,11 +24,16 @@ class LiveMigrations:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._unwritten: dict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def enqueue(self, migration: Migration) -> None:
-        """The conductor's order. Where no nova-compute runs it waits in a queue, unread."""
+        """The conductor's order. Where no nova-compute runs it stays in a queue, unread."""
         source = self._state.hosts[migration.source]
-        if source.is_computing:
+        if migration.instance.task_state != MIGRATING or migration.instance.is_deleted:
+            return
+        if source.is_cut:
+            self._unwritten[source.name].append(partial(self.enqueue, migration))
+        elif source.is_computing:
             self._state.set_status(migration, "queued")
             source.queued.append(migration)
             self._pump(source)
@@ -255,6 +261,7 @@ class LiveMigrations:
 
     def stop_compute(self, host: ComputeHost) -> None:
         """nova-compute has ended: queued ones are cancelled, nobody follows the others."""
+        self._unwritten.pop(host.name, None)
         while host.queued:
             self._state.set_status(host.queued.popleft(), "cancelled")
         for migration in host.running.values():
@@ -270,6 +277,11 @@ class LiveMigrations:
     def _switch_unseen(self, migration: Migration) -> None:
         destination = migration.destination or ""
         self._state.switch_guest(migration.instance.id, migration.source, destination)
+
+    def reach_broker(self, host: ComputeHost) -> None:
+        """nova-compute can write again: what it has done meanwhile, or that its calls timed out."""
+        for step in self._unwritten.pop(host.name, []):
+            step()
 
     def start_compute(self, host: ComputeHost) -> None:
         """nova-compute starts: what it finds MIGRATING it aborts, and resets."""
@@ -327,10 +339,12 @@ class LiveMigrations:
 
     def _do(self, migration: Migration, what: Callable[[Migration], None], step: int) -> None:
         """Every step writes to the database, which takes a conductor."""
-        state = self._state
+        state, source = self._state, self._state.hosts[migration.source]
+        late = partial(self._do_late, migration, what, step, state.clock.now())
         if state.conductor_is_away or state.broker_is_away:
-            since = state.clock.now()
-            state.held.append(partial(self._do_late, migration, what, step, since))
+            state.held.append(late)
+        elif source.is_cut:
+            self._unwritten[source.name].append(late)
         elif step == migration.steps and not migration.instance.is_deleted:
             what(migration)
 

@@ -252,6 +252,7 @@ class ComputeHost:
     disk_ratio: float
     reserved_ram_mib: int
     is_on: bool = True
+    is_cut: bool = False  # nova-compute runs, and nothing of it reaches Nova
     booted_at: datetime | None = None
     hypervisor_version: int = 8002002
     refuses_incoming: str | None = None  # what its pre-check says to any live migration
@@ -266,19 +267,23 @@ class ComputeHost:
     # Placement's sums for this provider
     used: dict[str, int] = field(default_factory=lambda: {"VCPU": 0, "MEMORY_MB": 0, "DISK_GB": 0})
     consumers: dict[str, dict[str, int]] = field(default_factory=dict)
+    capacity: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_computing(self) -> bool:
-        """Whether nova-compute runs."""
+        """Whether nova-compute runs, and takes orders."""
         return self.service.beats_since is not None
 
-    def capacity(self, kind: str) -> int:
-        """What may be allocated of a resource class."""
-        if kind == "VCPU":
-            return int(self.vcpus * self.cpu_ratio)
-        if kind == "MEMORY_MB":
-            return int((self.ram_mib - self.reserved_ram_mib) * self.ram_ratio)
-        return int(self.disk_gib * self.disk_ratio)
+    def __post_init__(self) -> None:
+        self.measure()
+
+    def measure(self) -> None:
+        """What may be allocated: to be called when a size or a ratio has been changed."""
+        self.capacity = {
+            "VCPU": int(self.vcpus * self.cpu_ratio),
+            "MEMORY_MB": int((self.ram_mib - self.reserved_ram_mib) * self.ram_ratio),
+            "DISK_GB": int(self.disk_gib * self.disk_ratio),
+        }
 
 
 @dataclass(slots=True, eq=False)

@@ -42,10 +42,10 @@ class Scheduler:
             hosts = [named] if named is not None else []
         best, most = None, -1
         for host in hosts:
-            free = host.capacity("MEMORY_MB") - host.used["MEMORY_MB"]
-            if free <= most or host.name in ignored or (cell is not None and host.cell is not cell):
+            free = host.capacity["MEMORY_MB"] - host.used["MEMORY_MB"]
+            if free <= most or host.service.is_disabled or host.name in ignored:
                 continue
-            if self._passes(host, instance, amounts):
+            if cell in (None, host.cell) and self._passes(host, instance, amounts):
                 best, most = host, free
         if best is None:
             raise no_valid_host()
@@ -58,8 +58,7 @@ class Scheduler:
     def _passes(self, host: ComputeHost, instance: Instance, amounts: dict[str, int]) -> bool:
         if not self.has_room(host, amounts) or host.cell.is_away:
             return False
-        service = host.service
-        if service.is_disabled or DISABLED_TRAIT in host.traits:
+        if DISABLED_TRAIT in host.traits:
             return False
         if instance.zone is not None and (host.zone or "nova") != instance.zone:
             return False
@@ -69,7 +68,7 @@ class Scheduler:
     def has_room(host: ComputeHost, amounts: dict[str, int]) -> bool:
         """Whether Placement would give the host as a candidate."""
         return all(
-            host.used[kind] + amount <= host.capacity(kind) for kind, amount in amounts.items()
+            host.used[kind] + amount <= host.capacity[kind] for kind, amount in amounts.items()
         )
 
     def _suits_group(self, host: ComputeHost, instance: Instance) -> bool:

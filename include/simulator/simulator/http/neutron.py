@@ -41,7 +41,9 @@ class Neutron:
 
     def _row(self, agent: Agent) -> dict[str, Any]:
         host = self._cloud.state.hosts.get(agent.host)
-        is_alive = agent.is_alive if agent.is_alive is not None else host is None or host.is_on
+        is_alive = agent.is_alive
+        if is_alive is None:
+            is_alive = host is None or (host.is_on and not host.is_cut)
         seen = f"{self._cloud.state.now():%Y-%m-%d %H:%M:%S}"
         return {
             "id": agent.id,

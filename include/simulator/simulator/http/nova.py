@@ -7,6 +7,7 @@ from typing import Any
 
 from simulator.cloud import Cloud
 from simulator.cloud.refusals import Broken, NotFound, Refusal
+from simulator.http import nova_actions as actions
 from simulator.http import nova_lists as lists
 from simulator.http import nova_servers as servers
 from simulator.http.messages import Answer, Request
@@ -36,13 +37,13 @@ _ROUTES: dict[str, Handler] = {
     "POST servers": servers.create_server,
     "GET servers/*": servers.show_server,
     "DELETE servers/*": servers.delete_server,
-    "POST servers/*/action": servers.act,
-    "GET servers/*/migrations": servers.list_server_migrations,
-    "GET servers/*/migrations/*": servers.show_server_migration,
-    "DELETE servers/*/migrations/*": servers.abort_migration,
-    "POST servers/*/migrations/*/action": servers.force_migration,
-    "GET servers/*/os-instance-actions": servers.list_actions,
-    "GET servers/*/os-instance-actions/*": servers.show_action,
+    "POST servers/*/action": actions.act,
+    "GET servers/*/migrations": actions.list_server_migrations,
+    "GET servers/*/migrations/*": actions.show_server_migration,
+    "DELETE servers/*/migrations/*": actions.abort_migration,
+    "POST servers/*/migrations/*/action": actions.force_migration,
+    "GET servers/*/os-instance-actions": actions.list_actions,
+    "GET servers/*/os-instance-actions/*": actions.show_action,
     "GET os-services": lists.list_services,
     "PUT os-services/*": lists.update_service,
     "GET os-hypervisors": lists.list_hypervisors,

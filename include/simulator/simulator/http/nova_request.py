@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from simulator.cloud import Cloud
@@ -96,3 +98,26 @@ class Asked:
         if text is None:
             return False
         return text == "" or text.lower() in ("1", "true", "t", "yes", "y", "on")
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """As a column of Nova's database is shown."""
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%S}.000000"
+
+
+def iso(moment: datetime) -> str:
+    """As a server's own times are shown."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def host_id(host: str | None, project: str) -> str:
+    """An id that does not tell the host's name."""
+    return hashlib.sha224((project + host).encode()).hexdigest() if host else ""
+
+
+def links(asked: Asked, kind: str, thing_id: str) -> list[dict[str, str]]:
+    """Where a thing is found."""
+    return [
+        {"rel": "self", "href": f"{asked.url}/v2.1/{kind}/{thing_id}"},
+        {"rel": "bookmark", "href": f"{asked.url}/{kind}/{thing_id}"},
+    ]

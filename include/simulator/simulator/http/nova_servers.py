@@ -1,22 +1,20 @@
-"""Servers of Nova: lists, single ones, and what is asked of them."""
+"""Servers of Nova: lists, single ones, new ones."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from simulator.cloud.lifecycle import KINDS
 from simulator.cloud.model import Flavor, Group, Image, Instance
-from simulator.cloud.refusals import BadRequest, NotFound
-from simulator.http import nova_rows as rows
+from simulator.cloud.refusals import BadRequest
+from simulator.http import nova_server_rows as rows
 from simulator.http.messages import Answer
-from simulator.http.nova_request import Asked
+from simulator.http.nova_request import Asked, iso, links
 
 _POLICY = "os_compute_api:servers:"
-_MIGRATE = "os_compute_api:os-migrate-server:"
 _FILTERS = ("host", "name", "vm_state", "task_state", "project_id", "tenant_id", "uuid")
 _FREE_FILTERS = ("name", "status", "changes-since")
 _PAGING = ("sort_key", "sort_dir", "limit", "marker")
@@ -38,12 +36,12 @@ def list_servers(asked: Asked) -> Answer:
                     break
     texts = [_text(asked, each, is_detailed=is_detailed) for each in found]
     texts += _silent_rows(asked, filters, limit - len(found))
-    links = ""
+    more = ""
     if limit and len(found) == limit:
         path = "servers/detail" if is_detailed else "servers"
         href = asked.next_link(path, found[-1].id)[0]["href"]
-        links = f', "servers_links": [{{"rel": "next", "href": "{href}"}}]'
-    return Answer(f'{{"servers": [{", ".join(texts)}]{links}}}')
+        more = f', "servers_links": [{{"rel": "next", "href": "{href}"}}]'
+    return Answer(f'{{"servers": [{", ".join(texts)}]{more}}}')
 
 
 def _filters(asked: Asked) -> dict[str, str]:
@@ -90,6 +88,8 @@ def _on_host(asked: Asked, name: str) -> list[Instance]:
 def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
     if instance.cell is not None and instance.cell.is_away:
         return False
+    if instance.vm_state == "soft-delete":  # no list has them; asked for by id, they are there
+        return False
     if not asked.wants_all_projects and instance.project_id != asked.project:
         return False
     for name, wanted in filters.items():
@@ -100,7 +100,7 @@ def _matches(asked: Asked, instance: Instance, filters: dict[str, str]) -> bool:
             if rows.status_of(instance) != wanted.upper():
                 return False
         elif name == "changes-since":
-            if rows.iso(instance.updated_at) < wanted:
+            if iso(instance.updated_at) < wanted:
                 return False
         elif name != "host" and _value(instance, name) != wanted:
             return False
@@ -140,8 +140,8 @@ def _lagging(asked: Asked, instance: Instance) -> dict[str, Any]:
 
 
 def _basic(asked: Asked, instance: Instance) -> dict[str, Any]:
-    links = rows.links(asked, "servers", instance.id)
-    return {"id": instance.id, "name": instance.name, "links": links}
+    where = links(asked, "servers", instance.id)
+    return {"id": instance.id, "name": instance.name, "links": where}
 
 
 def _silent_rows(asked: Asked, filters: dict[str, str], room: int) -> list[str]:
@@ -187,7 +187,7 @@ def create_server(asked: Asked) -> Answer:
     builds = asked.cloud.builds
     instance = builds.new(
         str(wanted["name"]),
-        _flavor(asked, wanted.get("flavorRef")),
+        find_flavor(asked, wanted.get("flavorRef")),
         _boot_image(asked, wanted),
         asked.project,
         zone=wanted.get("availability_zone"),
@@ -195,18 +195,19 @@ def create_server(asked: Asked) -> Answer:
         metadata=wanted.get("metadata"),
     )
     builds.create(instance, host)
-    links = rows.links(asked, "servers", instance.id)
+    where = links(asked, "servers", instance.id)
     row = {
         "id": instance.id,
-        "links": links,
+        "links": where,
         "OS-DCF:diskConfig": "MANUAL",
         "security_groups": [{"name": "default"}],
         "adminPass": "unused",
     }
-    return Answer({"server": row}, 202, {"Location": links[0]["href"]})
+    return Answer({"server": row}, 202, {"Location": where[0]["href"]})
 
 
-def _flavor(asked: Asked, reference: Any) -> Flavor:
+def find_flavor(asked: Asked, reference: Any) -> Flavor:
+    """The flavor that a request names. Raises: BadRequest."""
     found = asked.cloud.state.flavors.get(str(reference).rpartition("/")[2])
     if found is None:
         raise BadRequest(f"Flavor {reference} could not be found.")
@@ -241,188 +242,3 @@ def delete_server(asked: Asked) -> Answer:
     asked.require(_POLICY + "delete")
     asked.cloud.lifecycle.delete(asked.instance(), "client")
     return Answer(None, 204)
-
-
-# -- actions
-
-
-def act(asked: Asked) -> Answer:
-    """POST /servers/{id}/action."""
-    names = [name for name in asked.body if name in _ACTIONS]
-    if len(names) != 1:
-        raise BadRequest(f"There is no such action: {', '.join(asked.body)}")
-    instance = asked.instance()
-    arguments = asked.body[names[0]] or {}
-    return _ACTIONS[names[0]](asked, instance, arguments if isinstance(arguments, dict) else {})
-
-
-def _migrate_live(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
-    if "host" not in given or "block_migration" not in given:
-        raise BadRequest("Invalid input for field/attribute os-migrateLive.")
-    if asked.minor >= 68 and "force" in given:
-        raise BadRequest(
-            "Invalid input for field/attribute os-migrateLive. Additional properties are not "
-            "allowed ('force' was unexpected)"
-        )
-    host, block = given["host"], given["block_migration"]
-    asked.require(f"{_MIGRATE}migrate_live{':host' if host else ''}")
-    is_forced = str(given.get("force", False)).lower() == "true"
-    if is_forced and not host:
-        raise BadRequest("Can't force to a non-provided destination")
-    flag = None if block == "auto" else str(block).lower() == "true"
-    asked.cloud.live.accept(
-        instance,
-        host,
-        flag,
-        # Before 2.30 a named host was never checked by the scheduler.
-        is_forced=is_forced or (asked.minor < 30 and bool(host)),
-        is_asynchronous=asked.minor >= 34,
-        who="client",
-    )
-    return Answer(None, 202)
-
-
-def _migrate(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
-    host = given.get("host") if asked.minor >= 56 else None
-    asked.require(f"{_MIGRATE}migrate{':host' if host else ''}")
-    asked.cloud.cold.accept(instance, host, who="client")
-    return Answer(None, 202)
-
-
-def _resize(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
-    asked.require(_POLICY + "resize")
-    flavor = _flavor(asked, given.get("flavorRef"))
-    asked.cloud.cold.accept(instance, flavor=flavor, who="client")
-    return Answer(None, 202)
-
-
-def _confirm(asked: Asked, instance: Instance, _: dict[str, Any]) -> Answer:
-    asked.require(_POLICY + "confirm_resize")
-    asked.cloud.cold.confirm(instance, "client")
-    return Answer(None, 204)
-
-
-def _revert(asked: Asked, instance: Instance, _: dict[str, Any]) -> Answer:
-    asked.require(_POLICY + "revert_resize")
-    asked.cloud.cold.revert(instance, "client")
-    return Answer(None, 202)
-
-
-def _reset(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
-    asked.require("os_compute_api:os-admin-actions:reset_state")
-    if given.get("state") not in ("active", "error"):
-        raise BadRequest(f"Invalid input for field/attribute state. Value: {given.get('state')}.")
-    asked.cloud.lifecycle.reset_state(instance, given["state"], "client")
-    return Answer(None, 202)
-
-
-def _of_lifecycle(name: str, rule: str) -> Callable[..., Answer]:
-    def perform(asked: Asked, instance: Instance, _: dict[str, Any]) -> Answer:
-        asked.require(rule)
-        asked.cloud.lifecycle.perform(instance, name, "client")
-        if name != "rebuild":
-            return Answer(None, 202)
-        return Answer(f'{{"server": {rows.server_text(asked, instance)}}}', 202)
-
-    return perform
-
-
-_KEYS = {"stop": "os-stop", "start": "os-start"}
-_RULES = {"pause": "pause-server", "unpause": "pause-server"} | {
-    name: f"{name if name != 'resume' else 'suspend'}-server" for name in ("suspend", "resume")
-}
-_ACTIONS: dict[str, Callable[..., Answer]] = {
-    "os-migrateLive": _migrate_live,
-    "migrate": _migrate,
-    "resize": _resize,
-    "confirmResize": _confirm,
-    "revertResize": _revert,
-    "os-resetState": _reset,
-} | {
-    _KEYS.get(name, name): _of_lifecycle(
-        name,
-        f"os_compute_api:os-{_RULES[name]}:{name}" if name in _RULES else _POLICY + name,
-    )
-    for name in KINDS
-}
-
-
-# -- migrations of a server
-
-
-def list_server_migrations(asked: Asked) -> Answer:
-    """GET /servers/{id}/migrations: those in progress, and not only accepted."""
-    asked.require("os_compute_api:servers:migrations:index")
-    found = asked.cloud.live.in_progress(asked.instance())
-    return Answer({"migrations": [rows.server_migration(asked, each) for each in found]})
-
-
-def show_server_migration(asked: Asked) -> Answer:
-    """GET /servers/{id}/migrations/{id}."""
-    asked.require("os_compute_api:servers:migrations:show")
-    instance, wanted = asked.instance(), asked.arguments[1]
-    for each in asked.cloud.live.in_progress(instance):
-        if str(each.id) == wanted:
-            return Answer({"migration": rows.server_migration(asked, each)})
-    raise NotFound(f"In-progress live migration {wanted} is not found for server {instance.id}.")
-
-
-def abort_migration(asked: Asked) -> Answer:
-    """DELETE /servers/{id}/migrations/{id}."""
-    instance = asked.instance()
-    asked.require("os_compute_api:servers:migrations:delete")
-    asked.cloud.live.abort(instance, asked.arguments[1], may_be_queued=asked.minor >= 65)
-    return Answer(None, 202)
-
-
-def force_migration(asked: Asked) -> Answer:
-    """POST /servers/{id}/migrations/{id}/action."""
-    if "force_complete" not in asked.body:
-        raise BadRequest("There is no such action")
-    instance = asked.instance()
-    asked.require("os_compute_api:servers:migrations:force_complete")
-    asked.cloud.live.force_complete(instance, asked.arguments[1])
-    return Answer(None, 202)
-
-
-# -- actions of a server
-
-
-def list_actions(asked: Asked) -> Answer:
-    """GET /servers/{id}/os-instance-actions: newest first, also of a deleted one."""
-    asked.require("os_compute_api:os-instance-actions:list")
-    instance = _also_buried(asked)
-    found = list(reversed(instance.actions))
-    if asked.minor < 58:
-        return Answer({"instanceActions": [rows.action(asked, instance, each) for each in found]})
-    limit = asked.limit()
-    if marker := asked.query.get("marker"):
-        ids = [each.request_id for each in found]
-        if marker not in ids:
-            raise BadRequest(f"Marker {marker} could not be found.")
-        found = found[ids.index(marker) + 1 :]
-    body: dict[str, Any] = {
-        "instanceActions": [rows.action(asked, instance, each) for each in found[:limit]]
-    }
-    if len(found) >= limit > 0:
-        path = f"servers/{instance.id}/os-instance-actions"
-        body["links"] = asked.next_link(path, found[limit - 1].request_id)
-    return Answer(body)
-
-
-def show_action(asked: Asked) -> Answer:
-    """GET /servers/{id}/os-instance-actions/{request}: its newest event first."""
-    asked.require("os_compute_api:os-instance-actions:show")
-    instance, wanted = _also_buried(asked), asked.arguments[1]
-    found = next((each for each in instance.actions if each.request_id == wanted), None)
-    if found is None:
-        raise NotFound(f"Action {wanted} not found")
-    events = sorted(found.events, key=lambda each: each.started_at, reverse=True)
-    row = rows.action(asked, instance, found)
-    row["events"] = [rows.event(asked, instance, each) for each in events]
-    return Answer({"instanceAction": row})
-
-
-def _also_buried(asked: Asked) -> Instance:
-    buried = asked.cloud.state.buried.get(asked.arguments[0])
-    return buried if buried is not None else asked.instance()

@@ -189,7 +189,7 @@ def _inventories(host: ComputeHost) -> dict[str, Any]:
 
 def _summary(host: ComputeHost) -> str:
     resources = ", ".join(
-        f'"{kind}": {{"capacity": {host.capacity(kind)}, "used": {host.used[kind]}}}'
+        f'"{kind}": {{"capacity": {host.capacity[kind]}, "used": {host.used[kind]}}}'
         for kind in _KINDS
     )
     traits = json.dumps(sorted(host.traits))
