@@ -286,6 +286,8 @@ class SimulatedChannel:
         at = network.clock.seconds()
         question = Question(host, script, args, bytes(self._stdin), at)
         task = asyncio.get_running_loop().create_task(self._answer(question, text))
+        # A world ends in the middle of things: that is no news.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
         running = self._connection.machine.running
         running.add(task)
         task.add_done_callback(running.discard)
