@@ -9,6 +9,7 @@ runs at the same time, and the same events in the same order always give the sam
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  imported later, its lock would be the world's
 import contextvars
 import functools
 import heapq

@@ -292,6 +292,8 @@ class SimulatedChannel:
         # A command on a host goes on, whoever asked for it dies.
         loop = asyncio.get_running_loop()
         task = contextvars.Context().run(loop.create_task, self._answer(question, text))
+        # A world ends in the middle of things: that is no news.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
         running = self._connection.machine.running
         running.add(task)
         task.add_done_callback(running.discard)
