@@ -1,25 +1,36 @@
-"""What Nova says, for tests: complete facts, of which a test names only what it is about."""
+"""What Nova and hosts say: complete facts, of which a test names only what it is about."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
+from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController
 from openstack_maintenance.domain.cloud import (
+    NOSTATE,
+    PAUSED,
     RUNNING,
     SHUTDOWN,
     SUSPENDED,
     ComputeService,
+    Hypervisor,
     Instance,
     Migration,
 )
+from openstack_maintenance.domain.host.facts import HostFacts, UnitState
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 # What Nova says besides, by the status that it shows.
 _STATES = {
     "ACTIVE": ("active", RUNNING),
+    "PAUSED": ("paused", PAUSED),
     "SHUTOFF": ("stopped", SHUTDOWN),
     "SUSPENDED": ("suspended", SUSPENDED),
+    "BUILD": ("building", NOSTATE),
+    "RESCUE": ("rescued", RUNNING),
+    "VERIFY_RESIZE": ("resized", RUNNING),
+    "SHELVED": ("shelved", SHUTDOWN),
+    "SOFT_DELETED": ("soft-delete", SHUTDOWN),
 }
 
 
@@ -66,3 +77,67 @@ def migration(id: int = 1, status: str = "running", **given: Any) -> Migration:
         "updated_at": NOW,
     }
     return Migration(id=id, status=status, **{**facts, **given})
+
+
+def hypervisor(host: str = "c01", **given: Any) -> Hypervisor:
+    """The hypervisor record of a host."""
+    facts = {
+        "id": f"hypervisor-{host}",
+        "hostname": f"{host}.example.com",
+        "host_ip": "10.0.0.21",
+        "hypervisor_type": "QEMU",
+    }
+    return Hypervisor(host=host, **{**facts, **given})
+
+
+def unit_state(name: str = "nova-compute", **given: Any) -> UnitState:
+    """A systemd unit that runs, with one process."""
+    facts = {
+        "kind": "systemd",
+        "active_state": "active",
+        "sub_state": "running",
+        "main_pid": 812,
+        "pids": (812,),
+    }
+    return UnitState(name=name, **{**facts, **given})
+
+
+def host_facts(host: str = "c01", **given: Any) -> HostFacts:
+    """A compute host whose nova-compute runs, without guests, in its boot b1."""
+    facts = {
+        "hostname": host,
+        "fqdn": f"{host}.example.com",
+        "boot_id": "b1",
+        "booted": NOW,
+        "clock": NOW,
+        "zone_name": "UTC",
+        "nova_compute": unit_state(),
+        "log_path": "/var/log/nova/nova-compute.log",
+        "log_error": "",
+        "sudo_missing": (),
+        "guests": (),
+    }
+    return HostFacts(**{**facts, **given})
+
+
+def amqp_line(
+    message: str, at: str = "2026-03-10 01:05:00.123", level: str = "DEBUG", **given: str
+) -> str:
+    """A line of nova-compute's log, as the driver of the message bus writes it."""
+    context = given.get("context", "[None req-5d2c - - - - - -]")
+    return f"{at} 812 {level} oslo.messaging._drivers.impl_rabbit {context} {message}"
+
+
+def controller(hostname: str = "ctl01", **given: Any) -> SeenController:
+    """A controller that nothing was found out about but its boot, b1, and its clock."""
+    facts = {
+        "boot_id": "b1",
+        "booted": None,
+        "clock_now": NOW,
+        "services": (),
+        "broker": None,
+        "database": None,
+        "cache": None,
+        "clock": Clock(ahead_at_least=0, ahead_at_most=0),
+    }
+    return SeenController(hostname=hostname, **{**facts, **given})

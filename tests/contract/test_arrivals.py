@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from builders import instance
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_deployment
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed
@@ -20,18 +20,10 @@ LOGS = ("/var/log/nova/nova-compute.log",)
 PLAIN = NovaCompute("nova-compute", LOGS)
 
 
-class Nova:
-    def instances_on(self, host: str) -> list[Any]:
-        return [instance("i1", name="web-1")]
-
-    def migrations(self, changes_since: datetime) -> list[Any]:
-        return []
-
-
 def said(task_id: str) -> str:
     step: Any = SimpleNamespace(
         task_id=task_id,
-        nova=Nova(),
+        nova=InMemoryNova(CloudState(instances={"i1": instance("i1", name="web-1")})),
         request=SimpleNamespace(host="c01", on_blocked="fail"),
         deployment=SimpleNamespace(nova_compute=PLAIN),
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_run import context_of, write_policy
 from openstack_maintenance.domain.checks.service_rules import LastCheck
 from openstack_maintenance.operators.base import StepFailed
 from openstack_maintenance.operators.checks import base as check_base
@@ -20,43 +19,20 @@ from openstack_maintenance.operators.checks import of_cloud as cloud_checks
 from openstack_maintenance.operators.checks import of_controllers as checks
 from openstack_maintenance.records import last_check
 
-GOOD = "deployment: lab\ncontrollers: [{host: ctl01, address: 10.0.0.8}, {host: ctl02}]\n"
-
-
-class Pushed:
-    """What a task instance is asked for: XComs that were pushed, and those to pull."""
-
-    dag_id = "controller_checks"
-
-    def __init__(self, found: Any = None) -> None:
-        self.found = found
-        self.xcoms: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))  # plain JSON, or it is an error
-
-    def xcom_pull(self, **asked: Any) -> Any:
-        return self.found
+CONTROLLERS = "controllers: [{host: ctl01, address: 10.0.0.8}, {host: ctl02}]\n"
+GOOD = f"deployment: lab\n{CONTROLLERS}"
 
 
 @pytest.fixture
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "policy.yaml"
-    file.write_text(f"{GOOD}records: file://{tmp_path}/records\n")
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
-    return file
+    return write_policy(tmp_path, monkeypatch, CONTROLLERS)
 
 
-def context(
-    found: Any = None,
-    run_type: str = "manual",
-    logical_date: datetime | None = None,
-    start_date: datetime | None = None,
-) -> Any:
-    dag_run = SimpleNamespace(
-        run_type=run_type, logical_date=logical_date, start_date=start_date or datetime.now(UTC)
-    )
-    return {"ti": Pushed(found), "dag_run": dag_run, "params": {}, "run_id": "r1"}
+def context(found: Any = None, **dag_run: Any) -> Any:
+    """``found``: what the checks of the controllers have handed on."""
+    given = {"start_date": datetime.now(UTC), **dag_run}
+    results = {"check_controller.found": found}
+    return context_of("controller_checks", results=results, dag_run=given)
 
 
 def facts(host: str, **more: Any) -> dict[str, Any]:
@@ -168,7 +144,11 @@ def test_a_past_night_is_not_judged_by_today(policy: Path) -> None:
         cloud_checks.CheckImagesOperator(task_id="check_images"),
         checks.CheckDatabaseOperator(task_id="check_database"),
     ):
-        given = context([facts("ctl01")], "backfill", datetime(2026, 1, 5, 1, tzinfo=UTC))
+        given = context(
+            [facts("ctl01")],
+            run_type="backfill",
+            logical_date=datetime(2026, 1, 5, 1, tzinfo=UTC),
+        )
         with pytest.raises(AirflowSkipException, match="Unknown for a past night"):
             step.execute(given)
         assert given["ti"].xcoms == {}

@@ -2,153 +2,71 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from answering_cloud import QUIET, TOKEN, Answer, AnsweringCloud, options, served
 from openstack_maintenance.adapters import cloud_health
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_health import CloudHealth, request_url, versioned
 from openstack_maintenance.domain.checks.cloud_rules import Endpoint, ServiceRow, judge_endpoints
 from openstack_maintenance.domain.errors import CloudError
 
-TOKEN = Path(__file__).resolve().parents[1] / "fixtures/nova/token.json"
 TYPES = {
-    "compute": "/compute/v2.1",
+    "compute": "/v2.1",
     "network": "/network",
     "image": "/image",
     "block-storage": "/volume/v3/p1",
     "identity": "/identity/v3",
     "unheard-of": "/strange",
 }
-pytestmark = [
-    # What the SDK says to its own developers.
-    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
-]
-
-
-@dataclass
-class FakeCloud:
-    """``answers``: status and body by path; everything else is answered 200 with nothing."""
-
-    url: str = ""
-    types: dict[str, str] = field(default_factory=lambda: dict(TYPES))
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    login: int = 201
-    # Whenever the token was recorded, it is valid now.
-    expires: datetime = field(default_factory=lambda: datetime.now(UTC) + timedelta(hours=1))
-
-    def token(self) -> dict[str, Any]:
-        token = dict(json.loads(TOKEN.read_text()))
-        token["token"]["expires_at"] = self.expires.isoformat()
-        token["token"]["catalog"] = [
-            {
-                "type": kind,
-                "name": kind,
-                "endpoints": [
-                    {"interface": each, "region_id": "RegionOne", "url": f"{self.url}{path}"}
-                    for each in ("public", "internal")
-                ],
-            }
-            for kind, path in self.types.items()
-        ]
-        return token
-
-    def health(self) -> CloudHealth:
-        auth = {
-            "auth_url": f"{self.url}/identity/v3",
-            "username": "admin",
-            "password": "secret",
-            "project_name": "admin",
-            "user_domain_name": "Default",
-            "project_domain_name": "Default",
-        }
-        options = {"auth": auth, "load_yaml_config": False, "load_envvars": False}
-        return CloudHealth("lab", {**options, "region_name": "RegionOne", "api_timeout": 2})
-
-
-def handler_of(cloud: FakeCloud) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = (
-            True  # else each body waits 40 ms for its header's acknowledgement
-        )
-
-        def handle_any(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            cloud.asked.append((self.path, self.headers.get("X-Auth-Token", "")))
-            if self.path == "/identity/v3/auth/tokens":
-                status, answer = cloud.login, cloud.token()
-            elif self.path in ("/identity/v3", "/identity/v3/"):
-                link = {"rel": "self", "href": f"{cloud.url}/identity/v3/"}
-                version = {"id": "v3.14", "status": "stable", "links": [link]}
-                status, answer = 200, {"version": version}
-            else:
-                status, answer = cloud.answers.get(self.path, (200, {}))
-            content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_response_only(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("X-Subject-Token", "a-token")
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = handle_any
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Quiet: pytest shows what a test needs."""
-
-    return Handler
+pytestmark = QUIET
 
 
 @pytest.fixture
-def cloud() -> Iterator[FakeCloud]:
-    cloud = FakeCloud()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(cloud))
-    cloud.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield cloud
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def cloud() -> Iterator[AnsweringCloud]:
+    with served(AnsweringCloud(catalog=dict(TYPES), interfaces=("public", "internal"))) as cloud:
+        yield cloud
 
 
-def test_a_token_tells_for_whom_and_until_when(cloud: FakeCloud) -> None:
-    token = cloud.health().new_token()
+def health_of(cloud: AnsweringCloud) -> CloudHealth:
+    return CloudHealth("lab", options(cloud.url, region_name="RegionOne", api_timeout=2))
+
+
+def test_a_token_tells_for_whom_and_until_when(cloud: AnsweringCloud) -> None:
+    token = health_of(cloud).new_token()
     assert (token.user, token.project) == ("admin", "admin")
     assert token.expires == cloud.expires
 
 
-def test_every_endpoint_gets_an_authenticated_request_once(cloud: FakeCloud) -> None:
-    health = cloud.health()
+def test_every_endpoint_gets_an_authenticated_request_once(cloud: AnsweringCloud) -> None:
+    health = health_of(cloud)
     answers = health.try_endpoints(health.endpoints())
     assert len(answers) == 2 * len(TYPES)
     assert {each.status for each in answers} == {200}
-    asked = [path for path, token in cloud.asked if token == "a-token"]
+    asked = [each.target for each in cloud.asked if each.token == TOKEN]
     assert sorted(asked) == [
-        "/compute/v2.1/flavors?limit=1",
         "/identity/v3/auth/catalog",
         "/image/v2/images?limit=1",
         "/network/v2.0/extensions",
         "/strange",
+        "/v2.1/flavors?limit=1",
         "/volume/v3/p1/limits",
     ]
     assert [each.endpoint.service_type for each in answers if not each.known] == ["unheard-of"] * 2
 
 
-def test_an_endpoint_that_fails_or_is_not_there_does_not_hide_the_others(cloud: FakeCloud) -> None:
-    cloud.answers["/compute/v2.1/flavors?limit=1"] = (500, "oops")
-    health = cloud.health()
-    gone = Endpoint("dns", "public", "RegionOne", "http://127.0.0.1:1")
+def test_an_endpoint_that_fails_or_is_not_there_does_not_hide_the_others(
+    cloud: AnsweringCloud,
+) -> None:
+    cloud.answers["GET /v2.1/flavors?limit=1"] = Answer(b"oops", 500)
+    health = health_of(cloud)
+    gone = Endpoint(
+        service_type="dns", interface="public", region="RegionOne", url="http://127.0.0.1:1"
+    )
     judged = judge_endpoints(health.try_endpoints([*health.endpoints(), gone]))
     bad = [each for each in judged if each.verdict == "bad"]
     assert [each.name for each in bad] == [
@@ -160,42 +78,43 @@ def test_an_endpoint_that_fails_or_is_not_there_does_not_hide_the_others(cloud: 
     assert "no answer at http://127.0.0.1:1: nobody answers" in bad[2].text
 
 
-def test_services_and_agents_are_read(cloud: FakeCloud) -> None:
+def test_services_and_agents_are_read(cloud: AnsweringCloud) -> None:
     row = {"binary": "nova-compute", "host": "c01", "status": "disabled", "state": "down"}
+    volumes = {**row, "binary": "cinder-volume", "status": "enabled", "state": "up"}
     lost = {"binary": "nova-compute", "host": "c02", "status": "UNKNOWN"}
     agent = {"binary": "neutron-l3-agent", "host": "n1", "admin_state_up": True, "alive": False}
-    cloud.answers["/compute/v2.1/os-services"] = (
-        200,
-        {"services": [{**row, "disabled_reason": "disk"}, lost]},
-    )
-    cloud.answers["/volume/v3/p1/os-services"] = (
-        200,
-        {"services": [{**row, "binary": "cinder-volume", "status": "enabled", "state": "up"}]},
-    )
-    cloud.answers["/network/v2.0/agents"] = (200, {"agents": [agent]})
-    cloud.answers["/image/v2/images?limit=5"] = (200, {"images": [{}, {}]})
-    health = cloud.health()
+    cloud.answers = {
+        "GET /v2.1/os-services": Answer({"services": [{**row, "disabled_reason": "disk"}, lost]}),
+        "GET /volume/v3/p1/os-services": Answer({"services": [volumes]}),
+        "GET /network/v2.0/agents": Answer({"agents": [agent]}),
+        "GET /image/v2/images?limit=5": Answer({"images": [{}, {}]}),
+    }
+    health = health_of(cloud)
     assert health.compute_services() == [
-        ServiceRow("nova-compute", "c01", False, False, "disk"),
-        ServiceRow("nova-compute", "c02", True, False),
+        ServiceRow(binary="nova-compute", host="c01", is_enabled=False, is_up=False, reason="disk"),
+        ServiceRow(binary="nova-compute", host="c02", is_enabled=True, is_up=False),
     ]
-    assert health.volume_services() == [ServiceRow("cinder-volume", "c01", True, True)]
-    assert health.network_agents() == [ServiceRow("neutron-l3-agent", "n1", True, False)]
+    assert health.volume_services() == [
+        ServiceRow(binary="cinder-volume", host="c01", is_enabled=True, is_up=True)
+    ]
+    assert health.network_agents() == [
+        ServiceRow(binary="neutron-l3-agent", host="n1", is_enabled=True, is_up=False)
+    ]
     assert health.count_images() == 2
 
 
-def test_what_the_catalog_does_not_have_is_none(cloud: FakeCloud) -> None:
-    cloud.types = {"identity": TYPES["identity"]}
-    health = cloud.health()
+def test_what_the_catalog_does_not_have_is_none(cloud: AnsweringCloud) -> None:
+    cloud.catalog = {"identity": TYPES["identity"]}
+    health = health_of(cloud)
     assert health.compute_services() is None
     assert health.volume_services() is None
     assert health.network_agents() is None
     assert health.count_images() is None
 
 
-def test_a_neutron_without_agents_has_no_list_of_them(cloud: FakeCloud) -> None:
-    cloud.answers["/network/v2.0/agents"] = (404, {})
-    assert cloud.health().network_agents() is None
+def test_a_neutron_without_agents_has_no_list_of_them(cloud: AnsweringCloud) -> None:
+    cloud.answers["GET /network/v2.0/agents"] = Answer({}, 404)
+    assert health_of(cloud).network_agents() is None
 
 
 DENIED = {
@@ -209,7 +128,7 @@ DENIED = {
 @pytest.mark.parametrize(
     ("status", "body", "found"),
     [
-        (500, "oops", "its compute API answers 500 to GET /os-services"),
+        (500, b"oops", "its compute API answers 500 to GET /os-services"),
         (
             403,
             {},
@@ -220,16 +139,16 @@ DENIED = {
             DENIED,
             "Allow os_compute_api:os-services:list to the user of connection lab: see inc",
         ),
-        (200, "<html>welcome</html>", "no usable answer"),
+        (200, b"<html>welcome</html>", "no usable answer"),
         (200, {"other": []}, "no usable answer"),
     ],
 )
 def test_an_api_that_does_not_serve_is_one_sentence(
-    cloud: FakeCloud, status: int, body: Any, found: str
+    cloud: AnsweringCloud, status: int, body: Any, found: str
 ) -> None:
-    cloud.answers["/compute/v2.1/os-services"] = (status, body)
+    cloud.answers["GET /v2.1/os-services"] = Answer(body, status)
     with pytest.raises(CloudError, match=found):
-        cloud.health().compute_services()
+        health_of(cloud).compute_services()
 
 
 @pytest.mark.parametrize(
@@ -241,18 +160,18 @@ def test_an_api_that_does_not_serve_is_one_sentence(
     ],
 )
 def test_a_keystone_that_gives_no_token_says_so(
-    cloud: FakeCloud, status: int, found: str, kind: type[CloudError]
+    cloud: AnsweringCloud, status: int, found: str, kind: type[CloudError]
 ) -> None:
-    cloud.login = status
+    cloud.answers["POST /identity/v3/auth/tokens"] = Answer(cloud.token(), status)
     with pytest.raises(CloudError, match=found) as raised:
-        cloud.health().new_token()
+        health_of(cloud).new_token()
     assert type(raised.value) is kind
 
 
-def test_nobody_at_the_auth_url_is_said(cloud: FakeCloud) -> None:
+def test_nobody_at_the_auth_url_is_said(cloud: AnsweringCloud) -> None:
     cloud.url = "http://127.0.0.1:1"
     with pytest.raises(CloudError, match=r"127\.0\.0\.1:1/identity/v3 cannot be reached"):
-        cloud.health().new_token()
+        health_of(cloud).new_token()
 
 
 def test_a_connection_that_names_an_unknown_cloud_is_said(
@@ -279,5 +198,10 @@ def test_a_catalogs_url_gets_the_version_that_is_needed(url: str, version: str, 
 
 
 def test_an_unknown_type_is_asked_at_its_root() -> None:
-    assert request_url(Endpoint("strange", "public", "", "http://h/x/")) == "http://h/x"
+    assert (
+        request_url(
+            Endpoint(service_type="strange", interface="public", region="", url="http://h/x/")
+        )
+        == "http://h/x"
+    )
     assert cloud_health.REQUEST_SECONDS <= 20

@@ -14,10 +14,10 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from builders import service
+from airflow_run import StateStore, context_of, write_policy
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.adapters.shell import HostUnreachable
-from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import RecordUnreadable
 from openstack_maintenance.domain.host.facts import RebootAnswer, ScriptState
 from openstack_maintenance.domain.mark import Mark
@@ -64,18 +64,7 @@ class Host:
         raise HostUnreachable(f"host {name}", "the connection broke", "Check the network.")
 
 
-class Nova:
-    def __init__(self) -> None:
-        self.service = service("c01", str(Mark(DAG, RUN, "kernel")))
-
-    def get_service(self, host: str) -> ComputeService:
-        return self.service
-
-    def enable(self, given: ComputeService) -> None:
-        self.service = service("c01", None)
-
-
-class Store(dict[str, Any]):
+class Store(StateStore):
     """Airflow's task_state_store; ``kept`` is for how long."""
 
     def __init__(self) -> None:
@@ -83,36 +72,34 @@ class Store(dict[str, Any]):
         self.kept: dict[str, timedelta | None] = {}
 
     def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-        self[key], self.kept[key] = value, retention
+        super().set(key, value)
+        self.kept[key] = retention
 
 
 class World:
     def __init__(self) -> None:
-        self.host, self.nova, self.store, self.try_number = Host(), Nova(), Store(), 1
+        self.host, self.store, self.try_number = Host(), Store(), 1
+        self.nova = InMemoryNova()
+        self.nova.cloud.add_host("c01", reason=str(Mark(DAG, RUN, "kernel")))
 
     def run(self, kind: type[HostOperator], boot_at_stop: str = FIRST_BOOT) -> Any:
         stopped = {"boot_id": boot_at_stop, "clock": "2026-03-10T01:00:00+00:00"}
         step = kind(task_id=kind.__name__)
         step.__dict__["nova"] = self.nova
-        given: Any = {
-            "ti": SimpleNamespace(
-                dag_id=DAG,
-                try_number=self.try_number,
-                xcom_pull=lambda **asked: stopped,
-                xcom_push=lambda **said: None,
-            ),
-            "params": {"host": "c01", "reason": "r", "ignore_window": True, "script": SCRIPT},
-            "run_id": RUN,
-            "task_state_store": self.store,
-        }
+        given = context_of(
+            DAG,
+            run_id=RUN,
+            params={"host": "c01", "reason": "r", "ignore_window": True, "script": SCRIPT},
+            store=self.store,
+            results={"stop_nova_compute": stopped},
+            try_number=self.try_number,
+        )
         return step.execute(given)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    file = tmp_path / "policy.yaml"
-    file.write_text(f"deployment: lab\nrecords: file://{tmp_path}/records\n")
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
+    file = write_policy(tmp_path, monkeypatch)
     made = World()
 
     @asynccontextmanager
@@ -244,7 +231,7 @@ def test_a_host_that_this_run_enabled_is_its_own_whatever_airflow_has_forgotten(
 
 
 def test_a_host_that_somebody_else_enabled_is_not(world: World) -> None:
-    world.nova.service = service("c01", None)
+    world.nova.cloud.add_host("c01")
     with pytest.raises(StepFailed, match="somebody else enabled it"):
         world.run(EnableServiceOperator)
 

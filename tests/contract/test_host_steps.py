@@ -3,21 +3,21 @@ says in its log, and what the report makes of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
-from builders import instance, service
+from airflow_run import context_of, write_policy
+from builders import host_facts, instance
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_policy
-from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance
+from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.errors import CloudError
-from openstack_maintenance.domain.host.facts import HostFacts, UnitState
+from openstack_maintenance.domain.host.facts import HostFacts
 from openstack_maintenance.domain.mark import Mark, find_mark
 from openstack_maintenance.operators.base import StepFailed
 from openstack_maintenance.operators.host import drain
@@ -30,104 +30,33 @@ from openstack_maintenance.records.store import find_record, record_path
 
 DAG, RUN = "compute_host_maintenance", "r1"
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+SILENT = CloudError("cloud x", "does not answer", "Wait.")
 OURS = str(Mark(DAG, RUN, "kernel"))
 WEB = instance("i1", name="web-1")
+API = instance("i3", name="api-1")
 OLD = instance("i2", name="old-1", status="SUSPENDED")
 
 
-class Nova:
-    """A cloud of two hosts; ``asked`` is how often anything was asked of it."""
-
-    def __init__(self, reason: str | None = OURS, error: CloudError | None = None) -> None:
-        self.service = service("c01", reason)
-        self.error = error
-        self.listed: list[Instance] = []
-        self.asked = 0
-        self.reasons: list[str] = []
-
-    def find_service(self, host: str) -> ComputeService:
-        self.asked += 1
-        if self.error:
-            raise self.error
-        return self.service
-
-    get_service = find_service
-
-    def services(self, binary: str = "") -> list[ComputeService]:
-        return [self.service, service("c02", None)]
-
-    def disable(self, service: ComputeService, reason: str) -> None:
-        self.reasons.append(reason)
-
-    def enable(self, given: ComputeService) -> None:
-        self.service = service("c01", None)
-
-    def instances_on(self, host: str) -> list[Instance]:
-        return self.listed
-
-    def migrations(self, changes_since: datetime) -> list[Any]:
-        return []
-
-    def check_version(self) -> str:
-        return "2.95"
-
-    def find_hypervisor(self, host: str) -> Hypervisor:
-        return Hypervisor("1", "c01.example.com", host, "10.0.0.21", "QEMU")
-
-    def missing_rights(self, needed: Any) -> list[Any]:
-        return []
-
-    def hosts_with_room(self, need: Any) -> dict[str, int]:
-        return {}
-
-
-class TaskInstance:
-    """What the steps ask of their task instance. ``states``: of the run's other tasks."""
-
-    dag_id = DAG
-
-    def __init__(self, states: dict[str, str], results: dict[str, Any]) -> None:
-        self.states, self.results = states, results
-        self.xcoms: dict[str, Any] = {}
-
-    def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return [{"task_id": name, "state": state} for name, state in self.states.items()]
-
-    def get_dr_count(self, dag_id: str, run_ids: list[str], states: Any = None) -> int:
-        return 0
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))  # plain JSON, or it is an error
-
-    def xcom_pull(self, task_ids: str, key: str = "return_value", **asked: Any) -> Any:
-        return self.results.get(task_ids if key == "return_value" else f"{task_ids}.{key}")
-
-
-class Store(dict[str, Any]):
-    """Airflow's task_state_store."""
-
-    def set(self, key: str, value: Any, **kept: Any) -> None:
-        self[key] = value
+def nova_with(
+    *instances: Instance, reason: str | None = OURS, errors: dict[str, Any] | None = None
+) -> InMemoryNova:
+    """A cloud of two hosts. ``reason``: why c01, which holds ``instances``, is disabled."""
+    cloud = CloudState(instances={each.id: each for each in instances})
+    cloud.add_host("c01", reason=reason)
+    cloud.add_host("c02")
+    return InMemoryNova(cloud, errors=errors or {})
 
 
 def context(
     states: dict[str, str] | None = None, results: dict[str, Any] | None = None, **params: Any
 ) -> Any:
-    return {
-        "ti": TaskInstance(states or {}, results or {}),
-        "params": {"host": "c01", "reason": "kernel", "ignore_window": True, **params},
-        "run_id": RUN,
-        "dag_run": SimpleNamespace(run_after=NOW, triggering_user_name="anna"),
-        "task_state_store": Store(),
-    }
+    given = {"host": "c01", "reason": "kernel", "ignore_window": True, **params}
+    return context_of(DAG, run_id=RUN, params=given, states=states, results=results or {})
 
 
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "policy.yaml"
-    file.write_text(f"deployment: lab\nrecords: file://{tmp_path}/records\n")
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
-    return file
+    return write_policy(tmp_path, monkeypatch)
 
 
 Said = Callable[[], list[str]]
@@ -143,7 +72,7 @@ def told(said: Said, line: str) -> bool:
     return sum(line in each for each in said()) == 1
 
 
-def made(step: type[Any], nova: Nova, **given: Any) -> Any:
+def made(step: type[Any], nova: InMemoryNova, **given: Any) -> Any:
     operator = step(task_id="step", **given)
     operator.__dict__["nova"] = nova
     return operator
@@ -177,21 +106,21 @@ REFUSED = {"check_host": "failed", "disable_service": "upstream_failed"}
 REFUSED_SAID = {"check_host.error": WRONG}
 
 
-def report(nova: Nova, *given: Any) -> Any:
+def report(nova: InMemoryNova, *given: Any) -> Any:
     return made(ReportOperator, nova).execute(context(*given))
 
 
 def test_a_green_report_says_in_one_line_what_was_done_and_where_it_is_written(
     said: Said,
 ) -> None:
-    report(Nova(), GREEN, DONE)
+    report(nova_with(), GREEN, DONE)
     (line,) = [each for each in said() if "record: " in each]
     assert "c01: done in " in line
     assert ": 1 instance moved live; rebooted, on the bus, enabled; record: file://" in line
 
 
 def test_a_record_and_its_page_name_who_triggered_the_run(policy: Path) -> None:
-    report(Nova(), GREEN, DONE)
+    report(nova_with(), GREEN, DONE)
     record = find_record(read_policy(), DAG, RUN)
     assert record is not None
     assert record["triggered_by"] == "anna"
@@ -201,13 +130,13 @@ def test_a_record_and_its_page_name_who_triggered_the_run(policy: Path) -> None:
 
 def test_a_red_report_says_its_sentence_on_a_line_of_its_own(said: Said) -> None:
     with pytest.raises(StepFailed):
-        report(Nova(), REFUSED, REFUSED_SAID)
+        report(nova_with(), REFUSED, REFUSED_SAID)
     lines = [line for line in said() if "cloud x: does not answer. Wait." in line]
     assert len(lines) == 1
     assert "error" in lines[0].lower()
 
 
-def failed(nova: Nova, states: dict[str, str]) -> list[str]:
+def failed(nova: InMemoryNova, states: dict[str, str]) -> list[str]:
     with pytest.raises(StepFailed):
         report(nova, states, REFUSED_SAID)
     record = find_record(read_policy(), DAG, RUN)
@@ -217,18 +146,18 @@ def failed(nova: Nova, states: dict[str, str]) -> list[str]:
 
 @pytest.mark.parametrize("state", ["upstream_failed", "skipped", None])
 def test_nova_is_not_asked_where_the_run_never_began_to_disable(state: str | None) -> None:
-    nova = Nova(error=CloudError("cloud x", "does not answer", "Wait."))
+    nova = nova_with(errors={"find_service": SILENT, "get_service": SILENT})
     states = {"check_host": "failed", **({"disable_service": state} if state else {})}
     assert failed(nova, states) == []
-    assert nova.asked == 0
+    assert nova.calls.total() == 0
 
 
 @pytest.mark.parametrize("state", ["success", "failed"])
 def test_the_reason_is_written_into_nova_where_the_run_may_have_the_host(state: str) -> None:
-    nova = Nova()
+    nova = nova_with()
     notes = failed(nova, {"disable_service": state, "check_host": "failed"})
-    assert len(nova.reasons) == len(notes) == 1
-    mark = find_mark(nova.reasons[0])
+    assert len(nova.ordered("disable")) == len(notes) == 1
+    mark = find_mark(nova.orders[0].detail)
     assert mark is not None
     assert mark.has_failed
     assert mark.text.startswith("failed at ")
@@ -236,41 +165,41 @@ def test_the_reason_is_written_into_nova_where_the_run_may_have_the_host(state: 
 
 def test_that_the_reason_could_not_be_written_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReportOperator, "begun_silence", lambda step: Silence(NOW))  # long ago
-    nova = Nova(error=CloudError("cloud x", "does not answer", "Wait."))
+    nova = nova_with(errors={"find_service": SILENT, "get_service": SILENT})
     (note,) = failed(nova, {"check_host": "failed", "disable_service": "success"})
     assert note.startswith("the reason could not be written into Nova: cloud x")
 
 
 def test_a_host_that_an_earlier_try_disabled_gets_the_reason_of_every_later_one() -> None:
     """All was cleared, and then the pre-check refused: disable_service was not begun again."""
-    nova = Nova()
+    nova = nova_with()
     failed(nova, {"check_host": "failed", "disable_service": "success"})
     for _ in range(2):
         (note,) = failed(nova, REFUSED)
         assert note.startswith("host c01 stays disabled: ")
-    assert len(nova.reasons) == 3
+    assert len(nova.ordered("disable")) == 3
 
 
 def test_where_an_earlier_record_cannot_be_read_nova_is_asked() -> None:
     path = record_path(read_policy(), DAG, RUN)
     path.parent.mkdir(parents=True)
     path.write_text("{")
-    nova = Nova()
+    nova = nova_with()
     assert len(failed(nova, REFUSED)) == 1
 
 
 def test_however_often_a_done_run_is_cleared_it_does_nothing_and_its_record_stays() -> None:
-    report(Nova(), GREEN, DONE)
+    report(nova_with(), GREEN, DONE)
     done = find_record(read_policy(), DAG, RUN)
     assert done is not None
     for _ in range(2):
-        nova, given = Nova(), context()
+        nova, given = nova_with(), context()
         with pytest.raises(DownstreamTasksSkipped):
             made(CheckHostOperator, nova, first_change="disable_service").execute(given)
         found = given["ti"].xcoms["return_value"]
         assert found == {"host": "c01", "already_done": True}
         report(nova, {"check_host": "success"}, {"check_host": found})
-        assert nova.asked == 0
+        assert nova.calls.total() == 0
         assert find_record(read_policy(), DAG, RUN) == done | {"outcome": "already_done"}
 
 
@@ -281,14 +210,11 @@ def test_a_dry_runs_plan_stands_in_its_record_in_the_words_of_the_log(
     monkeypatch: pytest.MonkeyPatch, said: Said
 ) -> None:
     async def read_facts(self: Any, address: str) -> HostFacts:
-        unit = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
-        rest = ("UTC", unit, "/var/log/nova/nova-compute.log", "", (), ())
-        return HostFacts("c01", "c01.example.com", "b1", NOW, NOW, *rest)
+        return host_facts()
 
     monkeypatch.setattr(CheckHostOperator, "_read_facts", read_facts)
     monkeypatch.setattr(CheckHostOperator, "_check_room", lambda *given: [])
-    nova = Nova(reason=None)
-    nova.listed = [WEB]
+    nova = nova_with(WEB, reason=None)
     given = context(dry_run=True)
     with pytest.raises(DownstreamTasksSkipped):
         made(CheckHostOperator, nova, first_change="disable_service").execute(given)
@@ -313,12 +239,11 @@ def test_a_dry_runs_plan_stands_in_its_record_in_the_words_of_the_log(
     [
         ([], "host c01: to be moved: no instance"),
         ([WEB], "host c01: to be moved: 1 instance (1 live)"),
-        ([WEB, WEB], "host c01: to be moved: 2 instances (2 live)"),
+        ([WEB, API], "host c01: to be moved: 2 instances (2 live)"),
     ],
 )
 def test_what_is_to_be_moved_is_said(listed: list[Instance], line: str, said: Said) -> None:
-    nova = Nova()
-    nova.listed = listed
+    nova = nova_with(*listed)
     made(drain.ListInstancesOperator, nova).execute(context())
     assert told(said, line)
 
@@ -331,8 +256,7 @@ def test_what_is_to_be_moved_is_said(listed: list[Instance], line: str, said: Sa
     ],
 )
 def test_an_empty_host_is_said_to_be(listed: list[Instance], line: str, said: Said) -> None:
-    nova = Nova()
-    nova.listed = listed
+    nova = nova_with(*listed)
     made(drain.CheckHostEmptyOperator, nova).execute(context(on_blocked="leave"))
     assert told(said, line)
 
@@ -348,7 +272,7 @@ def test_a_step_that_is_skipped_says_why(
     step: type[Any], params: dict[str, Any], line: str, said: Said
 ) -> None:
     with pytest.raises(AirflowSkipException):
-        made(step, Nova()).execute(context(**params))
+        made(step, nova_with()).execute(context(**params))
     assert told(said, line)
 
 
@@ -394,7 +318,7 @@ BEATS = [f"2026-03-10T12:00:{second}.25+00:00" for second in ("01", "06", "11")]
 def test_what_a_wait_has_proved_is_said_when_it_ends(
     step: type[Any], result: dict[str, Any], line: str, said: Said
 ) -> None:
-    assert made(step, Nova()).execute_complete(context(), {"result": result}) == result
+    assert made(step, nova_with()).execute_complete(context(), {"result": result}) == result
     assert told(said, line)
 
 
@@ -408,5 +332,5 @@ def test_a_clock_that_does_not_tell_how_long_a_host_was_away_is_not_quoted(
 
 
 def test_a_host_that_is_given_back_is_said_to_be(said: Said) -> None:
-    made(EnableServiceOperator, Nova()).execute(context())
+    made(EnableServiceOperator, nova_with()).execute(context())
     assert told(said, "host c01: in service again: its nova-compute is enabled and up")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from airflow_run import context_of, write_policy
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.operators import reporting
@@ -35,50 +35,14 @@ REPORTS: dict[str, Any] = {
 each_report = pytest.mark.parametrize("dag_id", REPORTS)
 
 
-class TaskInstance:
-    """What a report asks of its task instance. ``xcoms``: what was pushed, as databases take it."""
-
-    def __init__(self, dag_id: str, states: dict[str, str], results: dict[str, Any]) -> None:
-        self.dag_id, self.states, self.results = dag_id, states, results
-        self.xcoms: dict[str, Any] = {}
-
-    def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        return [{"task_id": name, "state": state} for name, state in self.states.items()]
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        text.encode("utf-8")
-        assert "\\u0000" not in text
-        self.xcoms[key] = value
-
-    def xcom_pull(self, task_ids: str, key: str = "return_value", **asked: Any) -> Any:
-        return self.results.get(task_ids if key == "return_value" else f"{task_ids}.{key}")
-
-
 def context(dag_id: str, states: dict[str, str], results: dict[str, Any]) -> Any:
-    dag_run = SimpleNamespace(
-        run_after=NOW,
-        start_date=NOW,
-        logical_date=None,
-        run_type="manual",
-        triggering_user_name="ana",
-    )
-    return {
-        "ti": TaskInstance(dag_id, states, results),
-        "params": {"host": "c01", "ignore_window": True, "reason": "x"},
-        "run_id": RUN,
-        "dag_run": dag_run,
-        "task_state_store": {},
-    }
+    params = {"host": "c01", "ignore_window": True, "reason": "x"}
+    return context_of(dag_id, run_id=RUN, params=params, states=states, results=results)
 
 
 @pytest.fixture(autouse=True)
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "policy.yaml"
-    file.write_text(
-        f"deployment: lab\nrecords: file://{tmp_path}/records\ncontrollers: [{{host: ctl01}}]\n"
-    )
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
+    write_policy(tmp_path, monkeypatch, "controllers: [{host: ctl01}]\n")
     return tmp_path / "records"
 
 

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException, TaskDeferred
 
-from builders import service
+from airflow_run import StateStore, context_of, tasks_in, write_policy
+from builders import NOW, service
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance import operators
 from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
 from openstack_maintenance.adapters.shell import HostUnreachable
@@ -38,46 +40,12 @@ from openstack_maintenance.operators.rescheduled import Rescheduled
 DAG, RUN = "compute_host_maintenance", "r1"
 CLOUD = CloudError("cloud x", "no usable answer", "Wait until its API works.")
 HOST = HostUnreachable("host c01", "nobody answers in time", "Check the network.")
-BEGAN = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+BEGAN = NOW
 
 
-class Store(dict[str, Any]):
-    """Airflow's task_state_store."""
-
-    def set(self, key: str, value: Any, **kept: Any) -> None:
-        self[key] = value
-
-
-class TaskInstance:
-    dag_id = DAG
-    try_number = 1
-
-    def __init__(self) -> None:
-        self.said: dict[str, Any] = {}
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.said[key] = value
-
-    def xcom_pull(self, **asked: Any) -> Any:
-        return None
-
-    def get_task_breadcrumbs(self, dag_id: str, run_id: str) -> list[Any]:
-        return []
-
-    def get_dr_count(self, **asked: Any) -> int:
-        return 0
-
-
-def context(store: Store | None = None, **params: Any) -> Any:
-    return {
-        "ti": TaskInstance(),
-        "params": {"host": "c01", "reason": "kernel", "ignore_window": True, **params},
-        "run_id": RUN,
-        "dag_run": SimpleNamespace(
-            run_after=BEGAN, logical_date=None, start_date=None, run_type="manual"
-        ),
-        "task_state_store": Store() if store is None else store,
-    }
+def context(store: StateStore | None = None, **params: Any) -> Any:
+    given = {"host": "c01", "reason": "kernel", "ignore_window": True, **params}
+    return context_of(DAG, run_id=RUN, params=given, store=store, dag_run={"start_date": None})
 
 
 class Clock:
@@ -97,11 +65,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture(autouse=True)
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "policy.yaml"
     window = 'window: {start: "01:00", end: "02:00", timezone: UTC}\n'
-    file.write_text(f"deployment: lab\n{window}records: file://{tmp_path}/records\n")
-    monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
-    return file
+    return write_policy(tmp_path, monkeypatch, window)
 
 
 class Step(MaintenanceOperator):
@@ -163,7 +128,7 @@ def test_a_silence_is_waited_for_without_a_slot_and_said(
     assert waits.value.method_name == "ask_again"
     assert waits.value.kwargs == {"silent_since": BEGAN.isoformat()}
     assert waits.value.trigger.moment == BEGAN + timedelta(seconds=5)
-    assert given["ti"].said == {}  # it has not failed
+    assert given["ti"].xcoms == {}  # it has not failed
     said = capsys.readouterr().out
     assert f"{error.subject}: {error.found}. Asking again until 2026-03-10 01:10:00 UTC" in said
 
@@ -233,28 +198,20 @@ def test_what_goes_silent_after_a_trigger_begins_again(clock: Clock) -> None:
     assert waits.value.method_name == "ask_again"
 
 
-class SilentNova:
-    """``silent``: whether it does not answer."""
-
-    def __init__(self) -> None:
-        self.silent = True
-        self.service = service("c01", None)
-
-    def services(self, binary: str = "") -> list[Any]:
-        if self.silent:
-            raise CLOUD
-        return [self.service]
-
-    def find_service(self, host: str) -> Any:
-        return self.services()[0]
-
-    get_service = find_service
-
-    def disable(self, given: Any, reason: str) -> None:
-        self.service = service("c01", reason)
+def answering_nova() -> InMemoryNova:
+    cloud = CloudState()
+    cloud.add_host("c01")
+    return InMemoryNova(cloud)
 
 
-def disabling(nova: SilentNova) -> DisableServiceOperator:
+def silent_nova() -> InMemoryNova:
+    """It does not answer, until its ``errors`` are cleared."""
+    nova = answering_nova()
+    nova.errors.update(services=CLOUD, find_service=CLOUD)
+    return nova
+
+
+def disabling(nova: InMemoryNova) -> DisableServiceOperator:
     made = DisableServiceOperator(task_id="disable_service")
     made.__dict__["nova"] = nova
     return made
@@ -262,7 +219,7 @@ def disabling(nova: SilentNova) -> DisableServiceOperator:
 
 def test_the_one_task_that_may_disable_is_never_deferred(clock: Clock) -> None:
     """Airflow counts a deferred one: another run could not take its host, and would not say why."""
-    nova, store = SilentNova(), Store()
+    nova, store = silent_nova(), StateStore()
     while clock.now - BEGAN < timedelta(minutes=10):
         with pytest.raises(AirflowRescheduleException) as comes_back:
             disabling(nova).execute(context(store))
@@ -276,12 +233,12 @@ def test_the_one_task_that_may_disable_is_never_deferred(clock: Clock) -> None:
     cleared["ti"].try_number = 2
     with pytest.raises(AirflowRescheduleException):
         disabling(nova).execute(cleared)
-    nova.silent = False
+    nova.errors.clear()
     assert RUN in disabling(nova).execute(cleared)["disabled_reason"]
 
 
 def test_a_second_silence_is_not_the_first_one(clock: Clock) -> None:
-    nova, store = SilentNova(), Store()
+    nova, store = silent_nova(), StateStore()
     with pytest.raises(AirflowRescheduleException):
         disabling(nova).execute(context(store))
     clock.now += timedelta(hours=1)  # it waited for its window meanwhile
@@ -291,7 +248,7 @@ def test_a_second_silence_is_not_the_first_one(clock: Clock) -> None:
 
 def test_a_window_that_closed_again_is_waited_for_without_the_one_place(clock: Clock) -> None:
     clock.now = BEGAN - timedelta(hours=2)
-    nova = SilentNova()
+    nova = silent_nova()
     with pytest.raises(AirflowRescheduleException) as comes_back:
         disabling(nova).execute(context(ignore_window=False))
     assert comes_back.value.reschedule_date == BEGAN + timedelta(seconds=1)
@@ -302,8 +259,7 @@ def test_a_window_that_closed_again_is_waited_for_without_the_one_place(clock: C
 
 
 def test_one_that_an_older_release_deferred_there_goes_on(clock: Clock) -> None:
-    nova = SilentNova()
-    nova.silent = False
+    nova = answering_nova()
     clock.now = BEGAN + timedelta(seconds=1)
     done = disabling(nova).execute_in_window(context(ignore_window=False), {"moment": "x"})
     assert RUN in done["disabled_reason"]
@@ -320,7 +276,7 @@ def nights_steps() -> list[MaintainHostOperator]:
     return [MaintainHostOperator(task_id="maintain_host", planned=planned)]
 
 
-def a_turn(monkeypatch: pytest.MonkeyPatch, nova: SilentNova) -> MaintainHostOperator:
+def a_turn(monkeypatch: pytest.MonkeyPatch, nova: InMemoryNova) -> MaintainHostOperator:
     silent = Candidate(
         service("c01", None), unreadable="nobody answers in time. Check it.", is_silent=True
     )
@@ -334,8 +290,7 @@ def a_turn(monkeypatch: pytest.MonkeyPatch, nova: SilentNova) -> MaintainHostOpe
 def test_a_host_that_is_silent_at_its_turn_is_asked_again_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    nova, store = SilentNova(), Store()
-    nova.silent = False
+    nova, store = answering_nova(), StateStore()
     with pytest.raises(AirflowRescheduleException):
         a_turn(monkeypatch, nova).execute(context(store))
 
@@ -344,14 +299,13 @@ def test_a_host_that_is_silent_at_its_turn_is_asked_again_and_the_others_go_on(
     given = context(store)
     with pytest.raises(AirflowSkipException, match="nobody answers in time"):
         a_turn(monkeypatch, nova).execute(given)
-    assert given["ti"].said["left"].startswith("nobody answers in time")
+    assert given["ti"].xcoms["left"].startswith("nobody answers in time")
 
 
 def test_a_host_that_is_silent_until_there_is_no_time_for_it_is_left(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    nova = SilentNova()
-    nova.silent = False
+    nova = answering_nova()
     clock.now = BEGAN + timedelta(minutes=58)
     with pytest.raises(AirflowSkipException, match="it would be back at 02:03"):
         a_turn(monkeypatch, nova).execute(context(ignore_window=False))
@@ -361,7 +315,7 @@ def test_a_cloud_that_is_silent_at_a_turn_keeps_the_nights_order(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     with pytest.raises(TaskDeferred) as waits:
-        a_turn(monkeypatch, SilentNova()).execute(context())
+        a_turn(monkeypatch, silent_nova()).execute(context())
     assert waits.value.method_name == "ask_again"
 
 
@@ -432,24 +386,20 @@ def test_a_pre_check_waits_for_a_silent_host_only_where_nothing_else_is_in_the_w
             made._read_host("c01", facts, others)
 
 
-def test_a_report_tries_on_so_that_the_reason_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    nova = SilentNova()
+def test_a_report_tries_on_so_that_the_reason_is_written() -> None:
+    nova = silent_nova()
     made = ReportOperator(task_id="report")
     made.__dict__["nova"] = nova
     given = context()
-    failed = [
-        {"task_id": "disable_service", "state": "success"},
-        {"task_id": "reboot", "state": "failed"},
-    ]
-    monkeypatch.setattr(given["ti"], "get_task_breadcrumbs", lambda *asked: failed, raising=False)
+    given["ti"].tasks = tasks_in({"disable_service": "success", "reboot": "failed"})
     with pytest.raises(TaskDeferred) as waits:
         made.execute(given)
 
-    nova.silent = False
-    nova.service = service("c01", str(Mark(DAG, RUN, "kernel")))
+    nova.errors.clear()
+    nova.cloud.add_host("c01", reason=str(Mark(DAG, RUN, "kernel")))
     with pytest.raises(StepFailed):
         made.ask_again(given, **dict(waits.value.kwargs or {}))
-    mark = nova.service.mark
+    mark = nova.cloud.services["c01"].mark
     assert mark is not None
     assert mark.has_failed
 
@@ -471,7 +421,7 @@ def test_between_two_controllers_a_silent_nova_is_waited_for_and_named_before_an
     at_work: Any = SimpleNamespace(
         task_id=task_id,
         ask_again_later=asked.append,
-        nova=SilentNova(),
+        nova=silent_nova(),
         request=SimpleNamespace(action="reboot", allow_outage=True),
         deployment=[],
     )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import unit_state
 from hostile_answers import FALSE_BREAKS, FIXTURES, odd_texts
 from judged import assert_grows_linearly, judged
 from openstack_maintenance.domain.host.amqp_log import (
@@ -23,7 +24,7 @@ from openstack_maintenance.domain.host.amqp_log import (
     parse_line,
 )
 from openstack_maintenance.domain.host.bus_evidence import judge_bus
-from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket, UnitState
+from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket
 from openstack_maintenance.domain.host.reboot_reasons import (
     debian_marker,
     needs_restarting,
@@ -34,9 +35,19 @@ LOG = (FIXTURES / "host/nova-compute.log").read_text().splitlines()
 NOW = datetime(2026, 11, 22, 12, 56, tzinfo=UTC)
 STOPPED = NOW - timedelta(minutes=5)
 ZONES = [UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Kiritimati")]
-COMPUTE = UnitState("nova-compute.service", "systemd", "active", "running", 61, (61,))
-SOCKET = BrokerSocket(61, "10.0.0.1:4", "10.0.0.8:5672")
-EVIDENCE = AmqpEvidence("b", NOW, "UTC", COMPUTE, "log", "", LogFile(()), (SOCKET,), "")
+COMPUTE = unit_state("nova-compute.service", main_pid=61, pids=(61,))
+SOCKET = BrokerSocket(pid=61, local="10.0.0.1:4", peer="10.0.0.8:5672")
+EVIDENCE = AmqpEvidence(
+    boot_id="b",
+    clock=NOW,
+    zone_name="UTC",
+    nova_compute=COMPUTE,
+    log_path="log",
+    log_error="",
+    log=LogFile(()),
+    sockets=(SOCKET,),
+    sockets_error="",
+)
 CONNECTED = (
     "2026-11-22 12:55:00.000 61 INFO oslo.messaging._drivers.impl_rabbit [-] "
     "Connected to AMQP server on 10.0.0.8:5672"
@@ -62,7 +73,9 @@ MOMENTS = st.one_of(
 
 @given(texts=lines(), newest=odd_texts(), modified=MOMENTS, zone=st.sampled_from(ZONES))
 def test_any_log(texts: list[str], newest: str, modified: Any, zone: Any) -> None:
-    log = LogFile(tuple(texts), newest if len(newest) % 2 else LOG[-1], modified)
+    log = LogFile(
+        lines=tuple(texts), newest=newest if len(newest) % 2 else LOG[-1], modified=modified
+    )
     judged(judge_amqp, log, STOPPED, NOW, zone)
     judged(find_compute_start, texts, zone)
     for wanted in ("any", "log_line"):
@@ -81,7 +94,7 @@ def test_any_log(texts: list[str], newest: str, modified: Any, zone: Any) -> Non
 @given(at=st.datetimes(), zone=st.sampled_from(ZONES))
 def test_any_date_in_a_log(at: datetime, zone: Any) -> None:
     line = CONNECTED.replace("2026-11-22 12:55:00.000", f"{at:%Y-%m-%d %H:%M:%S.%f}".zfill(26))
-    judged(judge_amqp, LogFile((line,), line, NOW), STOPPED, NOW, zone)
+    judged(judge_amqp, LogFile(lines=(line,), newest=line, modified=NOW), STOPPED, NOW, zone)
     judged(
         find_compute_start, [line.replace("Connected", "Starting compute node (version 1)")], zone
     )
@@ -94,7 +107,7 @@ def test_any_date_in_a_log(at: datetime, zone: Any) -> None:
 def test_a_strangers_text_in_a_log_line_never_says_connected(stranger: str, breaks: str) -> None:
     told = f"{stranger}{breaks}{CONNECTED}{breaks}{stranger}"
     line = f"2026-11-22 12:55:30.000 61 INFO nova.virt.libvirt [-] image named {told}"
-    found = judged(judge_amqp, LogFile((line,), line, NOW), STOPPED, NOW, UTC)
+    found = judged(judge_amqp, LogFile(lines=(line,), newest=line, modified=NOW), STOPPED, NOW, UTC)
     assert found is not None
     assert not found.connected
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+import builders
 from hostile import TIMES, chars, json_values, texts
 from judged import assert_grows_linearly, judged
 from openstack_maintenance.domain.cloud import ComputeService
@@ -40,17 +41,7 @@ run_ids = st.one_of(
 
 
 def service(reason: object) -> ComputeService:
-    return ComputeService(
-        "1",
-        "nova-compute",
-        "c01",
-        "nova",
-        False,
-        True,
-        False,
-        reason,
-        NOW,  # type: ignore[arg-type]
-    )
+    return builders.service(is_enabled=False, disabled_reason=reason)
 
 
 @given(dag_id=dags, run_id=run_ids, text=reasons, kind=kinds)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from airflow.triggers.base import TriggerEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
+import builders
+from in_memory_nova import CloudState, HostileNova
 from judged import judged
 from odd_json import ODD_TEXTS, changed, odd_values
 from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
-from openstack_maintenance.domain.cloud import RUNNING, ComputeService, Instance, Migration
+from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.drain.move_step import Memory, next_step
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
 from openstack_maintenance.hooks.cloud_hook import CloudHook
@@ -32,7 +34,7 @@ from openstack_maintenance.triggers.migrate_instance import MigrateInstanceTrigg
 STORED = json.loads(
     (Path(__file__).resolve().parents[1] / "fixtures/triggers/migrate_instance.json").read_text()
 )["kwargs"]
-SOURCE, DESTINATION = "c01", "c02"
+DESTINATION = "c02"
 NOW = datetime(2026, 3, 10, 1, 30, tzinfo=UTC)
 
 
@@ -60,10 +62,12 @@ def test_stored_moves(stored: Any) -> None:
     if request is None:
         return
     assert len(judged(request.may_start, NOW) or "") < 500
-    instance = replace(good(), id=request.order.instance_id, host=request.order.source)
+    instance = builders.instance(id=request.order.instance_id, host=request.order.source)
     for memory in (Memory(), Memory(posted_at=NOW, running_since=NOW)):
         judged(next_step, request.order, instance, [], memory, NOW)
-        flying = moving(request.order.instance_id, request.order.source)
+        flying = builders.migration(
+            instance_id=request.order.instance_id, source=request.order.source
+        )
         judged(next_step, request.order, instance, [flying], memory, NOW)
 
 
@@ -98,25 +102,6 @@ def test_triggers(stored: Any) -> None:
 # The watch.
 
 
-def good() -> Instance:
-    return Instance(
-        id="good",
-        name="good",
-        host=SOURCE,
-        status="ACTIVE",
-        vm_state="active",
-        task_state=None,
-        power_state=RUNNING,
-        ram_mib=512,
-        disk_gib=1,
-        is_launched=True,
-    )
-
-
-def moving(instance_id: str, source: str = SOURCE, status: str = "running") -> Migration:
-    return Migration(1, "u1", instance_id, "live-migration", status, source, DESTINATION, NOW, NOW)
-
-
 ERRORS: list[Exception] = [
     TypeError("x"),
     KeyError("x"),
@@ -135,7 +120,7 @@ hostile_instances = st.one_of(
     st.sampled_from([each for each in ERRORS if not isinstance(each, Conflict)]),
     odd_values,
     st.builds(
-        lambda changes: replace(good(), **{"id": "hostile", "name": "hostile", **changes}),
+        lambda changes: replace(builders.instance("hostile"), **changes),
         st.dictionaries(
             st.sampled_from([each.name for each in fields(Instance) if each.name != "id"]),
             odd_values | st.sampled_from(ODD_TEXTS),
@@ -144,69 +129,25 @@ hostile_instances = st.one_of(
     ),
 )
 actions = st.sampled_from([None, *ERRORS])
+# What may fail besides the reads.
+ORDERS = {
+    *("live_migrate", "cold_migrate", "confirm", "stop_guest", "start_guest"),
+    *("abort", "force_complete", "why_it_failed"),
+}
 
 
-@dataclass
-class HostileNova:
-    """Moves "good" at once; of "hostile" it tells what the test wants, and fails as it wants."""
+def hostile_nova(hostile: list[Any], is_listed: bool, error: Exception | None) -> HostileNova:
+    """It moves "good"; of "hostile" it tells what the test wants, and fails as it wants."""
+    cloud = CloudState(takes=0)
+    cloud.add("good")
+    cloud.add("hostile", host="c09")
 
-    hostile: list[Any]
-    listed: bool
-    error: Exception | None
-    clock_offset_seconds: float = 0.0
-    rows: list[Migration] = field(default_factory=list)
-    where: str = SOURCE
-    told: int = 0
+    def fail(call: str, *args: Any) -> None:
+        subject = args[0] if args else None
+        if call in ORDERS and getattr(subject, "instance_id", subject) == "hostile" and error:
+            raise error
 
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def read_clock(self) -> None:
-        """Both clocks agree."""
-
-    def services(self, binary: str) -> list[ComputeService]:
-        return []
-
-    def anti_affinity_groups(self) -> dict[str, str]:
-        return {}
-
-    def migrations(self, since: datetime) -> list[Migration]:
-        return self.rows
-
-    def instances_on(self, host: str) -> list[Any]:
-        found = [replace(good(), host=self.where)] if self.where == host else []
-        return [*found, self._hostile()] if self.listed else found
-
-    def find_instance(self, instance_id: str) -> Any:
-        return replace(good(), host=self.where) if instance_id == "good" else self._hostile()
-
-    def _hostile(self) -> Any:
-        self.told += 1
-        found = self.hostile[self.told % len(self.hostile)]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def _act(self, instance_id: str, *_: Any) -> None:
-        if instance_id == "good":
-            self.where = DESTINATION
-            at = self.now()
-            row = replace(moving("good", status="completed"), created_at=at, updated_at=at)
-            self.rows = [row]
-        elif self.error is not None:
-            raise self.error
-
-    live_migrate = cold_migrate = confirm = stop_guest = start_guest = _act
-
-    def why_it_failed(self, instance_id: str) -> str | None:
-        if self.error is not None:
-            raise self.error
-        return None
-
-    def abort(self, migration: Migration) -> None:
-        self._act(migration.instance_id)
-
-    force_complete = abort
+    return HostileNova(cloud, before=fail, second_a_list=1, hostile=hostile, is_listed=is_listed)
 
 
 async def both(nova: HostileNova, on_blocked_stop: bool) -> tuple[Any, Any]:
@@ -252,7 +193,7 @@ async def both(nova: HostileNova, on_blocked_stop: bool) -> tuple[Any, Any]:
 def test_one_hostile_instance(
     hostile: list[Any], listed: bool, error: Exception | None, on_blocked_stop: bool
 ) -> None:
-    nova = HostileNova(hostile, listed, error)
+    nova = hostile_nova(hostile, listed, error)
     bad, moved = asyncio.run(both(nova, on_blocked_stop))
     assert isinstance(moved, dict), moved
     assert moved["host"] == DESTINATION

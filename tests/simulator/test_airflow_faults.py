@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, chain
 
 from airflow_scenarios.on_model import FOLDER
@@ -315,3 +316,38 @@ def test_a_worker_may_die_at_any_moment_and_nothing_of_it_goes_on(
     ended = states(airflow, "first")
     assert run.state == "success", ended
     assert ended.count("success") == 1
+
+
+def test_a_question_that_nobody_answers_times_out(start: Start) -> None:
+    asks = HITLOperator(
+        task_id="asks", subject="?", options=["Yes"], response_timeout=timedelta(minutes=5)
+    )
+    airflow = start(asks)
+    run = airflow.trigger("toys")
+    assert airflow.run_until_idle(at_most=600)
+    assert states(airflow, "asks")[3:] == [
+        *("awaiting_input", "scheduled", "queued", "running", "failed")
+    ]
+    assert run.state == "failed"
+
+
+def test_ticks_that_come_while_a_night_is_under_way_are_left_out(start: Start) -> None:
+    works = toy("works", "sleep:200000", "ok")
+    airflow = start(works, schedule=NIGHTLY)
+    airflow.core.dags["toys"].source.max_active_runs = 1
+    airflow.clock.run(at_most=86_400 * 5)
+    dates = [str(run.logical_date)[:10] for run in airflow.runs]
+    assert dates == ["2026-03-09", "2026-03-10", "2026-03-12"]
+
+
+def test_an_event_that_dies_with_its_triggerer_comes_again(start: Start) -> None:
+    airflow = start(toy("waits", "defer:10:success"))
+    run = airflow.trigger("toys")
+    until(airflow, run, "waits", "deferred")
+    trigger = next(iter(airflow.triggerers.triggers.values()))
+    assert airflow.run_until(lambda: trigger.is_over, at_most=60)
+    airflow.kill_triggerer()
+    airflow.start_triggerer()
+    assert airflow.run_until_idle(at_most=120)
+    assert run.state == "success"
+    assert not airflow.triggerers.triggers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -156,3 +157,41 @@ def test_a_night_is_made_when_it_is_due_and_not_while_its_dag_is_paused(world: W
     airflow.pause("controller_checks", is_paused=False)
     assert airflow.run_until(lambda: bool(airflow.runs), at_most=60)
     assert airflow.runs[0].run_type == "scheduled"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_dies_a_run_comes_to_its_end(world: World, seed: int) -> None:
+    airflow, cloud = world(schedulers=1 + seed % 2, triggerers=1 + seed // 2 % 2)
+    dice = random.Random(seed)  # noqa: S311  the same again is what is wanted
+    run = airflow.trigger(DAG, ASKED)
+    for _ in range(4):
+        airflow.clock.run(at_most=dice.uniform(0.1, 40))
+        fault = dice.choice([kill_a_worker, lose_a_task, new_triggerer, new_scheduler, no_api])
+        fault(airflow, dice)
+    assert airflow.run_until_idle(at_most=6 * 3600), airflow.states(run)
+    assert (run.state == "success") == (cloud.reasons["c01"] is None)
+
+
+def kill_a_worker(airflow: Airflow, dice: random.Random) -> None:
+    for ti in list(airflow.workers.running.values())[:1]:
+        dice.choice([airflow.kill_worker, airflow.kill_task])(ti)
+
+
+def lose_a_task(airflow: Airflow, _: random.Random) -> None:
+    for ti in list(airflow.workers.running.values())[:1]:
+        airflow.lose(ti)
+
+
+def new_triggerer(airflow: Airflow, _: random.Random) -> None:
+    airflow.kill_triggerer()
+    airflow.start_triggerer()
+
+
+def new_scheduler(airflow: Airflow, _: random.Random) -> None:
+    airflow.kill_scheduler()
+    airflow.start_scheduler()
+
+
+def no_api(airflow: Airflow, dice: random.Random) -> None:
+    airflow.api_away()
+    airflow.clock.after(dice.uniform(1, 60), lambda: airflow.api_away(False))

@@ -95,7 +95,9 @@ reboot_timeout: 1h
     policy = read_policy()
     assert policy.window == Window("22:00", "04:00", "Europe/Berlin", ("2026-12-24",))
     assert policy.controllers == (Controller("ctl01", "10.0.0.8"), Controller("ctl02"))
-    assert policy.due == Due(7, False, ("c01",), "rack1", "nova")
+    assert policy.due == Due(
+        days_since_boot=7, reboot_required=False, hosts=("c01",), aggregate="rack1", zone="nova"
+    )
     assert policy.length("reboot_timeout") == timedelta(hours=1)
     assert policy.failure_budget == policy.reserve_hosts == policy.migration_retries == 0
 

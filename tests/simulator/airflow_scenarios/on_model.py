@@ -60,6 +60,12 @@ class ModelDriver:
     def start_triggerer(self) -> None:
         self.airflow.start_triggerer()
 
+    def kill_scheduler(self) -> None:
+        self.airflow.kill_scheduler()
+
+    def start_scheduler(self) -> None:
+        self.airflow.start_scheduler()
+
     def answer(self, run: RunKey, task: str, option: str) -> None:
         self.airflow.answer(self.run(run), task, option)
 

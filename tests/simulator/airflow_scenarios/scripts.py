@@ -35,6 +35,10 @@ class Driver(Protocol):
 
     def start_triggerer(self) -> None: ...
 
+    def kill_scheduler(self) -> None: ...
+
+    def start_scheduler(self) -> None: ...
+
     def answer(self, run: RunKey, task: str, option: str) -> None: ...
 
 
@@ -129,6 +133,35 @@ def parent(driver: Driver, run: RunKey) -> None:
     driver.clear(run, ["starts"])
 
 
+def clear_in_mapped_group(driver: Driver, run: RunKey) -> None:
+    driver.wait_for_end(run)
+    driver.clear(run, [("cleared_group.first", 1)])
+
+
+def run_marked_success(driver: Driver, run: RunKey) -> None:
+    _wait_for_trigger(driver, run)
+    driver.mark(run, None, "success")
+
+
+def run_with_teardown_marked_failed(driver: Driver, run: RunKey) -> None:
+    _wait_for_trigger(driver, run)
+    driver.mark(run, None, "failed")
+
+
+def scheduler_dies(driver: Driver, run: RunKey) -> None:
+    _wait_for_task(driver, "works")
+    driver.kill_scheduler()
+    driver.rest(45)  # for longer than a scheduler may be silent
+    driver.start_scheduler()
+
+
+def scheduler_dies_meanwhile(driver: Driver, run: RunKey) -> None:
+    _wait_for_trigger(driver, run)
+    driver.kill_scheduler()
+    driver.wait_for(run, "waits", "success")
+    driver.start_scheduler()
+
+
 def approval(driver: Driver, run: RunKey) -> None:
     driver.wait_for(run, "asks", "awaiting_input")
     driver.rest(8)  # answered within moments, Airflow takes it for lost
@@ -163,9 +196,17 @@ SCENARIOS: dict[str, Script] = {
     "two_of_a_run": _only,
     "parent": parent,
     "mapped_group": _only,
+    "mapped_group_fails": _only,
+    "clear_in_mapped_group": clear_in_mapped_group,
+    "short_circuit": _only,
+    "run_marked_success": run_marked_success,
+    "run_with_teardown_marked_failed": run_with_teardown_marked_failed,
+    "existing_child": _only,
+    "scheduler_dies": scheduler_dies,
+    "scheduler_dies_meanwhile": scheduler_dies_meanwhile,
     "teardown": _only,
     "failing_teardown": _only,
     "approval": approval,
 }
 # Nothing else may be under way meanwhile.
-ALONE = ("triggerer_dies",)
+ALONE = ("triggerer_dies", "scheduler_dies", "scheduler_dies_meanwhile")

@@ -18,11 +18,13 @@ from openstack_maintenance.domain.checks.cloud_rules import (
 )
 
 NOW = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
-NOVA = Endpoint("compute", "public", "RegionOne", "http://ctl:8774/v2.1")
+NOVA = Endpoint(
+    service_type="compute", interface="public", region="RegionOne", url="http://ctl:8774/v2.1"
+)
 
 
 def row(host: str, enabled: bool = True, up: bool = True, reason: str = "") -> ServiceRow:
-    return ServiceRow("nova-compute", host, enabled, up, reason)
+    return ServiceRow(binary="nova-compute", host=host, is_enabled=enabled, is_up=up, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,10 @@ def test_an_enabled_service_must_be_up(rows: list[ServiceRow], verdict: str, tex
 
 
 def test_each_kind_of_service_has_its_own_line() -> None:
-    rows = [row("c01"), ServiceRow("nova-scheduler", "ctl01", True, False)]
+    rows = [
+        row("c01"),
+        ServiceRow(binary="nova-scheduler", host="ctl01", is_enabled=True, is_up=False),
+    ]
     judged = judge_service_rows(rows, "Nova services")
     assert [(each.name, each.verdict) for each in judged] == [
         ("nova-compute", "ok"),
@@ -80,7 +85,9 @@ def test_an_api_that_is_not_there_is_absent_and_an_empty_list_may_be_a_fault(
 def test_an_endpoint_answers_an_authenticated_request_or_is_named(
     status: int | None, known: bool, verdict: str, text: str
 ) -> None:
-    (finding,) = judge_endpoints([Answered(NOVA, status, "refused", known)])
+    (finding,) = judge_endpoints(
+        [Answered(endpoint=NOVA, status=status, error="refused", known=known)]
+    )
     assert finding.name == "compute public RegionOne"
     assert finding.verdict == verdict
     assert text in finding.text
@@ -97,5 +104,5 @@ def test_the_image_list_may_be_empty(count: int | None, verdict: str) -> None:
 
 @pytest.mark.parametrize(("minutes", "verdict"), [(60, "ok"), (4, "bad"), (-60, "bad")])
 def test_a_token_lives_long_enough(minutes: int, verdict: str) -> None:
-    token = Token("admin", "admin", NOW + timedelta(minutes=minutes))
+    token = Token(user="admin", project="admin", expires=NOW + timedelta(minutes=minutes))
     assert [each.verdict for each in judge_token(token, NOW)] == [verdict]

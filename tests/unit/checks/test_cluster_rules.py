@@ -127,7 +127,13 @@ def test_each_memcached_is_asked() -> None:
     assert bad(judged) == ["memcached on b: does not answer: refused"]
 
 
-KEPT = Clock(-0.1, 0.1, "chronyd.service", "active", synchronised=True)
+KEPT = Clock(
+    ahead_at_least=-0.1,
+    ahead_at_most=0.1,
+    service="chronyd.service",
+    service_state="active",
+    synchronised=True,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from builders import unit_state
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.history import Boot, Event, History, UnitNow, parse_history
@@ -25,9 +26,11 @@ SERVICE = Service("nova-api")
 OPENS = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 NIGHT = (OPENS, OPENS + timedelta(hours=1))
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-ACTIVE = UnitState(UNIT, "systemd", "active", "running", 7, starts_at_boot="enabled")
-OLD_BOOT = Boot("b0", OPENS - timedelta(days=9), OPENS - timedelta(days=5), was_shut_down=True)
-BOOT = Boot("b1", OPENS - timedelta(days=5), NOW)
+ACTIVE = unit_state(UNIT, main_pid=7, pids=(), starts_at_boot="enabled")
+OLD_BOOT = Boot(
+    id="b0", first=OPENS - timedelta(days=9), last=OPENS - timedelta(days=5), was_shut_down=True
+)
+BOOT = Boot(id="b1", first=OPENS - timedelta(days=5), last=NOW)
 
 
 def at(text: str) -> datetime:
@@ -40,11 +43,11 @@ def days_before(days: float) -> datetime:
 
 
 def up(moment: datetime) -> Event:
-    return Event(moment, True, "started")
+    return Event(at=moment, is_up=True, text="started")
 
 
 def down(moment: datetime, text: str = "stopped") -> Event:
-    return Event(moment, False, text)
+    return Event(at=moment, is_up=False, text=text)
 
 
 def history(
@@ -70,7 +73,9 @@ def judge(
     state: UnitState = ACTIVE,
     service: Service = SERVICE,
 ) -> Finding:
-    unit = UnitNow("nova-api", replace(state, active_enter=entered), inactive)
+    unit = UnitNow(
+        name="nova-api", state=replace(state, active_enter=entered), inactive_enter=inactive
+    )
     return judge_then(service, unit, found, NIGHT)
 
 

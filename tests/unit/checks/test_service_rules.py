@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController, SeenService
+import builders
+from openstack_maintenance.domain.checks.controller_facts import SeenController, SeenService
 from openstack_maintenance.domain.checks.finding import Finding
 from openstack_maintenance.domain.checks.service_rules import (
     LastCheck,
@@ -41,19 +42,9 @@ UNIT = UnitState(
 
 
 def on(state: UnitState, **changes: object) -> SeenController:
-    seen = SeenService("nova-scheduler", state, ("a line of its journal",))
-    controller = SeenController(
-        hostname="ctl01",
-        boot_id="b1",
-        booted=BOOTED,
-        clock_now=NOW,
-        services=(seen,),
-        broker=None,
-        database=None,
-        cache=None,
-        clock=Clock(0, 0),
-    )
-    return replace(controller, **changes)  # type: ignore[arg-type]  # the table's own words
+    seen = SeenService(name="nova-scheduler", state=state, journal=("a line of its journal",))
+    given = {"booted": BOOTED, "clock_now": NOW, "services": (seen,), **changes}
+    return builders.controller(**given)
 
 
 def judge(
@@ -193,14 +184,18 @@ def minutes_ago(minutes: float) -> datetime:
 def test_flapping_is_a_restart_of_its_own_since_the_last_check(
     before: int | None, restarts: int, entered: datetime, verdict: str
 ) -> None:
-    last = LastCheck("b1", LAST_NIGHT, {} if before is None else {"nova-scheduler": before})
+    last = LastCheck(
+        boot_id="b1",
+        clock=LAST_NIGHT,
+        restarts={} if before is None else {"nova-scheduler": before},
+    )
     finding = judge(replace(UNIT, n_restarts=restarts, active_enter=entered), last=last)
     assert finding.verdict == verdict
     assert ("flapping" in finding.text) is (verdict == "bad")
 
 
 def test_flapping_says_how_often_and_since_when() -> None:
-    last = LastCheck("b1", LAST_NIGHT, {"nova-scheduler": 1})
+    last = LastCheck(boot_id="b1", clock=LAST_NIGHT, restarts={"nova-scheduler": 1})
     finding = judge(replace(UNIT, n_restarts=4, active_enter=minutes_ago(3)), last=last)
     assert finding.text == (
         "flapping (restarted by itself 3 times since the last check, 2026-11-21 01:00:00 UTC)"
@@ -209,7 +204,7 @@ def test_flapping_says_how_often_and_since_when() -> None:
 
 
 def test_a_persons_restart_is_told_and_no_fault() -> None:
-    last = LastCheck("b1", LAST_NIGHT, {"nova-scheduler": 0})
+    last = LastCheck(boot_id="b1", clock=LAST_NIGHT, restarts={"nova-scheduler": 0})
     finding = judge(replace(UNIT, active_enter=minutes_ago(30)), last=last)
     assert (finding.verdict, finding.text) == ("ok", "active (restarted 2026-11-22 00:30:00 UTC)")
 
@@ -234,7 +229,7 @@ def test_another_boot_is_not_compared_with() -> None:
     )
     controller = on(replace(UNIT, n_restarts=2, active_enter=minutes_ago(60)))
     for boot, verdict in (("b0", "ok"), ("b1", "bad")):
-        last = LastCheck(boot, LAST_NIGHT, {"nova-scheduler": 1})
+        last = LastCheck(boot_id=boot, clock=LAST_NIGHT, restarts={"nova-scheduler": 1})
         (finding,) = judge_services(deployment, controller, last)["Nova services"]
         assert finding.verdict == verdict
 
@@ -242,7 +237,9 @@ def test_another_boot_is_not_compared_with() -> None:
 def test_what_is_remembered_is_what_is_compared() -> None:
     controller = on(replace(UNIT, n_restarts=3))
     stored = {"boot_id": "b1", "clock": NOW.isoformat(), "restarts": restarts_of(controller)}
-    assert read_last_check(stored) == LastCheck("b1", NOW, {"nova-scheduler": 3})
+    assert read_last_check(stored) == LastCheck(
+        boot_id="b1", clock=NOW, restarts={"nova-scheduler": 3}
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,4 +263,4 @@ def test_what_is_no_check_compares_nothing(stored: object) -> None:
 )
 def test_a_clock_that_cannot_be_read_is_left_out(clock: object) -> None:
     stored = {"boot_id": "b1", "clock": clock, "restarts": {"a": 1, "b": "2", "c": None, "d": True}}
-    assert read_last_check(stored) == LastCheck("b1", None, {"a": 1})
+    assert read_last_check(stored) == LastCheck(boot_id="b1", clock=None, restarts={"a": 1})

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import builders
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.checked import Checked
 from openstack_maintenance.domain.checks.controller_facts import (
     Broker,
-    Clock,
     Database,
     SeenController,
     SeenService,
@@ -46,9 +46,9 @@ def unit(
     kind: str = "systemd",
 ) -> SeenService:
     state = UnitState(
-        f"{name}.service",
-        kind,  # type: ignore[arg-type]  # the tables give any text
-        active,
+        name=f"{name}.service",
+        kind=kind,  # type: ignore[arg-type]  # the tables give any text
+        active_state=active,
         active_enter=entered,
         starts_at_boot=at_boot,
     )
@@ -60,18 +60,13 @@ def controller(
 ) -> SeenController:
     names = tuple(f"rabbit@ctl0{number}" for number in range(1, members + 1))
     status = {"wsrep_cluster_size": str(galera), "wsrep_cluster_state_uuid": "u"} if galera else {}
-    return SeenController(
-        hostname="ctl01",
+    return builders.controller(
         boot_id=boot_id,
-        booted=None,
-        clock_now=NOW,
         services=tuple(
             unit(each.name, "inactive" if each.name in down else "active") for each in LAB
         ),
         broker=Broker(members=names, running=names),
         database=Database(answers=True, galera=status),
-        cache=None,
-        clock=Clock(0, 0),
     )
 
 
@@ -275,7 +270,9 @@ CLOUD_BAD = Finding("nova-scheduler", "bad", "down on ctl01")
 def test_only_what_is_asked_for_may_be_down_there(
     own: Finding, other: Finding, cloud: Finding, asked: list[str], said: list[str]
 ) -> None:
-    checked = Checked({}, {"ctl01": [own], "ctl02": [other]}, {"check_nova_services": [cloud]})
+    checked = Checked(
+        seen={}, services={"ctl01": [own], "ctl02": [other]}, cloud={"check_nova_services": [cloud]}
+    )
     found = [str(each) for each in health_blockers("ctl01", asked, checked)]
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))

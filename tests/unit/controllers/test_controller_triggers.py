@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from builders import service
+import builders
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.domain.checks.checked import Checked
-from openstack_maintenance.domain.checks.controller_facts import Clock, SeenController, SeenService
+from openstack_maintenance.domain.checks.controller_facts import SeenService
 from openstack_maintenance.domain.checks.finding import Finding
-from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.errors import CloudError, HostError
 from openstack_maintenance.domain.host.facts import UnitState
 from openstack_maintenance.hooks.checks import ChecksHook
@@ -68,10 +67,8 @@ def looks(trigger: HostWaitTrigger, *states: Any) -> HostWaitTrigger:
         state = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(state, Exception):
             raise state
-        unit = UnitState("nova-api.service", "systemd", *state, starts_at_boot="enabled")
-        seen = SeenService("nova-api", unit)
-        clock = Clock(0, 0)
-        controller = SeenController("ctl01", "b1", None, NOW, (seen,), None, None, None, clock)
+        seen = SeenService("nova-api", state)
+        controller = builders.controller(services=(seen,))
         return controller, [each for each in LAB if each.name == "nova-api"]
 
     @asynccontextmanager
@@ -86,9 +83,17 @@ def looks(trigger: HostWaitTrigger, *states: Any) -> HostWaitTrigger:
     return trigger
 
 
-def state(active: str, sub: str, seconds: int) -> tuple[Any, ...]:
-    """The parts of a UnitState that follow its name and kind."""
-    return (active, sub, 7, (), 0, NOW + timedelta(seconds=seconds))
+def state(active: str, sub: str, seconds: int) -> UnitState:
+    """nova-api in this state since ``seconds`` after the order."""
+    return builders.unit_state(
+        "nova-api.service",
+        active_state=active,
+        sub_state=sub,
+        main_pid=7,
+        pids=(),
+        active_enter=NOW + timedelta(seconds=seconds),
+        starts_at_boot="enabled",
+    )
 
 
 BACK = {"services": ["nova-api"], "since": NOW.isoformat()}
@@ -161,8 +166,8 @@ class Rounds:
     async def check_all(self, last: Any = None) -> Checked:
         self.compared.append(last)
         findings = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-        seen = SeenController("ctl01", "b1", None, NOW, (), None, None, None, Clock(0, 0))
-        return Checked({"ctl01": seen}, {"ctl01": findings}, {})
+        seen = builders.controller()
+        return Checked(seen={"ctl01": seen}, services={"ctl01": findings}, cloud={})
 
 
 OK, BAD = Finding("nova-api", "ok", "active"), Finding("nova-api", "bad", "failed")
@@ -196,57 +201,53 @@ async def test_checks_that_do_not_pass_are_named(monkeypatch: pytest.MonkeyPatch
 # Nova.
 
 
-def nova(monkeypatch: pytest.MonkeyPatch, **answers: Any) -> None:
+@pytest.fixture
+def nova(monkeypatch: pytest.MonkeyPatch) -> InMemoryNova:
+    nova = InMemoryNova()
+
     async def opened(self: CloudHook) -> Any:
-        return SimpleNamespace(**answers)
+        return nova
 
     monkeypatch.setattr(CloudHook, "aget_conn", opened)
+    return nova
 
 
-async def test_apis_serve_when_a_scheduler_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = [CloudError("scheduler round trip", "Timed out", "See."), {"asked": True}]
-    asked: list[str] = []
-
-    def ask(name: str) -> Any:
-        asked.append(name)
-        found = tries.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    nova(monkeypatch, instances=lambda: [1, 2], ask_scheduler=ask)
+async def test_apis_serve_when_a_scheduler_has_answered(nova: InMemoryNova) -> None:
+    nova.cloud.add("i1", "i2")
+    nova.errors["ask_scheduler"] = [CloudError("scheduler round trip", "Timed out", "See.")]
+    asked: list[Any] = []
+    nova.before = lambda call, *args: asked.append(args) if call == "ask_scheduler" else None
     found = await payload(made(ServingTrigger, probe="p"))
     assert found == {"result": {"servers_listed": 2, "scheduler": {"asked": True}}}
-    assert asked == ["p", "p"]
+    assert asked == [("p",), ("p",)]
 
 
-async def test_apis_that_do_not_serve_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent() -> Any:
-        raise CloudError("compute API", "answered 503", "Wait.")
-
-    nova(monkeypatch, instances=silent)
+async def test_apis_that_do_not_serve_are_named(nova: InMemoryNova) -> None:
+    nova.errors["instances"] = CloudError("compute API", "answered 503", "Wait.")
     error = (await payload(made(ServingTrigger, PAST, probe="p")))["error"]
     assert "do not serve again: compute API: answered 503" in error["found"]
 
 
-def beat(number: int, is_up: bool = True) -> list[ComputeService]:
-    at = NOW + timedelta(seconds=10 * number)
-    return [service(is_up=is_up, updated_at=at)]
+def beats(nova: InMemoryNova, *looks: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each look finds nova-compute on c01 like this; returns what was not looked at yet."""
+    left = list(looks)
+    nova.before = lambda *_: nova.cloud.add_host("c01", **left.pop(0))
+    return left
 
 
-async def test_a_compute_is_back_when_its_heartbeat_advanced_twice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rows = [beat(0), beat(0), beat(1), beat(2, is_up=False), beat(2), beat(9)]
-    nova(monkeypatch, services=lambda: rows.pop(0))
+def beat(number: int, is_up: bool = True) -> dict[str, Any]:
+    return {"is_up": is_up, "updated_at": NOW + timedelta(seconds=10 * number)}
+
+
+async def test_a_compute_is_back_when_its_heartbeat_advanced_twice(nova: InMemoryNova) -> None:
+    left = beats(nova, beat(0), beat(0), beat(1), beat(2, is_up=False), beat(2), beat(9))
     found = await payload(made(HeartbeatsTrigger, services=[["nova-compute", "c01"]]))
     assert len(found["result"]["heartbeats"]["nova-compute on c01"]) == 3
-    assert rows == [beat(9)]
+    assert left == [beat(9)]
 
 
-async def test_a_compute_that_is_not_back_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = [replace(each, updated_at=None) for each in beat(0)]
-    nova(monkeypatch, services=lambda: silent)
+async def test_a_compute_that_is_not_back_is_named(nova: InMemoryNova) -> None:
+    nova.cloud.add_host("c01", updated_at=None)
     wait = made(HeartbeatsTrigger, PAST, services=[["nova-compute", "c01"]])
     error = (await payload(wait))["error"]
     assert "waiting for the heartbeats of nova-compute on c01" in error["found"]

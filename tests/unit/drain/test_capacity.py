@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from openstack_maintenance.domain.cloud import RUNNING, Instance
+import builders
+from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.drain.capacity import Need, check_room, need_of
 
-SMALL = Need(1, 512, 1)
+SMALL = Need(vcpus=1, ram_mib=512, disk_gib=1)
 
 
-def instance(**other: object) -> Instance:
-    facts: dict[str, object] = {
-        "id": "i1",
-        "name": "web",
-        "host": "c01",
-        "status": "ACTIVE",
-        "vm_state": "active",
-        "task_state": None,
-        "power_state": RUNNING,
-        "ram_mib": 512,
-        "disk_gib": 1,
-        "is_launched": True,
-        "vcpus": 1,
-    }
-    return Instance(**{**facts, **other})  # type: ignore[arg-type]
+def instance(**given: Any) -> Instance:
+    return builders.instance(name="web", vcpus=1, **given)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +38,7 @@ def test_an_instance_needs_room_on_another_host(
 
 
 def test_a_volume_backed_instance_needs_no_disk() -> None:
-    assert need_of(instance(is_volume_backed=True)) == Need(1, 512, 0)
+    assert need_of(instance(is_volume_backed=True)) == Need(vcpus=1, ram_mib=512, disk_gib=0)
 
 
 @pytest.mark.parametrize("key", ["resources:VGPU", "hw:cpu_policy", "resources1:CUSTOM_FPGA"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import builders
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.group_peace import restless_because
 
@@ -16,18 +17,8 @@ GROUPS = {"a": "g", "b": "g", "c": "other"}
 
 def moved(instance_id: str, seconds_ago: int, **given: Any) -> Migration:
     at = NOW - timedelta(seconds=seconds_ago)
-    facts = {
-        "id": 1,
-        "uuid": "u",
-        "instance_id": instance_id,
-        "kind": "live-migration",
-        "status": "completed",
-        "source": "c01",
-        "destination": "c02",
-        "created_at": at,
-        "updated_at": at,
-    }
-    return Migration(**{**facts, **given})
+    facts = {"status": "completed", "created_at": at, "updated_at": at, **given}
+    return builders.migration(instance_id=instance_id, **facts)
 
 
 @pytest.mark.parametrize(

@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
+import builders
+from builders import NOW
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 
-BEGAN = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 
-
-def at(seconds: float) -> datetime:
-    return BEGAN + timedelta(seconds=seconds)
-
-
-class Nova:
-    """Lists what the test has put there."""
-
-    def __init__(self) -> None:
-        self.rows: list[Migration] = []
-        self.time = BEGAN
-
-    def now(self) -> datetime:
-        return self.time
-
-    def migrations(self, changes_since: datetime) -> list[Migration]:
-        return self.rows
-
-
-def row(number: int, status: str, created: float, updated: float, source: str = "c01") -> Migration:
-    return Migration(
+def row(
+    number: int, status: str, *, created: float, updated: float, source: str = "c01"
+) -> Migration:
+    return builders.migration(
         id=number,
-        uuid=str(number),
-        instance_id=f"i{number}",
-        kind="live-migration",
         status=status,
+        instance_id=f"i{number}",
         source=source,
-        destination="c02",
-        created_at=at(created),
-        updated_at=at(updated),
+        created_at=NOW + timedelta(seconds=created),
+        updated_at=NOW + timedelta(seconds=updated),
     )
 
 
 async def learnt(*looks: tuple[float, list[Migration]]) -> list[float]:
     """How long each migration is believed to have taken, after these looks."""
-    nova: Any = Nova()
-    ledger = MigrationLedger(nova)
+    cloud = CloudState(began=NOW)
+    ledger = MigrationLedger(InMemoryNova(cloud))
     for seconds, rows in looks:
-        nova.time, nova.rows = at(seconds), rows
+        cloud.seconds, cloud.migrations = seconds, {each.id: each for each in rows}
         await ledger.refresh()
     return [each.total_seconds() for each in ledger.pace([]).took]
 
@@ -59,35 +40,44 @@ async def learnt(*looks: tuple[float, list[Migration]]) -> list[float]:
     "between",
     [
         pytest.param([], id="it was asked for after the look"),
-        pytest.param([row(2, "queued", 9, 9)], id="it was queued at the look"),
+        pytest.param([row(2, "queued", created=9, updated=9)], id="it was queued at the look"),
     ],
 )
 async def test_who_waited_in_novas_queue_runs_since_the_slot_was_free(
     between: list[Migration],
 ) -> None:
     took = await learnt(
-        (0, [row(1, "running", 0, 0)]),
-        (9, [row(1, "running", 0, 0), *between]),
+        (0, [row(1, "running", created=0, updated=0)]),
+        (9, [row(1, "running", created=0, updated=0), *between]),
         # The first one ended at 11; the look comes four seconds later.
-        (15, [row(1, "completed", 0, 11), row(2, "running", 9, 11)]),
-        (24, [row(2, "completed", 9, 22)]),
+        (
+            15,
+            [row(1, "completed", created=0, updated=11), row(2, "running", created=9, updated=11)],
+        ),
+        (24, [row(2, "completed", created=9, updated=22)]),
     )
     assert took == [11, 11]
 
 
 async def test_nobody_runs_before_he_was_asked_for() -> None:
     took = await learnt(
-        (0, [row(1, "running", 0, 0)]),
-        (15, [row(1, "completed", 0, 3), row(2, "running", 9, 10)]),
-        (24, [row(2, "completed", 9, 20)]),
+        (0, [row(1, "running", created=0, updated=0)]),
+        (15, [row(1, "completed", created=0, updated=3), row(2, "running", created=9, updated=10)]),
+        (24, [row(2, "completed", created=9, updated=20)]),
     )
     assert took == [3, 11]
 
 
 async def test_another_hosts_slot_says_nothing() -> None:
     took = await learnt(
-        (0, [row(1, "running", 0, 0, source="c03")]),
-        (15, [row(1, "completed", 0, 3, source="c03"), row(2, "running", 9, 10)]),
-        (24, [row(2, "completed", 9, 20)]),
+        (0, [row(1, "running", created=0, updated=0, source="c03")]),
+        (
+            15,
+            [
+                row(1, "completed", created=0, updated=3, source="c03"),
+                row(2, "running", created=9, updated=10),
+            ],
+        ),
+        (24, [row(2, "completed", created=9, updated=20)]),
     )
     assert took == [3, 5]  # since it was seen

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import builders
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import (
     CRASHED,
@@ -14,46 +15,34 @@ from openstack_maintenance.domain.cloud import (
     PAUSED,
     RUNNING,
     SHUTDOWN,
-    SUSPENDED,
     Instance,
 )
 from openstack_maintenance.domain.drain.movability import movability, plan_drain, still_in_the_way
 
-BASE = Instance(
-    id="11111111-1111-4111-8111-111111111111",
-    name="web-1",
-    host="c01",
-    status="ACTIVE",
-    vm_state="active",
-    task_state=None,
-    power_state=RUNNING,
-    ram_mib=2048,
-    disk_gib=10,
-    is_launched=True,
-)
 SEV_FLAVOR: dict[str, Any] = {"extra_specs": {"hw:mem_encryption": "True"}}
 SEV_IMAGE: dict[str, Any] = {"image_properties": {"hw_mem_encryption": "true"}}
 CYBORG: dict[str, Any] = {"extra_specs": {"accel:device_profile": "fpga"}}
 
 
-def instance(status: str, vm_state: str, power_state: int, **more: Any) -> Instance:
-    return replace(BASE, status=status, vm_state=vm_state, power_state=power_state, **more)
+def instance(status: str, **more: Any) -> Instance:
+    given = {"name": "web-1", "ram_mib": 2048, "disk_gib": 10, **more}
+    return builders.instance("11111111-1111-4111-8111-111111111111", status, **given)
 
 
-ACTIVE = BASE
-STOPPED = instance("SHUTOFF", "stopped", SHUTDOWN)
-SUSPENDED_ONE = instance("SUSPENDED", "suspended", SUSPENDED)
-ERROR_RUNNING = instance("ERROR", "error", RUNNING)
+ACTIVE = instance("ACTIVE")
+STOPPED = instance("SHUTOFF")
+SUSPENDED_ONE = instance("SUSPENDED")
+ERROR_RUNNING = instance("ERROR")
 
 
 # What happens with each on_blocked: "live", "cold", "stop", "left", or "blocks".
 TABLE: list[tuple[Any, ...]] = [
     ("ACTIVE", ACTIVE, "live", "live", "live"),
-    ("PAUSED", instance("PAUSED", "paused", PAUSED), "live", "live", "live"),
+    ("PAUSED", instance("PAUSED"), "live", "live", "live"),
     ("a guest paused by its hypervisor", replace(ACTIVE, power_state=PAUSED), *["live"] * 3),
     ("SHUTOFF", STOPPED, "cold", "cold", "cold"),
     ("SHUTOFF, power_state never reported", replace(STOPPED, power_state=NOSTATE), *["cold"] * 3),
-    ("BUILD", instance("BUILD", "building", NOSTATE, task_state="spawning"), *["live"] * 3),
+    ("BUILD", instance("BUILD", task_state="spawning"), *["live"] * 3),
     ("a snapshot under way", replace(ACTIVE, task_state="image_uploading"), *["live"] * 3),
     ("a reboot under way", replace(ACTIVE, status="REBOOT", task_state="rebooting"), *["live"] * 3),
     ("a deletion under way", replace(ACTIVE, task_state="deleting"), *["live"] * 3),
@@ -80,25 +69,25 @@ TABLE: list[tuple[Any, ...]] = [
         "blocks",
         "blocks",
     ),
-    ("RESCUED, running", instance("RESCUE", "rescued", RUNNING), *["blocks"] * 3),
-    ("RESCUED, shut down", instance("RESCUE", "rescued", SHUTDOWN), "blocks", "left", "blocks"),
-    ("RESIZED, running", instance("VERIFY_RESIZE", "resized", RUNNING), *["blocks"] * 3),
+    ("RESCUED, running", instance("RESCUE", power_state=RUNNING), *["blocks"] * 3),
+    ("RESCUED, shut down", instance("RESCUE", power_state=SHUTDOWN), "blocks", "left", "blocks"),
+    ("RESIZED, running", instance("VERIFY_RESIZE", power_state=RUNNING), *["blocks"] * 3),
     (
         "RESIZED, shut down",
-        instance("VERIFY_RESIZE", "resized", SHUTDOWN),
+        instance("VERIFY_RESIZE", power_state=SHUTDOWN),
         "blocks",
         "left",
         "blocks",
     ),
-    ("SHELVED", instance("SHELVED", "shelved", SHUTDOWN), "blocks", "left", "blocks"),
+    ("SHELVED", instance("SHELVED", power_state=SHUTDOWN), "blocks", "left", "blocks"),
     (
         "SHELVED, power_state unknown",
-        instance("SHELVED", "shelved", NOSTATE),
+        instance("SHELVED", power_state=NOSTATE),
         "blocks",
         "left",
         "blocks",
     ),
-    ("SOFT_DELETED", instance("SOFT_DELETED", "soft-delete", SHUTDOWN), "blocks", "left", "blocks"),
+    ("SOFT_DELETED", instance("SOFT_DELETED"), "blocks", "left", "blocks"),
     ("ERROR, running", ERROR_RUNNING, "blocks", "blocks", "stop"),
     ("ERROR, shut down", replace(ERROR_RUNNING, power_state=SHUTDOWN), "blocks", "left", "stop"),
     (
@@ -114,19 +103,19 @@ TABLE: list[tuple[Any, ...]] = [
         replace(ERROR_RUNNING, power_state=NOSTATE, is_launched=False),
         *("blocks", "left", "blocks"),
     ),
-    ("a state that Nova invents tomorrow", instance("FROZEN", "frozen", RUNNING), *["blocks"] * 3),
+    ("a state that Nova invents tomorrow", instance("FROZEN"), *["blocks"] * 3),
     (
         "a power_state that Nova invents tomorrow",
-        instance("ERROR", "error", 9),
+        instance("ERROR", power_state=9),
         "blocks",
         "blocks",
         "stop",
     ),
-    ("no state at all", instance("UNKNOWN", "", NOSTATE), *["blocks"] * 3),
+    ("no state at all", instance("UNKNOWN", vm_state="", power_state=NOSTATE), *["blocks"] * 3),
     ("SEV by flavor", replace(ACTIVE, **SEV_FLAVOR), "blocks", "blocks", "stop"),
     ("SEV by image", replace(ACTIVE, **SEV_IMAGE), "blocks", "blocks", "stop"),
     ("SEV, SHUTOFF", replace(STOPPED, **SEV_FLAVOR), "cold", "cold", "cold"),
-    ("SEV, PAUSED", instance("PAUSED", "paused", PAUSED, **SEV_IMAGE), *["blocks"] * 3),
+    ("SEV, PAUSED", instance("PAUSED", **SEV_IMAGE), *["blocks"] * 3),
     (
         "SEV said to be off",
         replace(ACTIVE, extra_specs={"hw:mem_encryption": "False"}),
@@ -177,16 +166,22 @@ def test_what_leave_would_leave_surely_does_not_run(one: Instance) -> None:
             id="ERROR",
         ),
         pytest.param(
-            instance("RESCUE", "rescued", RUNNING), "is RESCUE", "openstack server unrescue", id="R"
+            instance("RESCUE", power_state=RUNNING),
+            "is RESCUE",
+            "openstack server unrescue",
+            id="R",
         ),
         pytest.param(
-            instance("VERIFY_RESIZE", "resized", RUNNING),
+            instance("VERIFY_RESIZE", power_state=RUNNING),
             "is VERIFY_RESIZE",
             "openstack server resize confirm",
             id="RESIZED",
         ),
         pytest.param(
-            instance("SHELVED", "shelved", SHUTDOWN), "is SHELVED", "shelve --offload", id="SHELVED"
+            instance("SHELVED", power_state=SHUTDOWN),
+            "is SHELVED",
+            "shelve --offload",
+            id="SHELVED",
         ),
         pytest.param(
             replace(ACTIVE, power_state=SHUTDOWN),
@@ -199,7 +194,7 @@ def test_what_leave_would_leave_surely_does_not_run(one: Instance) -> None:
         ),
         pytest.param(replace(ACTIVE, **CYBORG), "cyborg accelerator", "owner's consent", id="acc"),
         pytest.param(
-            instance("FROZEN", "frozen", 9),
+            instance("FROZEN", power_state=9),
             "power_state 9",
             "Bring it to ACTIVE or SHUTOFF.",
             id="unknown",
@@ -211,7 +206,7 @@ def test_a_blocker_names_the_instance_the_reason_and_the_remedy(
 ) -> None:
     verdict = movability(one)
     assert isinstance(verdict, Blocker)
-    assert verdict.subject == f"instance web-1 ({BASE.id})"
+    assert verdict.subject == f"instance web-1 ({ACTIVE.id})"
     assert reason in verdict.reason
     assert remedy in verdict.remedy
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.cloud import RUNNING, SHUTDOWN, Instance, Migration
+from builders import instance, migration
+from openstack_maintenance.domain.cloud import SHUTDOWN, Instance, Migration
 from openstack_maintenance.domain.drain.move_step import (
     Decision,
     Memory,
@@ -39,18 +40,7 @@ COLD = replace(LIVE, method="cold", was_running=False)
 STOP = replace(LIVE, method="stop", may_stop=True)
 LIVE_OR_STOP = replace(LIVE, may_stop=True)
 
-ACTIVE = Instance(
-    id=LIVE.instance_id,
-    name="web-1",
-    host="c01",
-    status="ACTIVE",
-    vm_state="active",
-    task_state=None,
-    power_state=RUNNING,
-    ram_mib=4096,
-    disk_gib=10,
-    is_launched=True,
-)
+ACTIVE = instance(LIVE.instance_id, name="web-1", ram_mib=4096, disk_gib=10)
 STOPPED = replace(ACTIVE, status="SHUTOFF", vm_state="stopped", power_state=SHUTDOWN)
 PAUSED = replace(ACTIVE, status="PAUSED", vm_state="paused")
 ARRIVED_COLD = replace(STOPPED, status="VERIFY_RESIZE", vm_state="resized", host="c02")
@@ -62,15 +52,14 @@ def at(instance: Instance, host: str | None) -> Instance:
 
 
 def rows(*statuses: str, kind: str = "live-migration", **more: Any) -> list[Migration]:
-    given: dict[str, Any] = {"source": "c01", "created_at": SINCE + timedelta(minutes=1), **more}
+    given = {"created_at": SINCE + timedelta(minutes=1), **more}
     return [
-        Migration(
+        migration(
             id=number,
             uuid=f"uuid-{number}",
             instance_id=LIVE.instance_id,
             kind=kind,
             status=status,
-            destination="c02",
             updated_at=NOW,
             **given,
         )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
+from builders import migration
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.slots import Limits, busy_because
-
-NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 
 
 def flying(text: str) -> list[Migration]:
@@ -17,14 +14,15 @@ def flying(text: str) -> list[Migration]:
     found = []
     for number, words in enumerate((part.split() for part in text.split(",") if part), start=1):
         kind = "migration" if words[-1] == "cold" else "live-migration"
-        found.append(
-            Migration(number, f"u{number}", f"i{number}", kind, words[1], words[0], None, NOW, NOW)
-        )
+        found.append(migration(number, words[1], kind=kind, source=words[0], destination=None))
     return found
 
 
-ONE, TWO = Limits(1, 4), Limits(2, 4)
-NOVA_ONE, NOVA_TWO = Limits(1, 4, nova_limit=1), Limits(2, 4, nova_limit=2)
+ONE, TWO = Limits(per_host=1, total=4), Limits(per_host=2, total=4)
+NOVA_ONE, NOVA_TWO = (
+    Limits(per_host=1, total=4, nova_limit=1),
+    Limits(per_host=2, total=4, nova_limit=2),
+)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +58,38 @@ def test_a_live_migration_may_start(in_flight: str, limits: Limits) -> None:
         ("c01 running,c01 running", True, TWO, "2 of 2 migrations off c01"),
         ("c01 running,c01 queued", True, NOVA_ONE, "2 of 1 migrations off c01"),
         ("c01 running,c01 running,c01 queued,c01 accepted", True, NOVA_TWO, "4 of 2 migrations"),
-        ("c02 running,c02 queued,c03 running", True, Limits(2, 3, nova_limit=2), "3 of 3 migra"),
+        (
+            "c02 running,c02 queued,c03 running",
+            True,
+            Limits(per_host=2, total=3, nova_limit=2),
+            "3 of 3 migra",
+        ),
         ("c01 running", False, NOVA_ONE, "1 of 1 migrations off c01"),
         ("c01 migrating cold", True, NOVA_ONE, "1 of 1 migrations off c01"),
-        ("c01 running", True, Limits(1, 4, nova_limit=2), "1 of 1 migrations off c01"),
-        ("c01 running,c01 running", True, Limits(2, 4, nova_limit=1), "2 of 2 migrations off"),
-        ("c02 running,c03 running", True, Limits(1, 2), "2 of 2 migrations of the cloud"),
-        ("c02 running,c03 running cold", False, Limits(1, 2), "2 of 2 migrations of the cloud"),
+        (
+            "c01 running",
+            True,
+            Limits(per_host=1, total=4, nova_limit=2),
+            "1 of 1 migrations off c01",
+        ),
+        (
+            "c01 running,c01 running",
+            True,
+            Limits(per_host=2, total=4, nova_limit=1),
+            "2 of 2 migrations off",
+        ),
+        (
+            "c02 running,c03 running",
+            True,
+            Limits(per_host=1, total=2),
+            "2 of 2 migrations of the cloud",
+        ),
+        (
+            "c02 running,c03 running cold",
+            False,
+            Limits(per_host=1, total=2),
+            "2 of 2 migrations of the cloud",
+        ),
     ],
 )
 def test_one_more_must_wait(in_flight: str, is_live: bool, limits: Limits, reason: str) -> None:

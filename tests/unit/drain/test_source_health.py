@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-import builders
-from openstack_maintenance.domain.cloud import ComputeService
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.triggers.drain import source_health
 from openstack_maintenance.triggers.drain.source_health import SourceHealth
@@ -29,18 +28,11 @@ class Move:
         self.error = error
 
 
-class Nova:
-    def __init__(self) -> None:
-        self.down: set[str] = set()
-        self.asked = 0
-
-    def services(self, binary: str) -> list[Any]:
-        self.asked += 1
-        return [service(host, is_up=host not in self.down) for host in ("c01", "c02")]
-
-
-def service(host: str, **given: Any) -> ComputeService:
-    return builders.service(**{"host": host, "reason": str(OWNER), **given})
+def nova_of(**given: Any) -> InMemoryNova:
+    """A Nova whose two hosts this run has disabled; ``given``: what is otherwise."""
+    cloud = CloudState()
+    cloud.add_host("c01", "c02", **{"reason": str(OWNER), **given})
+    return InMemoryNova(cloud)
 
 
 @pytest.fixture
@@ -56,9 +48,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 async def test_moves_off_a_host_that_stays_down_end_and_others_go_on(
     clock: SimpleNamespace,
 ) -> None:
-    nova, dead, alive = Nova(), Move("c01"), Move("c02")
+    nova, dead, alive = nova_of(), Move("c01"), Move("c02")
     health = SourceHealth(nova)
-    nova.down = {"c01"}
+    nova.cloud.change_service("c01", is_up=False)
     for clock.seconds in (0, 61):
         assert dead.error is None
         await health.look([dead, alive])
@@ -73,9 +65,10 @@ async def test_moves_off_a_host_that_stays_down_end_and_others_go_on(
 async def test_a_host_that_is_down_for_one_look_only_strands_nothing(
     clock: SimpleNamespace,
 ) -> None:
-    nova, move = Nova(), Move("c01")
+    nova, move = nova_of(), Move("c01")
     health = SourceHealth(nova)
-    for clock.seconds, nova.down in ((0, {"c01"}), (61, set()), (122, {"c01"})):
+    for clock.seconds, is_up in ((0, False), (61, True), (122, False)):
+        nova.cloud.change_service("c01", is_up=is_up)
         await health.look([move])
     assert move.error is None
 
@@ -83,11 +76,11 @@ async def test_a_host_that_is_down_for_one_look_only_strands_nothing(
 async def test_nova_is_asked_at_once_and_then_every_minute(
     clock: SimpleNamespace,
 ) -> None:
-    nova = Nova()
+    nova = nova_of()
     health = SourceHealth(nova)
     for clock.seconds in range(0, 131, 5):
         await health.look([])
-    assert nova.asked == 3
+    assert nova.calls["services"] == 3
 
 
 @pytest.mark.parametrize(
@@ -105,8 +98,7 @@ async def test_nova_is_asked_at_once_and_then_every_minute(
 async def test_a_host_is_the_runs_while_its_service_carries_the_runs_mark(
     given: dict[str, Any], found: str | None
 ) -> None:
-    nova = SimpleNamespace(services=lambda binary: [service("c01", **given)])
-    health, before = SourceHealth(nova), Move("c01")
+    health, before = SourceHealth(nova_of(**given)), Move("c01")
     assert health.lost(before) is None  # nothing was seen yet
     await health.look([])
     lost = health.lost(before)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from builders import amqp_line
 from openstack_maintenance.domain.host.amqp_log import (
     LogFile,
     amqp_lines,
@@ -24,14 +25,10 @@ REBOOTED = datetime(2026, 3, 10, 1, 0, 0, tzinfo=UTC)
 NOW = datetime(2026, 3, 10, 1, 10, 0, tzinfo=UTC)
 
 
-def line(message: str, at: str = "2026-03-10 01:05:00.123", level: str = "DEBUG") -> str:
-    return f"{at} 812 {level} {RABBIT} [None req-5d2c - - - - - -] {message}"
-
-
-CONNECTED = line(
+CONNECTED = amqp_line(
     f"[{UUID}] Connected to AMQP server on 10.0.0.8:5672 via [amqp] client with port 40112."
 )
-UNREACHABLE = line(
+UNREACHABLE = amqp_line(
     f"[{UUID}] AMQP server on 10.0.0.8:5672 is unreachable: [Errno 111] ECONNREFUSED. "
     "Trying again in 1 seconds.: ConnectionRefusedError: [Errno 111] ECONNREFUSED",
     level="ERROR",
@@ -43,32 +40,34 @@ UNREACHABLE = line(
     [
         pytest.param(RUNBOOK_LINE, "connected", "10.68.19.8:5672", id="Liberty, the runbook's"),
         pytest.param(
-            line("Connected to AMQP server on 10.0.0.8:5672 via [amqp] client"),
+            amqp_line("Connected to AMQP server on 10.0.0.8:5672 via [amqp] client"),
             "connected",
             "10.0.0.8:5672",
             id="Mitaka",
         ),
         pytest.param(
-            line(f"[{UUID}] Connected to AMQP server on ctl:5671 via [amqp] clientwith port 5."),
+            amqp_line(
+                f"[{UUID}] Connected to AMQP server on ctl:5671 via [amqp] clientwith port 5."
+            ),
             "connected",
             "ctl:5671",
             id="Newton forgot a blank",
         ),
         pytest.param(CONNECTED, "connected", "10.0.0.8:5672", id="Ocata to now"),
         pytest.param(
-            line(f"[{UUID}] Connected to AMQP server on [fd00::8]:5672 via [amqp] client."),
+            amqp_line(f"[{UUID}] Connected to AMQP server on [fd00::8]:5672 via [amqp] client."),
             "connected",
             "[fd00::8]:5672",
             id="IPv6 in brackets",
         ),
         pytest.param(
-            line(f"[{UUID}] Connected to AMQP server on fd00:1::8:5672 via [amqp] client."),
+            amqp_line(f"[{UUID}] Connected to AMQP server on fd00:1::8:5672 via [amqp] client."),
             "connected",
             "fd00:1::8:5672",
             id="IPv6 as oslo prints it",
         ),
         pytest.param(
-            line(f"[{UUID}] Reconnected to AMQP server on 10.0.0.9:5672 via [amqp] client"),
+            amqp_line(f"[{UUID}] Reconnected to AMQP server on 10.0.0.9:5672 via [amqp] client"),
             "connected",
             "10.0.0.9:5672",
             id="reconnected after an outage",
@@ -82,37 +81,41 @@ UNREACHABLE = line(
         ),
         pytest.param(UNREACHABLE, "lost", "10.0.0.8:5672", id="unreachable"),
         pytest.param(
-            line(f"[{UUID}] AMQP server on fd00:1::8:5672 is unreachable: timed out."),
+            amqp_line(f"[{UUID}] AMQP server on fd00:1::8:5672 is unreachable: timed out."),
             "lost",
             "fd00:1::8:5672",
             id="unreachable over IPv6",
         ),
         pytest.param(
-            line("AMQP server 10.0.0.8:5672 closed the connection. Check login credentials: x"),
+            amqp_line(
+                "AMQP server 10.0.0.8:5672 closed the connection. Check login credentials: x"
+            ),
             "lost",
             "10.0.0.8:5672",
             id="wrong password",
         ),
         pytest.param(
-            line("Connection failed: [Errno 113] EHOSTUNREACH (retrying in 2.0 seconds): OSError"),
+            amqp_line(
+                "Connection failed: [Errno 113] EHOSTUNREACH (retrying in 2.0 seconds): OSError"
+            ),
             "lost",
             "",
             id="connection failed names no server",
         ),
         pytest.param(
-            line("Unable to connect to AMQP server on 10.0.0.8:5672 after inf tries: refused"),
+            amqp_line("Unable to connect to AMQP server on 10.0.0.8:5672 after inf tries: refused"),
             "lost",
             "10.0.0.8:5672",
             id="unable to connect",
         ),
         pytest.param(
-            line("Connecting to AMQP server on 10.0.0.8:5672"),
+            amqp_line("Connecting to AMQP server on 10.0.0.8:5672"),
             "connecting",
             "10.0.0.8:5672",
             id="only connecting",
         ),
         pytest.param(
-            line("AMQP server on 10.0.0.8:5672 was seen dancing"),
+            amqp_line("AMQP server on 10.0.0.8:5672 was seen dancing"),
             "unknown",
             "10.0.0.8:5672",
             id="a wording that nobody knows",
@@ -164,13 +167,17 @@ def test_fractions_of_any_length_and_none_are_read() -> None:
         pytest.param((UNREACHABLE, CONNECTED), True, "since", id="came back after an outage"),
         pytest.param((CONNECTED, UNREACHABLE), False, "lost", id="the last line is bad news"),
         pytest.param(
-            (CONNECTED, line("Connecting to AMQP server on b:5672")),
+            (CONNECTED, amqp_line("Connecting to AMQP server on b:5672")),
             False,
             "connecting",
             id="not yet",
         ),
         pytest.param(
-            (line("Connection failed: refused (retrying in 3.0 s)", at="2026-03-10 00:50:26.480"),),
+            (
+                amqp_line(
+                    "Connection failed: refused (retrying in 3.0 s)", at="2026-03-10 00:50:26.480"
+                ),
+            ),
             False,
             "no AMQP line since nova-compute was stopped",
             id="bad news from before the reboot is only old",
@@ -178,27 +185,27 @@ def test_fractions_of_any_length_and_none_are_read() -> None:
         pytest.param((), False, "no line about an AMQP server", id="an empty log"),
         pytest.param(("no date here", "x"), False, "no line", id="nothing that can be read"),
         pytest.param(
-            (line("Connected to AMQP server on b:5672", at="2026-03-10 00:59:59.999"),),
+            (amqp_line("Connected to AMQP server on b:5672", at="2026-03-10 00:59:59.999"),),
             False,
             "no AMQP line since nova-compute was stopped",
             id="a millisecond before the reboot",
         ),
         pytest.param(
-            (line("Connected to AMQP server on b:5672", at="2026-03-10 01:00:00.000"),),
+            (amqp_line("Connected to AMQP server on b:5672", at="2026-03-10 01:00:00.000"),),
             True,
             "since",
             id="at the moment of the reboot",
         ),
         pytest.param(
-            (line("Connected to AMQP server on b:5672", at="2026-03-10 02:05:00.000"),),
+            (amqp_line("Connected to AMQP server on b:5672", at="2026-03-10 02:05:00.000"),),
             False,
             "not written in the host's time zone",
             id="from the future",
         ),
         pytest.param(
             (
-                line("Connected to AMQP server on a:5672"),
-                line("Connected to AMQP server on b:5672"),
+                amqp_line("Connected to AMQP server on a:5672"),
+                amqp_line("Connected to AMQP server on b:5672"),
             ),
             True,
             "b:5672",
@@ -235,7 +242,7 @@ def test_local_times_are_read_in_the_hosts_own_zone(hours: float, connected: boo
 
 def test_a_line_of_the_other_zone_that_would_seem_new_is_found_out_by_the_files_time() -> None:
     # The container writes UTC+1; the line is 50 minutes older than it seems on a host in UTC.
-    stale = line("Connected to AMQP server on b:5672", at="2026-03-10 01:05:00.000")
+    stale = amqp_line("Connected to AMQP server on b:5672", at="2026-03-10 01:05:00.000")
     written = datetime(2026, 3, 10, 0, 5, tzinfo=UTC)
     verdict = judge_amqp(LogFile((stale,), newest=stale, modified=written), REBOOTED, NOW, UTC)
     assert not verdict.connected
@@ -267,7 +274,7 @@ LONDON = ZoneInfo("Europe/London")
 def test_the_night_the_clocks_go_back(
     written: str, rebooted: str, connected: bool, reason: str
 ) -> None:
-    text = line("Connected to AMQP server on b:5672", at=f"2026-10-25 {written}.000")
+    text = amqp_line("Connected to AMQP server on b:5672", at=f"2026-10-25 {written}.000")
     now = datetime(2026, 10, 25, 2, 30, tzinfo=UTC)
     verdict = judge_amqp(LogFile((text,)), datetime.fromisoformat(rebooted), now, LONDON)
     assert (verdict.connected, reason in verdict.reason) == (connected, True)
@@ -275,7 +282,7 @@ def test_the_night_the_clocks_go_back(
 
 def test_a_reboot_before_the_clocks_go_forward_is_compared_by_instant() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    text = line("Connected to AMQP server on b:5672", at="2026-03-29 03:01:00.000")
+    text = amqp_line("Connected to AMQP server on b:5672", at="2026-03-29 03:01:00.000")
     rebooted = datetime(2026, 3, 29, 0, 58, tzinfo=UTC)  # 01:58 local, two minutes before
     now = datetime(2026, 3, 29, 1, 5, tzinfo=UTC)
     assert judge_amqp(LogFile((text,)), rebooted, now, berlin).connected

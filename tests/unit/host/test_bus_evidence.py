@@ -9,28 +9,33 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from builders import amqp_line, unit_state
 from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.bus_evidence import judge_bus
-from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket, UnitState
+from openstack_maintenance.domain.host.facts import AmqpEvidence, BrokerSocket
 
 REBOOTED = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
 NOW = REBOOTED + timedelta(minutes=10)
-RABBIT = "oslo.messaging._drivers.impl_rabbit [-]"
-CONNECTED = f"2026-03-10 01:05:00.1 812 DEBUG {RABBIT} [u] Connected to AMQP server on ctl:5672 via"
-OLD = CONNECTED.replace("01:05", "00:05")
-LOST = f"2026-03-10 01:06:00.1 812 ERROR {RABBIT} [u] AMQP server on ctl:5672 is unreachable: x"
+
+
+def line(message: str, at: str = "01:05:00.1", **given: str) -> str:
+    return amqp_line(message, f"2026-03-10 {at}", context="[-] [u]", **given)
+
+
+CONNECTED = line("Connected to AMQP server on ctl:5672 via")
+OLD = line("Connected to AMQP server on ctl:5672 via", at="00:05:00.1")
+LOST = line("AMQP server on ctl:5672 is unreachable: x", at="01:06:00.1", level="ERROR")
 STARTED = "2026-03-10 01:04:00.1 812 INFO nova.service [-] Starting compute node (version 34.0.0)"
-SOCKET = BrokerSocket(812, "10.0.0.21:40112", "10.0.0.8:5672")
+SOCKET = BrokerSocket(pid=812, local="10.0.0.21:40112", peer="10.0.0.8:5672")
 BEATS = (NOW - timedelta(seconds=20), NOW - timedelta(seconds=10))
 
 
 def evidence(*lines: str, sockets: tuple[BrokerSocket, ...] = (SOCKET,), **given: Any) -> Any:
-    unit = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
     base = AmqpEvidence(
         boot_id="b2",
         clock=NOW,
         zone_name="UTC",
-        nova_compute=unit,
+        nova_compute=unit_state(),
         log_path="/var/log/nova/nova-compute.log",
         log_error="",
         log=LogFile(lines),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from builders import host_facts
 from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.host.answers import (
     LONGEST_LINE,
@@ -41,8 +42,7 @@ def unit(**values: str) -> dict[str, tuple[str, ...]]:
 
 
 def facts(hostname: str, fqdn: str) -> HostFacts:
-    compute = UnitState("nova-compute.service", "systemd")
-    return HostFacts(hostname, fqdn, "b", None, CLOCK, "", compute, "log", "", (), ())
+    return host_facts(hostname, fqdn=fqdn)
 
 
 def test_an_answer_that_was_cut_off_is_no_answer() -> None:
@@ -257,8 +257,8 @@ def test_guests_are_named_as_libvirt_names_them() -> None:
         " 99 qemu-kvm /usr/libexec/qemu-kvm -nographic",
     ]
     assert parse_guests(lines) == (
-        GuestProcess(2211, "qemu-system-x86", "instance-0000002a"),
-        GuestProcess(99, "qemu-kvm", ""),
+        GuestProcess(pid=2211, name="qemu-system-x86", guest="instance-0000002a"),
+        GuestProcess(pid=99, name="qemu-kvm", guest=""),
     )
     assert str(parse_guests(lines)[0]) == "instance-0000002a (process 2211)"
 
@@ -276,8 +276,8 @@ def test_only_sockets_of_nova_compute_to_a_brokers_port_are_evidence() -> None:
         "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process",
     ]
     assert parse_sockets(rows, (812, 813)) == (
-        BrokerSocket(812, "10.0.0.1:40112", "10.0.0.8:5672"),
-        BrokerSocket(813, "[fd00::1]:40113", "[fd00::8]:5671"),
+        BrokerSocket(pid=812, local="10.0.0.1:40112", peer="10.0.0.8:5672"),
+        BrokerSocket(pid=813, local="[fd00::1]:40113", peer="[fd00::8]:5671"),
     )
 
 

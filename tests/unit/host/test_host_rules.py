@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from openstack_maintenance.domain.cloud import (
     ComputeService,
     Hypervisor,
     Instance,
-    Migration,
 )
 from openstack_maintenance.domain.drain.movability import plan_drain
 from openstack_maintenance.domain.host.request import Request
@@ -43,7 +41,7 @@ def disabled(host: str, reason: object) -> ComputeService:
     return service(host, is_enabled=False, disabled_reason=str(reason) if reason else None)
 
 
-HYPERVISOR = Hypervisor("1", "c01.example.com", "c01", "10.0.0.21", "QEMU")
+HYPERVISOR = builders.hypervisor()
 INSTANCE = builders.instance("i1", name="web-1")
 CONTROL = (service("ctl01", "nova-scheduler"), service("ctl01", "nova-conductor"))
 CLOUD = (*CONTROL, service("c01"), service("c02"), service("c03"))
@@ -299,8 +297,7 @@ def test_a_night_takes_a_host_only_in_the_boot_that_it_found_due(
 
 
 def test_what_is_in_the_way_is_named_with_where_it_comes_from() -> None:
-    now = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
-    coming = Migration(7, "u", "i9", "live-migration", "running", "c02", "c01", now, now)
+    coming = builders.migration(instance_id="i9", source="c02", destination="c01")
     assert in_the_way_in_words([INSTANCE], [coming]) == (
         "web-1 (i1) ACTIVE; incoming migration of i9 from c02 (running)"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openstack_maintenance.domain.cloud import RUNNING, Instance
+from builders import instance
 from openstack_maintenance.domain.drain.movability import DrainPlan, Method, Movement
 from openstack_maintenance.domain.host import rights
 from openstack_maintenance.domain.host.rights import Right, denied_rule, rights_needed
@@ -17,9 +17,7 @@ COLD = {*MOVES, rights.COLD_TO_HOST, rights.CONFIRM}
 
 def move(method: Method, vm_state: str, task_state: str | None = None) -> Movement:
     name = f"{method}-{vm_state}"
-    return Movement(
-        Instance(name, name, "c01", "?", vm_state, task_state, RUNNING, 512, 1, True), method
-    )
+    return Movement(instance(name, "?", vm_state=vm_state, task_state=task_state), method)
 
 
 def needed(
@@ -29,7 +27,7 @@ def needed(
     force: bool = False,
     stop: bool = False,
 ) -> dict[Right, str | None]:
-    plan = DrainPlan(moves, (), ())
+    plan = DrainPlan(moves=moves, left=(), blockers=())
     found = rights_needed(
         plan, to_named_host=named, to_any_host=anywhere, may_force=force, may_stop=stop
     )

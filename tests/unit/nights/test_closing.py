@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from builders import service
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.host.rules import hosts_out_blocker, owner_blocker
 from openstack_maintenance.domain.mark import CLOSED, FAILED_AT, Mark
@@ -16,26 +17,18 @@ from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetIns
 from openstack_maintenance.domain.policy import Due, Policy
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
-SERVICE = ComputeService(
-    id="1",
-    binary="nova-compute",
-    host="h1",
-    zone="az1",
-    is_enabled=False,
-    is_up=True,
-    is_forced_down=False,
-    disabled_reason=None,
-    updated_at=NOW,
-)
-HOST, HALF = Size(8, 8192, 80), Size(4, 4096, 40)
+SERVICE = service("h1", is_enabled=False, zone="az1", updated_at=NOW)
+HOST, HALF = Size(vcpus=8, ram_mib=8192, disk_gib=80), Size(vcpus=4, ram_mib=4096, disk_gib=40)
 ORDER = ["h1", "h2", "h3", "h4"]
 NIGHT = Mark("nightly_compute_maintenance", "night", CLOSED, kind="closed")
 OWN = Mark("compute_host_maintenance", "own", "kernel")
 
 
 def fleet(*loaded: str, zone: str = "az1") -> Fleet:
-    hosts = tuple(FleetHost(name, zone, HOST) for name in (*ORDER, "spare"))
-    return Fleet(hosts, tuple(FleetInstance(f"on-{name}", name, HALF) for name in loaded))
+    hosts = tuple(FleetHost(name=name, zone=zone, capacity=HOST) for name in (*ORDER, "spare"))
+    return Fleet(
+        hosts, tuple(FleetInstance(id=f"on-{name}", host=name, size=HALF) for name in loaded)
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +58,7 @@ def test_as_many_are_closed_as_the_floor_allows_who_waits_longest_first(
 
 
 def test_the_zones_are_judged_each_by_itself() -> None:
-    elsewhere = tuple(FleetHost(name, "az2", HOST) for name in ("x1", "x2"))
+    elsewhere = tuple(FleetHost(name=name, zone="az2", capacity=HOST) for name in ("x1", "x2"))
     both = Fleet((*fleet().hosts, *elsewhere), ())
 
     assert hosts_to_close(both, [*ORDER, "x1", "x2"], "h1", (), 1) == {"h2", "h3", "h4", "x2"}

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.cloud import ComputeService
+import builders
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.due import Candidate, judge_due
 from openstack_maintenance.domain.policy import Due
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
 SINCE = datetime(2026, 11, 22, 1, 0, tzinfo=UTC)
-SERVICE = ComputeService(
-    id="1",
-    binary="nova-compute",
-    host="c01",
-    zone="az1",
-    is_enabled=True,
-    is_up=True,
-    is_forced_down=False,
-    disabled_reason=None,
-    updated_at=NOW,
-)
 OURS = str(Mark("compute_host_maintenance", "r1", "failed at reboot: host c01: ..."))
 
 
@@ -34,9 +22,8 @@ def ago(**length: int) -> datetime:
 
 
 def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
-    return Candidate(
-        **{"service": replace(SERVICE, **(service or {})), "booted": ago(days=5), **given}
-    )
+    seen = builders.service(zone="az1", updated_at=NOW, **(service or {}))
+    return Candidate(**{"service": seen, "booted": ago(days=5), **given})
 
 
 @pytest.mark.parametrize(

@@ -7,36 +7,14 @@ from typing import Any
 
 import pytest
 
-from openstack_maintenance.domain.cloud import ComputeService, Instance
+from builders import instance, service
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.fleet import FleetHost, FleetInstance, Size
 from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud, compose_fleet
 
-CAPACITY = Size(16, 32768, 100)
-SERVICE = ComputeService(
-    id="1",
-    binary="nova-compute",
-    host="c01",
-    zone="az1",
-    is_enabled=True,
-    is_up=True,
-    is_forced_down=False,
-    disabled_reason=None,
-    updated_at=None,
-)
-INSTANCE = Instance(
-    id="i1",
-    name="web",
-    host="c01",
-    status="ACTIVE",
-    vm_state="active",
-    task_state=None,
-    power_state=1,
-    ram_mib=2048,
-    disk_gib=20,
-    is_launched=True,
-    vcpus=2,
-)
+CAPACITY = Size(vcpus=16, ram_mib=32768, disk_gib=100)
+SERVICE = service(zone="az1")
+INSTANCE = instance(name="web", ram_mib=2048, disk_gib=20, vcpus=2)
 
 
 def facts(**given: Any) -> FleetInCloud:
@@ -52,8 +30,14 @@ def facts(**given: Any) -> FleetInCloud:
 
 def test_a_due_host_and_its_instance_are_as_they_were_read() -> None:
     fleet = compose_fleet(facts(), [Verdict("c01", "due", "is old")])
-    assert fleet.hosts == (FleetHost("c01", "az1", CAPACITY, True, True),)
-    assert fleet.instances == (FleetInstance("i1", "c01", Size(2, 2048, 20), group="g"),)
+    assert fleet.hosts == (
+        FleetHost(name="c01", zone="az1", capacity=CAPACITY, is_due=True, is_open=True),
+    )
+    assert fleet.instances == (
+        FleetInstance(
+            id="i1", host="c01", size=Size(vcpus=2, ram_mib=2048, disk_gib=20), group="g"
+        ),
+    )
 
 
 def test_who_was_left_on_an_earlier_night_is_marked_so() -> None:
@@ -87,11 +71,15 @@ def test_a_host_that_is_out_or_of_unknown_capacity_takes_nothing(given: dict[str
     ],
 )
 def test_a_disk_that_is_not_on_the_host_needs_no_room_there(given: dict[str, Any]) -> None:
-    assert compose_fleet(facts(**given), []).instances[0].size == Size(2, 2048, 0)
+    assert compose_fleet(facts(**given), []).instances[0].size == Size(
+        vcpus=2, ram_mib=2048, disk_gib=0
+    )
 
 
 def test_a_disk_on_a_host_of_unknown_capacity_is_taken_to_be_there() -> None:
-    assert compose_fleet(facts(capacities={}), []).instances[0].size == Size(2, 2048, 20)
+    assert compose_fleet(facts(capacities={}), []).instances[0].size == Size(
+        vcpus=2, ram_mib=2048, disk_gib=20
+    )
 
 
 GPU, NO_GPU = "trait:CUSTOM_GPU=required", "trait:CUSTOM_GPU=forbidden"

@@ -16,11 +16,16 @@ PACE = NightPace(
 def fleet(**instances: int) -> Fleet:
     """Hosts by name with so many instances each; one without any is not due."""
     hosts = [
-        FleetHost(name, "az1", Size(100, 100, 100), is_due=count > 0)
+        FleetHost(
+            name=name,
+            zone="az1",
+            capacity=Size(vcpus=100, ram_mib=100, disk_gib=100),
+            is_due=count > 0,
+        )
         for name, count in instances.items()
     ]
     there = [
-        FleetInstance(f"{name}-{number}", name, Size(1, 1, 1))
+        FleetInstance(id=f"{name}-{number}", host=name, size=Size(vcpus=1, ram_mib=1, disk_gib=1))
         for name, count in instances.items()
         for number in range(count)
     ]
@@ -55,6 +60,6 @@ def test_a_host_that_is_left_does_not_count() -> None:
 
 
 def test_nobody_takes_no_time() -> None:
-    assert bound_of(NightPlan((), (), 0), fleet(c01=0), NightLimits(), PACE) == Bound(
-        0, timedelta(0)
-    )
+    assert bound_of(
+        NightPlan(hosts=(), left=(), instances=0), fleet(c01=0), NightLimits(), PACE
+    ) == Bound(0, timedelta(0))

@@ -22,8 +22,8 @@ from openstack_maintenance.domain.nights.room import Place
 from planner_bench.replay import violations_of
 
 GIB = 1024
-HOST = Size(16, 16 * GIB, 100)
-SMALL, NINE = Size(2, 2 * GIB, 10), Size(9, 9 * GIB)
+HOST = Size(vcpus=16, ram_mib=16 * GIB, disk_gib=100)
+SMALL, NINE = Size(vcpus=2, ram_mib=2 * GIB, disk_gib=10), Size(9, 9 * GIB)
 X = frozenset({"CUSTOM_X"})
 PACE = NightPace(
     per_host=timedelta(minutes=5), per_move=timedelta(seconds=10), per_gib=timedelta(seconds=5)
@@ -32,11 +32,11 @@ DRAIN = timedelta(seconds=20)  # of one SMALL instance
 
 
 def host(name: str, zone: str = "az1", **given: object) -> FleetHost:
-    return replace(FleetHost(name, zone, HOST), **given)  # type: ignore[arg-type]
+    return replace(FleetHost(name=name, zone=zone, capacity=HOST), **given)  # type: ignore[arg-type]
 
 
 def on(where: str, count: int, size: Size = SMALL, **given: object) -> list[FleetInstance]:
-    made = [FleetInstance(f"{where}-{number}", where, size) for number in range(count)]
+    made = [FleetInstance(id=f"{where}-{number}", host=where, size=size) for number in range(count)]
     return [replace(each, **given) for each in made]  # type: ignore[arg-type]
 
 
@@ -117,7 +117,11 @@ def test_an_instance_goes_only_where_its_traits_and_aggregates_are() -> None:
         ([host("left-and-empty", was_left=True)], ["left-and-empty", "b", "a", "c"], 6),
         # A host that takes nothing is no place to go, finished or not; nor is one without room.
         ([host("off", is_due=False, is_open=False)], ["a", "b", "c"], 7),
-        ([host("full", is_due=False, capacity=Size(2, 2 * GIB, 10))], ["a", "b", "c"], 6),
+        (
+            [host("full", is_due=False, capacity=Size(vcpus=2, ram_mib=2 * GIB, disk_gib=10))],
+            ["a", "b", "c"],
+            6,
+        ),
     ],
 )
 def test_who_was_left_comes_before_the_other_due_hosts_and_after_the_one_that_opens_the_zone(
@@ -244,9 +248,15 @@ def test_any_fleet_is_maintained_within_its_limits_and_always_in_the_same_way(se
     instances: list[list[FleetInstance]] = []
     for each in hosts:
         for number in range(dice.randint(0, 6)):
-            size = dice.choice([SMALL, Size(1, GIB, 5), Size(4, 4 * GIB, 10)])
+            size = dice.choice(
+                [
+                    SMALL,
+                    Size(vcpus=1, ram_mib=GIB, disk_gib=5),
+                    Size(vcpus=4, ram_mib=4 * GIB, disk_gib=10),
+                ]
+            )
             group = f"{each.zone}-g{number}" if dice.random() < 0.2 else None
-            made = FleetInstance(f"{each.name}-{number}", each.name, size, group=group)
+            made = FleetInstance(id=f"{each.name}-{number}", host=each.name, size=size, group=group)
             total = Size()
             for some in instances:
                 total += some[0].size if some[0].host == each.name else Size()

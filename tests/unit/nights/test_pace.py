@@ -10,7 +10,12 @@ import pytest
 from openstack_maintenance.domain.nights.pace import durations_of, learnt_pace
 from openstack_maintenance.domain.nights.plan import NightPace
 
-ASSUMED = NightPace(timedelta(minutes=5), timedelta(seconds=10), timedelta(seconds=5), 2)
+ASSUMED = NightPace(
+    per_host=timedelta(minutes=5),
+    per_move=timedelta(seconds=10),
+    per_gib=timedelta(seconds=5),
+    in_flight=2,
+)
 
 
 def record(**given: Any) -> dict[str, Any]:
@@ -50,13 +55,23 @@ def test_two_nights_teach_nothing_yet() -> None:
 def test_the_median_counts_and_not_the_one_night_that_went_wrong() -> None:
     nights = [told(4, 40, 100), told(4, 48, 110), told(4, 44, 7000)]
     pace = learnt_pace(ASSUMED, nights)
-    assert pace == NightPace(timedelta(seconds=110), timedelta(seconds=11), timedelta(0), 1)
+    assert pace == NightPace(
+        per_host=timedelta(seconds=110),
+        per_move=timedelta(seconds=11),
+        per_gib=timedelta(0),
+        in_flight=1,
+    )
     assert pace.maintenance(10, 4096) == timedelta(seconds=220)
 
 
 def test_empty_hosts_teach_nothing_about_moves() -> None:
     pace = learnt_pace(ASSUMED, [told(0, 0, 90)] * 3)
-    assert pace == NightPace(timedelta(seconds=90), ASSUMED.per_move, ASSUMED.per_gib, 2)
+    assert pace == NightPace(
+        per_host=timedelta(seconds=90),
+        per_move=ASSUMED.per_move,
+        per_gib=ASSUMED.per_gib,
+        in_flight=2,
+    )
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,16 @@ def minutes(number: float) -> timedelta:
 
 def turn(host: str, starts: float, ends: float, *to: str) -> PlannedHost:
     moves = tuple(PlannedMove(f"i{number}", name) for number, name in enumerate(to))
-    return PlannedHost(host, "az1", minutes(starts), minutes(ends), moves)
+    return PlannedHost(
+        host=host, zone="az1", starts=minutes(starts), ends=minutes(ends), moves=moves
+    )
 
 
 def test_a_plan_is_its_bound_a_table_a_timeline_and_who_is_left() -> None:
     plan = NightPlan(
-        (turn("c01", 0, 10), turn("c02.example.com", 10, 40, "c01", "c01", "c04")),
-        (LeftOver("c03", "its zone would keep less than 1 hosts' capacity free"),),
-        3,
+        hosts=(turn("c01", 0, 10), turn("c02.example.com", 10, 40, "c01", "c01", "c04")),
+        left=(LeftOver("c03", "its zone would keep less than 1 hosts' capacity free"),),
+        instances=3,
     )
     assert plan_in_words(plan, Bound(3, minutes(36)), BEGINS, UNTIL, ZONE) == (
         "2 hosts from 01:00 to 01:40 CET: 40 min, at best 36 min; the window ends at 02:00.\n"
@@ -47,12 +49,14 @@ def test_a_plan_is_its_bound_a_table_a_timeline_and_who_is_left() -> None:
 
 
 def test_a_night_without_anybody_says_so() -> None:
-    nobody = plan_in_words(NightPlan((), (), 0), Bound(0, minutes(0)), BEGINS, UNTIL, ZONE)
+    nobody = plan_in_words(
+        NightPlan(hosts=(), left=(), instances=0), Bound(0, minutes(0)), BEGINS, UNTIL, ZONE
+    )
     assert nobody == "No host is to be maintained now."
 
 
 def test_a_single_empty_host_moves_nothing() -> None:
-    plan = NightPlan((turn("c01", 0, 5),), (), 0)
+    plan = NightPlan(hosts=(turn("c01", 0, 5),), left=(), instances=0)
     said = plan_in_words(plan, Bound(0, minutes(5)), BEGINS, None, "UTC").splitlines()
     assert said[:2] == [
         "1 host from 00:00 to 00:05 UTC: 5 min, at best 5 min; the window is ignored.",
@@ -63,7 +67,7 @@ def test_a_single_empty_host_moves_nothing() -> None:
 def test_the_clocks_are_those_on_the_wall_when_they_are_put_forward() -> None:
     """At 02:00 on 29 March 2026 it becomes 03:00 in Berlin."""
     begins = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
-    plan = NightPlan((turn("c01", 0, 60),), (), 0)
+    plan = NightPlan(hosts=(turn("c01", 0, 60),), left=(), instances=0)
     said = plan_in_words(plan, Bound(0, minutes(60)), begins, None, ZONE)
     assert said.startswith("1 host from 01:30 to 03:30 CET: 1 h 0 min")
 
@@ -71,7 +75,11 @@ def test_the_clocks_are_those_on_the_wall_when_they_are_put_forward() -> None:
 def test_many_destinations_are_counted_not_listed() -> None:
     to = ["c09", "c09", "c02", "c03", "c04", "c05"]
     said = plan_in_words(
-        NightPlan((turn("c01", 0, 10, *to),), (), 6), Bound(6, minutes(10)), BEGINS, UNTIL, ZONE
+        NightPlan(hosts=(turn("c01", 0, 10, *to),), left=(), instances=6),
+        Bound(6, minutes(10)),
+        BEGINS,
+        UNTIL,
+        ZONE,
     )
     assert "c09 (2), c02 (1), c03 (1), 2 more hosts\n" in said
 
@@ -80,7 +88,7 @@ def test_a_bar_never_leaves_the_timeline() -> None:
     """In a long night the last of many hosts begins at the very end."""
     turns = tuple(turn(f"c{number:03}", number, number + 1) for number in range(200))
     said = plan_in_words(
-        NightPlan(turns, (), 0), Bound(0, minutes(200)), BEGINS, None, ZONE
+        NightPlan(hosts=turns, left=(), instances=0), Bound(0, minutes(200)), BEGINS, None, ZONE
     ).splitlines()
     bars = [line for line in said if "|" in line]
     assert len(bars) == 200

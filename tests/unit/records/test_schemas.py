@@ -57,7 +57,7 @@ def test_each_failed_task_is_told_by_its_own_words_or_said_to_have_none() -> Non
     ]
     said = {"task_id": "a", "map_index": 1, "subject": "s", "found": "f.", "remedy": "Do r."}
     first, second = failures(tasks, [said], "Look.")
-    assert first == Failure("a", 1, "s", "f.", "Do r.")
+    assert first == Failure(task_id="a", map_index=1, subject="s", found="f.", remedy="Do r.")
     assert str(first) == "s: f. Do r."
     assert second.is_silent
     assert str(second) == (

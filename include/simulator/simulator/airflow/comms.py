@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -95,20 +96,31 @@ class ProcessLog:
     critical = error
     warn = warning
 
-    async def ainfo(self, event: Any, *args: Any, **_: Any) -> None:
-        self.info(event, *args)
+    def log(self, level: int, event: Any, *args: Any, **_: Any) -> None:
+        if level >= logging.INFO:
+            self.write(logging.getLevelName(level).lower(), event, args)
 
-    async def awarning(self, event: Any, *args: Any, **_: Any) -> None:
-        self.warning(event, *args)
+    async def _later(self, write: Callable[..., None], event: Any, *args: Any, **_: Any) -> None:
+        write(event, *args)
 
-    async def aerror(self, event: Any, *args: Any, **_: Any) -> None:
-        self.error(event, *args)
+    def __getattr__(self, name: str) -> Any:
+        """The spellings for coroutines: adebug, ainfo, ..."""
+        if not name.startswith("a"):
+            raise AttributeError(name)
+        return functools.partial(self._later, getattr(self, name[1:]))
 
     def bind(self, *_: Any, **__: Any) -> ProcessLog:
         return self
 
+    new = unbind = try_unbind = bind
+
+    def getEffectiveLevel(self) -> int:
+        return logging.INFO
+
     def isEnabledFor(self, level: int) -> bool:
         return level >= logging.INFO
+
+    get_effective_level, is_enabled_for = getEffectiveLevel, isEnabledFor
 
 
 class _NoListeners:

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from airflow.timetables.base import Timetable
 
 
+# What no DAG of this project uses, and this model does not know.
+_NOT_OF_DAGS = ("dagrun_timeout", "fail_fast")
+_NOT_OF_TASKS = (
+    "depends_on_past",
+    "execution_timeout",
+    "start_from_trigger",
+    "wait_for_downstream",
+)
+
+
 @dataclass(eq=False)
 class Task:
     """What the scheduler knows of a task."""
@@ -44,6 +54,7 @@ class Task:
 
     @classmethod
     def of(cls, source: Any) -> Task:
+        _check_is_modelled(source, source.task_id, _NOT_OF_TASKS)
         group = source.get_closest_mapped_task_group()
         upstream = tuple(sorted(source.upstream_task_ids))
         setups = () if source.is_teardown else source.get_upstreams_only_setups()
@@ -86,6 +97,7 @@ class Dag:
 
     @classmethod
     def of(cls, source: DAG) -> Dag:
+        _check_is_modelled(source, source.dag_id, _NOT_OF_DAGS)
         order = [task.task_id for task in source.topological_sort()]
         tasks = {name: Task.of(source.task_dict[name]) for name in order}
         for task in tasks.values():
@@ -150,6 +162,11 @@ def _expanded_over(source: Any, group: Any) -> Iterator[str]:
     if group is not None:
         for each in group.iter_mapped_task_groups():
             yield from (task.task_id for task in each.iter_mapped_dependencies())
+
+
+def _check_is_modelled(source: Any, name: str, unknown: Iterable[str]) -> None:
+    if used := [each for each in unknown if getattr(source, each, None)]:
+        raise NotImplementedError(f"{name} uses {', '.join(used)}: the model does not know that")
 
 
 def _watchers(task: Task, tasks: dict[str, Task]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from simulator.airflow.core import Core, stored
 from simulator.airflow.errors import BadRequest
 from simulator.airflow.mapping import partner_of
-from simulator.airflow.records import FAILED, FINISHED, FINISHED_RUN, Run, TaskInstance
+from simulator.airflow.records import FAILED, FINISHED, FINISHED_RUN, Backfill, Run, TaskInstance
 from simulator.airflow.triggerer import resume
 
 PARKED_OR_RUNNING = frozenset({"running", "deferred", "up_for_reschedule", "awaiting_input"})
@@ -43,7 +43,7 @@ class People:
         logical_date: datetime | None = None,
         data_interval: tuple[datetime | None, datetime | None] = (None, None),
         run_after: datetime | None = None,
-        backfill: int | None = None,
+        backfill: Backfill | None = None,
     ) -> Run:
         """A new run. Raises: BadRequest: its params are not valid, or it is there already."""
         dag = self.core.dags[dag_id]
@@ -135,17 +135,16 @@ class People:
 
     def time_out_questions(self) -> None:
         """Source: check_awaiting_input_timeouts."""
-        for run in list(self.core.store.runs.values()):
-            for ti in run.instances():
-                late = ti.timeout_at is not None and ti.timeout_at < self.core.now()
-                if ti.state != "awaiting_input" or not late:
-                    continue
-                question = self.core.store.questions.get(ti.id) or {}
-                if question.get("defaults"):
-                    self._answered(ti, list(question["defaults"]), {}, None, timedout=True)
-                else:
-                    error = "The Human-in-the-loop response timeout has passed without a response."
-                    resume(self.core, ti, {"error": error, "error_type": "timeout"})
+        for ti in list(self.core.store.active):
+            late = ti.timeout_at is not None and ti.timeout_at < self.core.now()
+            if ti.state != "awaiting_input" or not late:
+                continue
+            question = self.core.store.questions.get(ti.id) or {}
+            if question.get("defaults"):
+                self._answered(ti, list(question["defaults"]), {}, None, timedout=True)
+            else:
+                error = "The Human-in-the-loop response timeout has passed without a response."
+                resume(self.core, ti, {"error": error, "error_type": "timeout"})
 
     def _answered(
         self, ti: TaskInstance, options: list[str], params: Any, user: Any, *, timedout: bool

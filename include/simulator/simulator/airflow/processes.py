@@ -135,6 +135,7 @@ class Memory(MutableMapping[Any, Any]):
 def separated(clock: VirtualTime) -> Iterator[None]:
     """While this lasts, coroutines and threads belong to the process that began them."""
     loop = clock.loop
+    of_the_world = clock.in_thread
 
     def make(loop: Any, coroutine: Any, **options: Any) -> Any:
         process = current()
@@ -148,19 +149,26 @@ def separated(clock: VirtualTime) -> Iterator[None]:
         process = current()
         call = functools.partial(run, *args, **kwargs)
         if process is None:
-            return await clock.in_thread(call)
+            return await of_the_world(call)
         answer: asyncio.Future[T] = loop.create_future()
-
-        def ended(outcome: Outcome[T]) -> None:
-            if not answer.done():
-                outcome.put_into(answer)
-
-        process.run(call, ended)
+        process.run(call, lambda outcome: _tell(outcome, answer))
         return await answer
+
+    def in_executor(_: Any, run: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return loop.create_task(in_thread(run, *args))
 
     loop.set_task_factory(make)
     try:
-        with mock.patch.object(asyncio, "to_thread", in_thread):
+        with (
+            mock.patch.object(asyncio, "to_thread", in_thread),
+            mock.patch.object(clock, "in_thread", in_thread),
+            mock.patch.object(loop, "run_in_executor", in_executor),
+        ):
             yield
     finally:
         loop.set_task_factory(None)
+
+
+def _tell(outcome: Outcome[T], answer: asyncio.Future[T]) -> None:
+    if not answer.done():
+        outcome.put_into(answer)

@@ -85,6 +85,13 @@ class TaskInstance:
         self.next_method = self.next_kwargs = self.trigger_id = self.timeout_at = None
 
 
+@dataclass(frozen=True, eq=False)
+class Backfill:
+    """What the runs of past nights belong to that a person asked for at once."""
+
+    max_active_runs: int
+
+
 @dataclass(eq=False)
 class Run:
     """A DAG run."""
@@ -102,8 +109,7 @@ class Run:
     end_date: datetime | None = None
     clear_number: int = 0
     triggering_user_name: str | None = None
-    backfill: Any = None
-    is_looked_at: bool = False  # until something of it changes again
+    backfill: Backfill | None = None
     tasks: dict[str, dict[int, TaskInstance]] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)  # tasks whose turn may have come
     unfinished: int = 0

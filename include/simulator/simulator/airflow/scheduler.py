@@ -35,7 +35,7 @@ class Schedulers:
     core: Core
     workers: Workers
     jobs: list[Job] = field(default_factory=list)
-    # A run that timers make is due: asked before each look.
+    # Makes the runs that are due; asked at each loop.
     make_due_runs: Callable[[], None] = lambda: None
     _is_woken: bool = False
     _turn: int = 0
@@ -96,9 +96,8 @@ class Schedulers:
             if run.state == "running"
         )
         for run in self._queued_runs():
-            limit = self.core.dags[run.dag_id].source.max_active_runs
-            if run.backfill is not None:
-                limit = run.backfill
+            of_dag = self.core.dags[run.dag_id].source.max_active_runs
+            limit = of_dag if run.backfill is None else run.backfill.max_active_runs
             if limit and active[run.dag_id, run.backfill] >= limit:
                 continue
             active[run.dag_id, run.backfill] += 1

@@ -13,7 +13,7 @@ from airflow.timetables.base import DagRunInfo, TimeRestriction
 from simulator.airflow.core import Core
 from simulator.airflow.errors import BadRequest
 from simulator.airflow.people import People
-from simulator.airflow.records import FINISHED_RUN, Run
+from simulator.airflow.records import FINISHED_RUN, Backfill, Run
 
 # What becomes of a night that has its run already.
 _REPROCESSED: dict[str, frozenset[str]] = {
@@ -30,18 +30,36 @@ class Timetables:
     core: Core
     people: People
     _last: dict[str, Any] = field(default_factory=dict)  # data interval of a DAG's last run
-    _timers: dict[str, float] = field(default_factory=dict)
+    _upcoming: dict[str, DagRunInfo | None] = field(default_factory=dict)
 
     def make_due(self) -> None:
         """Make each run that is due, and wake the schedulers for the next."""
         for dag_id in self.core.dags:
-            if dag_id in self.core.store.paused or self.core.dags[dag_id].source.schedule is None:
+            if self.core.dags[dag_id].source.schedule is None:
                 continue
-            while (info := self._next(dag_id)) is not None and info.run_after <= self.core.now():
-                self._last[dag_id] = info.data_interval
+            if dag_id in self.core.store.paused:
+                self._upcoming.pop(dag_id, None)
+                continue
+            self._make_due_of(dag_id)
+
+    def _make_due_of(self, dag_id: str) -> None:
+        """No more runs than the DAG may have at a time: what comes meanwhile is left out."""
+        limit = self.core.dags[dag_id].source.max_active_runs
+        while True:
+            if dag_id not in self._upcoming:
+                self._upcoming[dag_id] = info = self._next(dag_id)
+                if info is not None:
+                    self.core.clock.at(info.run_after.timestamp(), self.core.wake)
+            info = self._upcoming[dag_id]
+            if info is None or info.run_after > self.core.now():
+                return
+            runs = self.core.store.runs_of(dag_id)
+            if sum(not run.is_finished and run.backfill is None for run in runs) >= limit:
+                return
+            del self._upcoming[dag_id]
+            self._last[dag_id] = info.data_interval
+            if self._run_of(dag_id, info.logical_date) is None:
                 self._make(dag_id, info, "scheduled")
-            if info is not None:
-                self._wake_at(dag_id, info.run_after.timestamp())
 
     def backfill(
         self,
@@ -59,16 +77,16 @@ class Timetables:
         timetable = self.core.dags[dag_id].timetable
         if not timetable.can_be_scheduled:
             raise BadRequest(f"{dag_id} has no schedule")
-        runs = []
+        runs, backfill = [], Backfill(max_active_runs)
         for info in self._between(dag_id, start, end):
             existing = self._run_of(dag_id, info.logical_date)
             if existing is None:
-                made = self._make(dag_id, info, "backfill", max_active_runs, conf)
+                made = self._make(dag_id, info, "backfill", backfill, conf)
                 runs.append(made)
             elif existing.state in _REPROCESSED[reprocess]:
                 self.people.clear(existing)
                 existing.run_type, existing.conf = "backfill", dict(conf or {})
-                existing.backfill = max_active_runs
+                existing.backfill = backfill
                 runs.append(existing)
         return runs
 
@@ -97,7 +115,7 @@ class Timetables:
         dag_id: str,
         info: DagRunInfo,
         run_type: str,
-        backfill: int | None = None,
+        backfill: Backfill | None = None,
         conf: dict[str, Any] | None = None,
     ) -> Run:
         date, interval = info.logical_date, info.data_interval
@@ -117,8 +135,3 @@ class Timetables:
     def _run_of(self, dag_id: str, date: datetime | None) -> Run | None:
         runs = self.core.store.runs_of(dag_id)
         return next((run for run in runs if run.logical_date == date), None)
-
-    def _wake_at(self, dag_id: str, moment: float) -> None:
-        if self._timers.get(dag_id) != moment:
-            self._timers[dag_id] = moment
-            self.core.clock.at(moment, self.core.wake)

@@ -146,13 +146,13 @@ class Triggerers:
         except asyncio.CancelledError as error:
             if error.args[:1] == (USER_ACTION,) and not self._is_timed_out(trigger):
                 await self._on_kill(found, trigger)
+            self.triggers.pop(trigger.id, None)
             raise
         except Exception as error:
             self._submit(trigger, None, error)
         finally:
             if process is not None and not process.is_dead:
                 await found.cleanup()
-                self.triggers.pop(trigger.id, None)
 
     def _rebuilt(self, trigger: Trigger) -> Any:
         kwargs: Any = deserialize(json.loads(trigger.kwargs))
@@ -201,8 +201,9 @@ class Triggerers:
         self, trigger: Trigger, event: Any, error: Exception | None, process: Process | None
     ) -> None:
         if process is not None and process.is_dead:
-            trigger.is_over = False  # nobody has heard of it
+            trigger.is_over = False  # nobody has heard of it: another triggerer begins again
             return
+        self.triggers.pop(trigger.id, None)
         ti = trigger.ti
         if not self._is_wanted(trigger):
             return

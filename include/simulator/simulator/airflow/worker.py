@@ -74,7 +74,7 @@ class Workers:
 
         def give_up() -> None:
             if self.core.is_api_away and self.core.outages == outage:
-                for process in list(self.running):
+                for process in list(self._should_retry):  # those that have begun
                     if not process.is_dead:
                         process.kill()
                         self._missed(process)

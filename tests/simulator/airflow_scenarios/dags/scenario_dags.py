@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, chain, task_group
 from airflow_toys import Toy
@@ -22,6 +23,10 @@ def dag(name: str, **kwargs: Any) -> DAG:
 def toy(name: str, *does: str, retries: int = 0, **kwargs: Any) -> Toy:
     delay = timedelta(seconds=2)
     return Toy(task_id=name, does=list(does), retries=retries, retry_delay=delay, **kwargs)
+
+
+def no() -> bool:
+    return False
 
 
 def mapped(name: str, over: Any, *does: str, **kwargs: Any) -> Any:
@@ -174,6 +179,58 @@ with dag("mapped_group"):
         second >> third
 
     chain(group.expand(one=make.output), toy("after", "ok"))
+
+with dag("mapped_group_fails"):
+    make = toy("make", "list:2")
+
+    @task_group
+    def failing_group(one: Any) -> None:
+        first = Toy(task_id="first", does=["fail of:1"], given=one)
+        chain(first, toy("second", "ok", given=one), toy("third", "ok", given=one))
+
+    chain(failing_group.expand(one=make.output), toy("after", "ok"))
+
+with dag("clear_in_mapped_group"):
+    make = toy("make", "list:2")
+
+    @task_group
+    def cleared_group(one: Any) -> None:
+        chain(toy("first", "ok", given=one), toy("second", "ok", given=one))
+
+    chain(cleared_group.expand(one=make.output), toy("after", "ok"))
+
+with dag("short_circuit"):
+    cut = ShortCircuitOperator(task_id="cut", python_callable=no)
+    gate = ShortCircuitOperator(
+        task_id="gate", python_callable=no, ignore_downstream_trigger_rules=False
+    )
+    chain(cut, toy("below_cut", "ok"), toy("further_below", "ok", trigger_rule="all_done"))
+    chain(gate, toy("below_gate", "ok"), toy("all_the_same", "ok", trigger_rule="all_done"))
+
+with dag("run_marked_success"):
+    waits, after = toy("waits", f"defer:{LONG}:event"), toy("after", "ok")
+    chain(toy("done", "ok"), waits, after)
+
+with dag("run_with_teardown_marked_failed"):
+    waits, close = toy("waits", f"defer:{LONG}:event"), toy("close", "ok")
+    close.as_teardown(on_failure_fail_dagrun=True)
+    chain(waits, [close, toy("report", "ok")])
+
+with dag("existing_child"):
+    again = {"trigger_dag_id": "child", "trigger_run_id": "child_of_{{ run_id }}"}
+    starts = TriggerDagRunOperator(task_id="starts", logical_date=None, **again)
+    refuses = TriggerDagRunOperator(task_id="refuses", logical_date=None, **again)
+    skips = TriggerDagRunOperator(
+        task_id="skips", logical_date=None, skip_when_already_exists=True, **again
+    )
+    starts >> [refuses, skips]
+
+with dag("scheduler_dies"):
+    chain(toy("works", f"sleep:{LONG}", "ok"), toy("after", "ok"))
+
+with dag("scheduler_dies_meanwhile"):
+    waits = toy("waits", "defer:8:success")
+    chain(waits, toy("after", "ok"))
 
 with dag("teardown"):
     work, close = toy("work", "fail"), toy("close", "ok")

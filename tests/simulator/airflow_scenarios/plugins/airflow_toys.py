@@ -24,12 +24,13 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 class Toy(BaseOperator):
     """Does the word of its try, the last one ever after.
 
-    ok, skip, fail, fail for good, sleep:SECONDS, list:LENGTH, skip downstream:TASK,
+    ok, skip, fail, fail of:ELEMENT, fail for good, sleep:SECONDS, list:LENGTH,
+    skip downstream:TASK,
     defer:SECONDS:event|success|failed|raise|nothing, and a deferral's timeout as a fourth part.
     keep: fails once, and succeeds when it finds what it kept. pull:TASK: its XCom must be {"x": 1}.
     """
 
-    template_fields: Sequence[str] = ("notes",)
+    template_fields: Sequence[str] = ("notes", "given")
 
     def __init__(self, *, does: list[str], given: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -54,6 +55,9 @@ class Toy(BaseOperator):
                 raise AirflowSkipException("told so")
             case "fail":
                 raise RuntimeError("told so")
+            case "fail of":
+                if self.given == int(parts[0]):
+                    raise RuntimeError("told so")
             case "fail for good":
                 raise AirflowFailException("told so")
             case "sleep":

@@ -1,0 +1,358 @@
+"""A Nova in memory, in place of `adapters.nova.Nova`: no HTTP, no SDK, the domain's own facts.
+
+`CloudState` is what a Nova holds, and what orders and time make of it. `InMemoryNova` is how it is
+asked: the calls of the adapter, of which a test may let any fail, and before which it may change
+the cloud.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import builders
+from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere, Refused
+from openstack_maintenance.domain.blocker import Blocker
+from openstack_maintenance.domain.cloud import (
+    RUNNING,
+    SHUTDOWN,
+    ComputeService,
+    Hypervisor,
+    Instance,
+    Migration,
+)
+
+WAITS = frozenset({"accepted", "queued"})
+RUNS = frozenset({"running", "migrating"})
+
+
+@dataclass
+class CloudState:
+    """Services, instances and migrations. What an order begins, `pass_second` brings to its end.
+
+    ``takes``, ``confirm_takes``: seconds of a migration and of a confirmation. ``nova_limit``:
+    migrations that run off one host at a time. ``endings``: how an instance's migrations end, in
+    turn, before they succeed: a status, or "never", "no host" (the scheduler finds none),
+    "completed in place" (on the host where it was). ``scheduler_choice``: where goes what names no
+    destination. ``groups``: the anti-affinity group of an instance.
+    """
+
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    takes: int = 3
+    confirm_takes: int = 1
+    nova_limit: int = 100
+    endings: dict[str, list[str]] = field(default_factory=dict)
+    scheduler_choice: str = "c02"
+    groups: dict[str, str] = field(default_factory=dict)
+    services: dict[str, ComputeService] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    migrations: dict[int, Migration] = field(default_factory=dict)
+    seconds: float = 0
+    on_second: Callable[[float], None] = lambda _: None
+    # What ran and what waited, second by second.
+    history: list[list[Migration]] = field(default_factory=list)
+    # Orders that came at the wrong time.
+    conflicts: list[str] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return self.began + timedelta(seconds=self.seconds)
+
+    # What a test puts there.
+
+    def add_host(self, *names: str, reason: str | None = None, **given: Any) -> None:
+        """Hosts with a nova-compute; disabled where ``reason`` is given."""
+        for name in names:
+            self.services[name] = builders.service(name, reason, **given)
+
+    def add(self, *names: str, status: str = "ACTIVE", host: str = "c01", **given: Any) -> None:
+        """Instances, the largest first."""
+        for number, name in enumerate(names):
+            facts = {"host": host, "ram_mib": 512 * (len(names) - number), **given}
+            self.instances[name] = builders.instance(name, status, **facts)
+
+    def change(self, instance_id: str, **what: Any) -> None:
+        if instance_id not in self.instances:
+            raise NotThere("instance", "Instance could not be found", "Check the name or id.")
+        self.instances[instance_id] = replace(self.instances[instance_id], **what)
+
+    def change_service(self, host: str, **what: Any) -> None:
+        self.services[host] = replace(self.services[host], **what)
+
+    def delete(self, instance_id: str) -> None:
+        """An instance with all that goes on with it."""
+        self.instances.pop(instance_id)
+        for row in self._of(instance_id):
+            self._set(row, "error")
+
+    # Orders.
+
+    def migrate(self, instance_id: str, kind: str, destination: str | None = None) -> None:
+        """Begin a migration of this ``kind``. Raises: NotThere, Conflict."""
+        self.change(instance_id)
+        instance = self.instances[instance_id]
+        if instance.task_state or any(row.is_moving for row in self._of(instance_id)):
+            self.conflicts.append(f"{kind} of {instance_id}")
+            raise Conflict("instance", f"it is {instance.task_state}", "Look.")
+        number = len(self.migrations) + 1
+        self.change(instance_id, task_state="migrating")
+        self.migrations[number] = builders.migration(
+            id=number,
+            uuid=f"uuid-{number}",
+            instance_id=instance_id,
+            kind=kind,
+            status="accepted",
+            source=instance.host or "",
+            destination=destination or self.scheduler_choice,
+            created_at=self.now(),
+            updated_at=self.now(),
+        )
+
+    def confirm(self, instance_id: str) -> None:
+        last = self._of(instance_id)[-1]
+        if last.status != "finished":
+            raise Refused("instance", "Nova refused: Instance has not been resized.", "x")
+        self._set(last, "confirming")
+
+    def stop(self, instance_id: str) -> None:
+        self.change(instance_id, status="SHUTOFF", vm_state="stopped", power_state=SHUTDOWN)
+
+    def start(self, instance_id: str) -> None:
+        self.change(instance_id, status="ACTIVE", vm_state="active", power_state=RUNNING)
+
+    def end(self, migration_id: int, way: str) -> None:
+        """End a migration in one of the ways of ``endings``."""
+        row = self.migrations[migration_id]
+        if way == "never":
+            return
+        is_there = row.instance_id in self.instances
+        if is_there:
+            self.change(row.instance_id, task_state=None)
+        if way == "completed" and is_there:
+            self.change(row.instance_id, host=row.destination)
+            if not row.is_live:
+                way = "finished"
+                self.change(row.instance_id, status="VERIFY_RESIZE", vm_state="resized")
+        if way == "no host":
+            row, way = replace(row, destination=None), "error"
+        self._set(row, "completed" if way == "completed in place" else way)
+
+    # Time.
+
+    def pass_second(self) -> None:
+        """What was begun goes on, what has ended makes room, and what waits begins."""
+        self.seconds += 1
+        self.on_second(self.seconds)
+        for row in self._with({"confirming"}):
+            if self._is_over(row, self.confirm_takes):
+                self._set(row, "confirmed")
+                self.change(row.instance_id, status="SHUTOFF", vm_state="stopped")
+        for row in self._with(RUNS):
+            if self._is_over(row, self.takes):
+                ways = self.endings.get(row.instance_id)
+                self.end(row.id, ways.pop(0) if ways else "completed")
+        for row in self._with(WAITS):
+            if sum(each.source == row.source for each in self._with(RUNS)) < self.nova_limit:
+                self._set(row, "running" if row.is_live else "migrating")
+            else:
+                self._set(row, "queued")
+        self.history.append(self._with(RUNS | {"queued"}))
+
+    def _is_over(self, row: Migration, seconds: int) -> bool:
+        return self.now() - row.updated_at >= timedelta(seconds=seconds)
+
+    def _set(self, row: Migration, status: str) -> None:
+        self.migrations[row.id] = replace(row, status=status, updated_at=self.now())
+
+    def _with(self, statuses: Iterable[str]) -> list[Migration]:
+        return [row for row in self.migrations.values() if row.status in statuses]
+
+    def _of(self, instance_id: str) -> list[Migration]:
+        return [row for row in self.migrations.values() if row.instance_id == instance_id]
+
+
+class Ordered(NamedTuple):
+    """An order that was taken: the call, its instance or host, and what it says besides."""
+
+    call: str
+    subject: str
+    detail: str | None = None
+
+
+@dataclass
+class InMemoryNova:
+    """The calls of `adapters.nova.Nova` on a cloud in memory.
+
+    ``errors``: what a call raises, in turn (None: nothing), or one error for ever. ``before``: runs
+    before each call, with its name and arguments; it may change the cloud, or raise. A list of
+    the migrations lets ``second_a_list`` seconds pass. ``missing``: rights that are.
+    """
+
+    cloud: CloudState = field(default_factory=CloudState)
+    errors: dict[str, Exception | list[Exception | None]] = field(default_factory=dict)
+    before: Callable[..., None] = lambda *_: None
+    second_a_list: int = 0
+    missing: list[Blocker] = field(default_factory=list)
+    clock_offset_seconds: float = 0.0
+    calls: Counter[str] = field(default_factory=Counter)
+    orders: list[Ordered] = field(default_factory=list)
+
+    def ordered(self, *calls: str) -> list[Ordered]:
+        """The orders of these kinds that were taken."""
+        return [each for each in self.orders if each.call in calls]
+
+    def _called(self, call: str, *args: Any) -> None:
+        self.calls[call] += 1
+        self.before(call, *args)
+        errors = self.errors.get(call)
+        error = errors.pop(0) if isinstance(errors, list) and errors else errors
+        if isinstance(error, Exception):
+            raise error
+
+    # What is read.
+
+    def now(self) -> datetime:
+        return self.cloud.now()
+
+    def read_clock(self) -> None:
+        self._called("read_clock")
+
+    def check_version(self) -> str:
+        self._called("check_version")
+        return "2.95"
+
+    def missing_rights(self, needed: Any) -> list[Blocker]:
+        self._called("missing_rights", needed)
+        return self.missing
+
+    def services(self, binary: str | None = None) -> list[ComputeService]:
+        self._called("services", binary)
+        rows = list(self.cloud.services.values())
+        return [each for each in rows if binary in (None, each.binary)]
+
+    def find_service(self, host: str) -> ComputeService | None:
+        self._called("find_service", host)
+        return self.cloud.services.get(host)
+
+    def get_service(self, host: str) -> ComputeService:
+        found = self.find_service(host)
+        if found is None:
+            raise NotThere(f"host {host}", "Nova lists no nova-compute service on it", "Look.")
+        return found
+
+    def hypervisors(self) -> list[Hypervisor]:
+        self._called("hypervisors")
+        return [builders.hypervisor(host) for host in self.cloud.services]
+
+    def find_hypervisor(self, host: str) -> Hypervisor | None:
+        return next((each for each in self.hypervisors() if each.host == host), None)
+
+    def hosts_with_room(self, need: Any) -> frozenset[str]:
+        self._called("hosts_with_room", need)
+        return frozenset()
+
+    def anti_affinity_groups(self) -> dict[str, str]:
+        self._called("anti_affinity_groups")
+        return self.cloud.groups
+
+    def instances(self) -> list[Instance]:
+        self._called("instances")
+        return list(self.cloud.instances.values())
+
+    def instances_on(self, host: str) -> list[Instance]:
+        self._called("instances_on", host)
+        return [each for each in self.cloud.instances.values() if each.host == host]
+
+    def find_instance(self, instance_id: str) -> Instance | None:
+        self._called("find_instance", instance_id)
+        return self.cloud.instances.get(instance_id)
+
+    def migrations(self, changes_since: datetime) -> list[Migration]:
+        self._called("migrations", changes_since)
+        for _ in range(self.second_a_list):
+            self.cloud.pass_second()
+        rows = sorted(self.cloud.migrations.values(), key=lambda each: each.id)
+        return [each for each in rows if each.updated_at >= changes_since]
+
+    def why_it_failed(self, instance_id: str) -> str | None:
+        self._called("why_it_failed", instance_id)
+        return "the disk is too slow"
+
+    def ask_scheduler(self, name: str) -> dict[str, Any]:
+        self._called("ask_scheduler", name)
+        return {"asked": True}
+
+    # What is ordered.
+
+    def disable(self, service: ComputeService, reason: str) -> None:
+        self._called("disable", service, reason)
+        self.cloud.change_service(service.host, is_enabled=False, disabled_reason=reason[:255])
+        self.orders.append(Ordered("disable", service.host, reason[:255]))
+
+    def enable(self, service: ComputeService) -> None:
+        self._called("enable", service)
+        self.cloud.change_service(service.host, is_enabled=True, disabled_reason=None)
+        self.orders.append(Ordered("enable", service.host))
+
+    def live_migrate(self, instance_id: str, destination: str | None, block_migration: str) -> None:
+        self._called("live_migrate", instance_id, destination, block_migration)
+        self.cloud.migrate(instance_id, "live-migration", destination)
+        self.orders.append(Ordered("live_migrate", instance_id, destination))
+
+    def cold_migrate(self, instance_id: str, destination: str | None) -> None:
+        self._called("cold_migrate", instance_id, destination)
+        self.cloud.migrate(instance_id, "migration", destination)
+        self.orders.append(Ordered("cold_migrate", instance_id, destination))
+
+    def confirm(self, instance_id: str) -> None:
+        self._called("confirm", instance_id)
+        self.cloud.confirm(instance_id)
+        self.orders.append(Ordered("confirm", instance_id))
+
+    def stop_guest(self, instance_id: str) -> None:
+        self._called("stop_guest", instance_id)
+        self.cloud.stop(instance_id)
+        self.orders.append(Ordered("stop_guest", instance_id))
+
+    def start_guest(self, instance_id: str) -> None:
+        self._called("start_guest", instance_id)
+        self.cloud.start(instance_id)
+        self.orders.append(Ordered("start_guest", instance_id))
+
+    def abort(self, migration: Migration) -> None:
+        self._called("abort", migration)
+        self.cloud.end(migration.id, "cancelled")
+        self.orders.append(Ordered("abort", migration.instance_id))
+
+    def force_complete(self, migration: Migration) -> None:
+        self._called("force_complete", migration)
+        self.cloud.end(migration.id, "completed")
+        self.orders.append(Ordered("force_complete", migration.instance_id))
+
+
+@dataclass
+class HostileNova(InMemoryNova):
+    """A Nova that tells of the instance "hostile" what a test wants: any object, or an error.
+
+    ``hostile``: one after the other, round and round. ``is_listed``: whether lists have it, too.
+    """
+
+    hostile: list[Any] = field(default_factory=list)
+    is_listed: bool = True
+    told: int = 0
+
+    def instances_on(self, host: str) -> list[Any]:
+        found: list[Any] = [each for each in super().instances_on(host) if each.id != "hostile"]
+        return [self._hostile(), *found] if self.is_listed else found
+
+    def find_instance(self, instance_id: str) -> Any:
+        return self._hostile() if instance_id == "hostile" else super().find_instance(instance_id)
+
+    def _hostile(self) -> Any:
+        self.told += 1
+        found = self.hostile[self.told % len(self.hostile)]
+        if isinstance(found, Exception):
+            raise found
+        return found

@@ -1,0 +1,106 @@
+"""Where the instances of a drain go: to a planned host, or where the scheduler may put them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from openstack_maintenance.adapters.cloud_errors import Refused
+from openstack_maintenance.domain.drain.slots import Limits
+from openstack_maintenance.domain.errors import MigrationFailed
+from watched_moves import (
+    DESTINATION,
+    Watches,
+    destinations,
+    enter,
+    nova_with,
+    outcomes,
+    said,
+    somebody_moves,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked_for"),
+    [
+        ({"is_suggestion": True}, ["c03", None]),
+        ({"is_suggestion": False}, ["c03", "c03"]),
+    ],
+)
+async def test_a_suggested_destination_is_tried_once_and_a_named_one_always(
+    watch_of: Watches, given: dict[str, Any], asked_for: list[str | None]
+) -> None:
+    nova = nova_with("i1", endings={"i1": ["error"]})
+    (ended,) = await outcomes(enter(watch_of(nova), nova, destination="c03", **given))
+    assert ended["outcome"].startswith("moved to ")
+    assert destinations(nova) == asked_for
+
+
+async def test_where_nova_refuses_the_suggestion_at_once_its_scheduler_chooses(
+    watch_of: Watches,
+) -> None:
+    no_host = Refused("instance", "Nova refused: Compute host c03 could not be found.", "x")
+    nova = nova_with("i1", errors={"live_migrate": [no_host]})
+    moves = enter(watch_of(nova), nova, destination="c03", is_suggestion=True)
+    (ended,) = await outcomes(moves)
+    assert ended["outcome"].startswith("moved to ")
+    assert destinations(nova) == [None]
+    assert any(
+        "Nova refused the planned destination, its scheduler now chooses" in line
+        for line in said(moves[0])
+    )
+
+
+async def test_a_refusal_that_is_not_about_the_suggestion_ends_the_move(watch_of: Watches) -> None:
+    forbidden = Refused("instance", "the cloud lab forbids it", "x")
+    nova = nova_with("i1", errors={"live_migrate": forbidden})
+    ended = await outcomes(enter(watch_of(nova), nova, destination="c03", is_suggestion=True))
+    assert ended == [forbidden]
+    assert nova.calls["live_migrate"] == 2
+
+
+async def test_a_member_of_a_server_group_waits_for_the_scheduler_to_learn_where_another_went(
+    watch_of: Watches,
+) -> None:
+    nova = nova_with("i1", "i2", groups={"i1": "g", "other": "g"})
+    somebody_moves(nova, "other")
+    moves = enter(watch_of(nova), nova, "i1", "i2", limits=Limits(per_host=2, total=4))
+    await outcomes(moves)
+    moved = {row.instance_id: row for row in nova.cloud.migrations.values()}
+    waited = moved["i1"].created_at - moved["other"].updated_at
+    assert timedelta(seconds=130) <= waited < timedelta(seconds=150)
+    assert moved["i2"].created_at < moved["other"].updated_at
+    assert any("may not know yet where it is" in line for line in said(moves[0]))
+
+
+async def test_a_member_that_no_host_is_found_for_is_asked_about_again_for_some_minutes(
+    watch_of: Watches,
+) -> None:
+    nova = nova_with("i1", groups={"i1": "g"}, endings={"i1": ["no host"] * 5})
+    (move,) = enter(watch_of(nova), nova, "i1", destination="c05", is_suggestion=True)
+    (ended,) = await outcomes([move])
+    assert ended["host"] == DESTINATION
+    assert destinations(nova) == ["c05", None, None, None, None, None]
+    asked = [row.created_at for row in nova.cloud.migrations.values()]
+    assert all(later - earlier >= timedelta(seconds=20) for earlier, later in pairwise(asked))
+
+
+async def test_a_member_that_there_is_no_host_for_fails_in_the_end(watch_of: Watches) -> None:
+    nova = nova_with("i1", groups={"i1": "g"}, endings={"i1": ["no host"] * 99})
+    (ended,) = await outcomes(enter(watch_of(nova), nova, "i1"))
+    assert isinstance(ended, MigrationFailed)
+    assert "ended as error (2 tries)" in str(ended)
+    asked = [row.created_at for row in nova.cloud.migrations.values()]
+    assert timedelta(seconds=150) <= asked[-1] - asked[0] < timedelta(seconds=200)
+
+
+async def test_who_is_in_no_group_and_finds_no_host_fails_after_its_tries(
+    watch_of: Watches,
+) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"] * 99})
+    (ended,) = await outcomes(enter(watch_of(nova), nova, "i1"))
+    assert isinstance(ended, MigrationFailed)
+    assert len(nova.cloud.migrations) == 2
