@@ -95,6 +95,8 @@ class Drawing:
         story = Story(seed=self.seed, start=_NIGHT.isoformat())
         story.fleet = self._fleet(kind)
         story.policy = self._policy(kind)
+        if story.policy.get("amqp_evidence") == "log_line":
+            story.fleet["logs_connections"] = True
         story.cloud = self._cloud()
         story.airflow = self._airflow()
         story.requests = self._requests(kind)
@@ -209,7 +211,7 @@ class Drawing:
         airflow: Json = {}
         if self._is(0.15):
             airflow["schedulers"] = 2
-        if self._is(0.15):
+        if self._is(0.05):
             airflow["triggerers"] = 2
         if self._is(0.1):
             airflow["clear_on_success"] = True

@@ -33,6 +33,8 @@ class Operator:
         self._stage = stage
         self.rounds = 0
         self.complaints: list[str] = []
+        self._last: dict[Run, str] = {}
+        self._over: set[Run] = set()
 
     def work(self) -> None:
         """Until every run that is red is green, or was run again with success."""
@@ -74,7 +76,7 @@ class Operator:
             if run.dag_id == "controller_checks":
                 continue  # it reports what is wrong: it need not become green
             newest[key] = run
-        red = [run for run in newest.values() if run.state == "failed"]
+        red = [run for run in newest.values() if run.state == "failed" and run not in self._over]
         return sorted(red, key=lambda run: run.dag_id != HOST_DAG)
 
     def _name(self, run: Run) -> str:
@@ -84,13 +86,18 @@ class Operator:
         """One round with one run; False when nobody could know what to do."""
         stage, text = self._stage, self.sentence(run)
         stage.note("operator", f"reads of {self._name(run)}: {_brief(text)}")
+        if "nothing left to do" in text:
+            return self._leaves(run)
+        if not text and "marked by hand" in stage.faults:
+            text = "clear the failed task"  # who has marked it knows
         if not text:
             self.complaints.append(f"{self._name(run)} is red and says nothing")
             return False
         did = list(self._repairs(run, text))
-        if re.search(r"\b[Ww]ait\b", text):
+        if re.search(r"\b[Ww]ait\b", text) or self._last.get(run) == text:
             stage.world.clock.run(at_most=_QUARTER)
             did.append("waits a quarter of an hour")
+        self._last[run] = text
         ways = self._goes_on(run, text)
         for each in [*did, *ways]:
             stage.note("operator", each)
@@ -101,6 +108,12 @@ class Operator:
         stage.world.airflow.run_until(self._is_quiet, at_most=2 * _A_DAY)
         return True
 
+    def _leaves(self, run: Run) -> bool:
+        """It says that there is nothing left to do."""
+        self._over.add(run)
+        self._stage.note("operator", f"is done with {self._name(run)}")
+        return True
+
     def _is_quiet(self) -> bool:
         runs = self._stage.world.airflow.runs
         return all(run.is_finished for run in runs)
@@ -109,6 +122,7 @@ class Operator:
         """Clear, or run again, as it says."""
         airflow = self._stage.world.airflow
         failed = [ti for ti in run.instances() if ti.state == "failed" and ti.task_id != "report"]
+        failed = failed or [ti for ti in run.instances() if ti.state == "failed"]
         first = [failed[0].task_id] if failed else []
         names = []
         for found in _CLEAR.findall(text):
@@ -121,7 +135,8 @@ class Operator:
             earliest = min(own, key=list(run.tasks).index)
             airflow.clear(run, [earliest])
             return [f"clears {earliest} of {self._name(run)} with Downstream"]
-        if _AGAIN.search(text) or not failed:
+        changed_nothing = "othing was changed" in text
+        if _AGAIN.search(text) or changed_nothing or not failed:
             return [self._run_again(run, text)]
         return []
 

@@ -27,6 +27,7 @@ from simulator.cloud import Cloud
 from simulator.cloud import Settings as CloudSettings
 from simulator.cloud import fleet as fleets
 from simulator.cloud.model import Flavor, Instance
+from simulator.hosts.nova_compute import NovaComputeHabits
 from simulator.whole_world import Setup, WholeWorld
 from simulator.world import Kind
 
@@ -91,11 +92,17 @@ def build(story: Story, folder: Path) -> WholeWorld:
     setup = Setup(
         seed=story.seed,
         policy=story.policy,
-        kind=Kind(story.fleet.get("deployment", "debian")),
+        kind=_kind(story.fleet),
         airflow=AirflowSettings(**story.airflow),
         controllers=controllers,
     )
     return WholeWorld(folder, cloud, clock, setup)
+
+
+def _kind(fleet: Json) -> Kind:
+    """``logs_connections``: nova-compute logs each connection to the broker."""
+    habits = NovaComputeHabits(logs_connections=bool(fleet.get("logs_connections")))
+    return Kind(fleet.get("deployment", "debian"), nova_compute=habits)
 
 
 def _listed(settings: Json) -> Json:

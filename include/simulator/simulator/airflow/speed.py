@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 from collections.abc import Callable
@@ -48,7 +47,16 @@ def process_params(
 
 def _copied(params: Any) -> dict[str, Any]:
     inner = getattr(params, "_ParamsDict__dict", params) or {}
-    return {key: copy.copy(each) for key, each in inner.items()}
+    return {key: _param_as_it_is(each) for key, each in inner.items()}
+
+
+def _param_as_it_is(given: Any) -> Any:
+    """A copy that is not checked again: a required one has no value yet."""
+    if not isinstance(given, param.Param):
+        return given
+    made = param.Param.__new__(type(given))
+    made.__dict__.update(given.__dict__)
+    return made
 
 
 def hurry(replace: Callable[[Any, str, Any], None]) -> None:

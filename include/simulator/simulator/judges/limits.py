@@ -66,6 +66,6 @@ class NeverMoreThanThePolicy:
 
 def _is_moving(instance: Instance) -> bool:
     last = instance.migration
-    arrived = ("finished", "confirming", "reverting")
-    is_open = last is not None and not last.is_over and last.status not in arrived
-    return instance.task_state in _MOVING or is_open
+    if last is not None and last.status in ("finished", "confirming", "reverting"):
+        return False  # it has arrived, and its guest runs again
+    return instance.task_state in _MOVING or (last is not None and not last.is_over)
