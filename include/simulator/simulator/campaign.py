@@ -16,14 +16,14 @@ import json
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import time
 import traceback
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from simulator.play import Outcome
     from simulator.story import Story
 
-_LONGEST = 120  # seconds of one story: then it hangs
+_LONGEST = 60  # seconds of a processor for one story: then it hangs
+_PATIENCE = 600.0  # seconds for a seed that does not even come to see that
 _SHRINK = 90.0
 _EVERY = 20  # stories, between two collections of garbage
 
@@ -49,10 +50,6 @@ class Result:
     timeline: list[str] = field(default_factory=list)
 
 
-class Hangs(BaseException):
-    """A story takes too long in real time."""
-
-
 def _calm() -> None:
     """What Airflow and the SDK print for people is not for this."""
     warnings.simplefilter("ignore")
@@ -60,30 +57,21 @@ def _calm() -> None:
     faulthandler.enable()
 
 
-def _alarm(*_: Any) -> None:
-    raise Hangs
-
-
 def played(story: Story, *, with_timeline: bool = False) -> Outcome:
     """A story's outcome; a crash or a hang of the simulator is one that is found, too."""
+    from simulator.clock import TooLong
     from simulator.play import Outcome, play
 
-    signal.signal(signal.SIGALRM, _alarm)
-    signal.alarm(_LONGEST)
     try:
-        return play(story, with_timeline=with_timeline)
-    except Hangs:
-        return Outcome(story, [f"hangs: it takes more than {_LONGEST} s of real time"])
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
+        return play(story, with_timeline=with_timeline, cpu_seconds=_LONGEST)
+    except TooLong:
+        return Outcome(story, [f"hangs: it takes more than {_LONGEST} s of a processor"])
+    except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         said = f"crash: {type(error).__name__}: {error} ({where})"
         lines = traceback.format_exception(error)
         return Outcome(story, [said], "".join(lines).splitlines())
-    finally:
-        signal.alarm(0)
 
 
 def _kind_of(found: Iterable[str]) -> set[str]:
@@ -115,83 +103,81 @@ def one(seed: int, kind: str | None, shrinking: float) -> Result:
     return result
 
 
-def _work(numbers: Any, results: Any, kind: str | None, shrinking: float) -> None:
+def _work(parent: Connection, kind: str | None, shrinking: float) -> None:
     """A process: one seed after the other."""
     _calm()
     gc.disable()
     count = 0
-    while (seed := numbers.get()) is not None:
-        results.put(("begins", os.getpid(), seed))
-        results.put(("ends", os.getpid(), one(seed, kind, shrinking)))
+    while (seed := parent.recv()) is not None:
+        parent.send(one(seed, kind, shrinking))
         count += 1
-        if count == 1:
+        if count % _EVERY == 0:
             gc.collect()
-            gc.freeze()
-        elif count % _EVERY == 0:
-            gc.collect()
-    results.put(("over", os.getpid(), None))
+
+
+@dataclass
+class _Worker:
+    process: Any
+    pipe: Connection
+    seed: int | None = None
+    since: float = 0.0
 
 
 class Campaign:
     """Seeds, in one process a core. A process that dies or hangs is a failure of its seed."""
 
     def __init__(self, seeds: list[int], kind: str | None, jobs: int, shrinking: float) -> None:
-        self._seeds, self._kind, self._jobs, self._shrinking = seeds, kind, jobs, shrinking
-        self._context = multiprocessing.get_context("fork")
-        self._numbers = self._context.Queue()
-        self._results = self._context.Queue()
-        self._workers: dict[int, Any] = {}
-        self._at: dict[int, tuple[int, float]] = {}
+        self._waiting = deque(seeds)
+        self._kind, self._jobs, self._shrinking = kind, jobs, shrinking
+        self._longest = _PATIENCE + shrinking
+        self._workers: list[_Worker] = []
 
     def results(self) -> Iterator[Result]:
         """Each seed's result, as they come."""
-        for each in self._seeds:
-            self._numbers.put(each)
-        for _ in range(self._jobs):
+        for _ in range(min(self._jobs, len(self._waiting))):
             self._start()
-        left = len(self._seeds)
-        while left:
-            for result in self._next():
-                left -= 1
-                yield result
-        for worker in self._workers.values():
-            worker.terminate()
+        while any(worker.seed is not None for worker in self._workers):
+            ready = wait([worker.pipe for worker in self._workers], timeout=5.0)
+            for worker in list(self._workers):
+                is_late = time.monotonic() - worker.since > self._longest
+                if worker.pipe in ready or is_late:
+                    yield from self._heard(worker, is_late)
+        for worker in self._workers:
+            worker.process.kill()
 
     def _start(self) -> None:
-        given = (self._numbers, self._results, self._kind, self._shrinking)
-        worker = self._context.Process(target=_work, args=given, daemon=True)
-        worker.start()
-        self._workers[worker.pid or 0] = worker
+        ours, theirs = multiprocessing.Pipe()
+        given = (theirs, self._kind, self._shrinking)
+        process = multiprocessing.get_context("fork").Process(target=_work, args=given, daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        self._give(worker)
 
-    def _next(self) -> Iterator[Result]:
-        import queue
+    def _give(self, worker: _Worker) -> None:
+        worker.seed = self._waiting.popleft() if self._waiting else None
+        worker.since = time.monotonic()
+        if worker.seed is not None:
+            worker.pipe.send(worker.seed)
 
-        try:
-            what, pid, value = self._results.get(timeout=5.0)
-        except queue.Empty:
-            yield from self._lost()
+    def _heard(self, worker: _Worker, is_late: bool) -> Iterator[Result]:
+        """A result, or the end of a worker that has died or does not come to an end."""
+        if worker.seed is None:
             return
-        if what == "begins":
-            self._at[pid] = (value, time.monotonic())
-        elif what == "ends":
-            self._at.pop(pid, None)
-            yield value
-
-    def _lost(self) -> Iterator[Result]:
-        """Workers that have died, or do not come to an end."""
-        longest = 4 * _LONGEST + self._shrinking
-        for pid, worker in list(self._workers.items()):
-            seed, since = self._at.get(pid, (None, time.monotonic()))
-            is_late = time.monotonic() - since > longest
-            if worker.is_alive() and not is_late:
-                continue
-            worker.kill()
-            del self._workers[pid]
-            self._at.pop(pid, None)
-            self._start()
-            if seed is not None:
-                why = "it does not end" if is_late else f"its process ended ({worker.exitcode})"
-                yield Result(seed, [f"crash: {why}"])
+        try:
+            if is_late:
+                raise EOFError
+            yield worker.pipe.recv()
+            self._give(worker)
+        except EOFError:
+            self._workers.remove(worker)
+            worker.process.kill()
+            worker.process.join()
+            why = "does not end" if is_late else f"has ended ({worker.process.exitcode})"
+            yield Result(worker.seed, [f"crash: its process {why}"])
+            if self._waiting:
+                self._start()
 
 
 def failure_in_words(result: Result) -> str:

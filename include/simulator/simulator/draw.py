@@ -61,7 +61,16 @@ _STEPS = (
     "enable_service",
     "report",
 )
-_SCRIPTS = ("facts", "state", "boot_id", "control", "reboot", "amqp", "script_start", "script_state")
+_SCRIPTS = (
+    "facts",
+    "state",
+    "boot_id",
+    "control",
+    "reboot",
+    "amqp",
+    "script_start",
+    "script_state",
+)
 _OWNERS = (
     ("stop", 4),
     ("start", 2),
@@ -100,7 +109,9 @@ class Drawing:
         story.cloud = self._cloud()
         story.airflow = self._airflow()
         story.requests = self._requests(kind)
-        story.events = [self._event() for _ in range(self._pick(((0, 1), (1, 4), (2, 4), (3, 2), (5, 1))))]
+        story.events = [
+            self._event() for _ in range(self._pick(((0, 1), (1, 4), (2, 4), (3, 2), (5, 1))))
+        ]
         return story
 
     # Chance.
@@ -133,7 +144,9 @@ class Drawing:
         groups: list[Json] = []
         if self._is(0.2):
             groups = [{"name": "g1", "policy": "anti-affinity"}]
-        controllers = ["ctl01", "ctl02", "ctl03"] if kind in ("controllers", "checks") else ["ctl01"]
+        controllers = (
+            ["ctl01", "ctl02", "ctl03"] if kind in ("controllers", "checks") else ["ctl01"]
+        )
         return {
             "deployment": self._pick((("debian", 3), ("kolla", 1), ("rdo", 1))),
             "controllers": controllers,
@@ -157,7 +170,12 @@ class Drawing:
                     each["ram_mib"] = self._one((512, 2048, 8192))
                 if self._is(0.2):
                     each["volume"] = True
-                if groups and self._is(0.3) and host not in grouped and len(grouped) < len(self._hosts) - 1:
+                if (
+                    groups
+                    and self._is(0.3)
+                    and host not in grouped
+                    and len(grouped) < len(self._hosts) - 1
+                ):
                     grouped.add(host)
                     each["group"] = "g1"
                 found.append(each)
@@ -179,8 +197,8 @@ class Drawing:
             policy["amqp_evidence"] = "log_line"
         if self._is(0.1):
             policy["window_patience"] = "10min"
-        if self._is(0.2):
-            policy["turn_patience"] = "30min"
+        if self._is(0.95):
+            policy["turn_patience"] = self._one(("10min", "30min"))
         if kind in ("night", "backfill"):
             policy["due"] = {"days_since_boot": self._one((10, 30)), "hosts": self._hosts}
             policy["max_hosts_out"] = self._one((1, 1, 2))
@@ -275,10 +293,20 @@ class Drawing:
             return {"at": round(self._random.uniform(0, 240), 1)}
         moment = self._pick(
             (
-                (lambda: f"task {self._one(_STEPS)} {self._pick((('running', 3), ('success', 1), ('deferred', 2)))}", 5),
+                (
+                    lambda: (
+                        f"task {self._one(_STEPS)} {self._pick((('running', 3), ('success', 1), ('deferred', 2)))}"
+                    ),
+                    5,
+                ),
                 (lambda: f"{self._one(('asked', 'answered'))} {self._pick(_DEEDS[:7])}", 4),
                 (lambda: f"{self._one(('sent', 'said'))} {self._one(_SCRIPTS)}", 3),
-                (lambda: f"journal {self._one(('migrating', 'preparing', 'running', 'completed', 'reboots', 'has booted', 'nova-compute ends', 'nova-compute starts', 'finished'))}", 3),
+                (
+                    lambda: (
+                        f"journal {self._one(('migrating', 'preparing', 'running', 'completed', 'reboots', 'has booted', 'nova-compute ends', 'nova-compute starts', 'finished'))}"
+                    ),
+                    3,
+                ),
             )
         )()
         event: Json = {"when": moment}
@@ -310,7 +338,9 @@ class Drawing:
         return event
 
     def _control_plane(self) -> Json:
-        kind = self._one(("cell_away", "conductor_away", "broker_away", "database_away", "clock_ahead"))
+        kind = self._one(
+            ("cell_away", "conductor_away", "broker_away", "database_away", "clock_ahead")
+        )
         event: Json = {"do": kind, "for": self._lasts()}
         if kind == "clock_ahead":
             event["seconds"] = self._one((-60, -40, 40, 60))
@@ -398,4 +428,3 @@ class Drawing:
 def draw(seed: int, kind: str | None = None) -> Story:
     """The story of a seed."""
     return Drawing(seed).story(kind)
-

@@ -403,7 +403,8 @@ def _runs(stage: Stage, event: Json) -> list[Run]:
     return [
         run
         for run in stage.world.airflow.runs
-        if run.dag_id == event.get("dag", HOST_DAG) and (host is None or run.conf.get("host") == host)
+        if run.dag_id == event.get("dag", HOST_DAG)
+        and (host is None or run.conf.get("host") == host)
     ]
 
 
@@ -523,5 +524,3 @@ def lose_task(stage: Stage, event: Json) -> Undo | None:
     for ti in list(stage.world.airflow.workers.running.values())[:1]:
         stage.world.airflow.lose(ti)
     return None
-
-

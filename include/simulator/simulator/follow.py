@@ -20,10 +20,13 @@ _QUARTER = 900.0
 _ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 _COMMAND = re.compile(r"`openstack ([^`]+)`")
 _CLEAR = re.compile(
-    r"[Cc]lear (?:the task |task )?(this task|that task|the task|it|reboot|[a-z]+(?:_[a-z]+)+)\b", re.S
+    r"[Cc]lear (?:the task |task )?(this task|that task|the task|it|reboot|[a-z]+(?:_[a-z]+)+)\b",
+    re.S,
 )
 _ALL_FAILED = re.compile(r"[Cc]lear (?:the run's failed tasks|the failed tasks?|it with)")
-_AGAIN = re.compile(r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run|Start a new run")
+_AGAIN = re.compile(
+    r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run|Start a new run"
+)
 
 
 class Operator:
@@ -206,12 +209,17 @@ class Operator:
             hosts.append(run.conf["host"])
         for name in dict.fromkeys(hosts):
             machine = stage.machine(name)
-            if re.search("console|BMC|nobody answers|Check the host", text) and machine.power in ("frozen", "off"):
+            if re.search("console|BMC|nobody answers|Check the host", text) and machine.power in (
+                "frozen",
+                "off",
+            ):
                 machine.power_cycle()
                 stage.world.clock.run(at_most=180.0)
                 yield f"resets {name}"
             compute = machine.nova_compute
-            wants_start = re.search("[Ss]tart nova-compute|nova-compute's log|Fix it on the host", text)
+            wants_start = re.search(
+                "[Ss]tart nova-compute|nova-compute's log|Fix it on the host", text
+            )
             if wants_start and compute and not compute.service.is_running and machine.power == "up":
                 compute.service.start()
                 stage.world.clock.run(at_most=60.0)
@@ -254,4 +262,3 @@ _ORDERS: dict[str, Callable[[Stage, Instance], Any]] = {
 def _brief(text: str, longest: int = 700) -> str:
     text = text.split("\n")[0] if len(text) > longest else text.replace("\n", " | ")
     return text if len(text) <= longest else f"{text[:longest]}..."
-

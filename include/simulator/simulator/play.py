@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,10 +47,11 @@ def a_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def play(story: Story, *, with_timeline: bool = True) -> Outcome:
-    """Play it, and hear the judges."""
+def play(story: Story, *, with_timeline: bool = True, cpu_seconds: float = 60.0) -> Outcome:
+    """Play it, and hear the judges. Raises: simulator.clock.TooLong."""
     with a_folder() as folder:
         world = build(story, folder)
+        world.clock.cpu_until = time.process_time() + cpu_seconds
         stage = Stage(story, world)
         with world.installed():
             return _Play(stage).play(with_timeline)
@@ -126,5 +128,3 @@ class _Play:
             "runs": len(self._world.airflow.runs),
             "red": sum(run.state == "failed" for run in self._world.airflow.runs),
         }
-
-

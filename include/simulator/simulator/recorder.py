@@ -79,7 +79,9 @@ class Recorder:
 
     def timeline(self, longest: int = 400) -> list[str]:
         """All lines; where there are too many, the first and the last ones."""
-        found = [self.named(str(each)) for each in self.lines if not _is_beginning(each, self.lines)]
+        found = [
+            self.named(str(each)) for each in self.lines if not _is_beginning(each, self.lines)
+        ]
         if len(found) > longest:
             half = longest // 2
             found = [*found[:half], f"... {len(found) - longest} lines ...", *found[-half:]]

@@ -91,7 +91,9 @@ def _without_hosts(known: Json) -> Iterator[Story]:
         story.fleet["instances"] = [
             each for each in story.fleet.get("instances", []) if each["host"] != name
         ]
-        story.events = [each for each in story.events if name not in (each.get("host"), each.get("to"))]
+        story.events = [
+            each for each in story.events if name not in (each.get("host"), each.get("to"))
+        ]
         yield story
 
 

@@ -146,7 +146,9 @@ def flavor_of(cloud: Cloud, ram_mib: int, disk_gib: int = 1, specs: Json | None 
 def _add_instance(cloud: Cloud, given: Json) -> None:
     state = cloud.state
     named = {group.name: group for group in state.groups.values()}
-    flavor = flavor_of(cloud, given.get("ram_mib", 1024), given.get("disk_gib", 1), given.get("specs"))
+    flavor = flavor_of(
+        cloud, given.get("ram_mib", 1024), given.get("disk_gib", 1), given.get("specs")
+    )
     kind = given.get("state", "active")
     instance = fleets.add_instance(
         cloud,

@@ -7,8 +7,8 @@ and parsers run as they are.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import base64
+import contextvars
 import errno
 import hashlib
 import os

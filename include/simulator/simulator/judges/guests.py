@@ -50,7 +50,9 @@ class GuestsRunOn:
         who, why = self._ended.pop(instance_id, ("", ""))
         asked_by, asked = self._asked.get(instance_id, ("", ""))
         if (asked_by, asked) == (_OURS, "asks for start") and who == "owner":
-            self._found.append(f"the guest of {instance_id} was started, though its owner had ended it")
+            self._found.append(
+                f"the guest of {instance_id} was started, though its owner had ended it"
+            )
 
     def verdicts(self) -> list[str]:
         state = self._stage.world.cloud.state
