@@ -330,6 +330,18 @@ def no_start_at_boot(stage: Stage, event: Json) -> Undo | None:
     return None
 
 
+@_kind("power_fails")
+def power_fails(stage: Stage, event: Json) -> Undo | None:
+    """Nova takes orders to start or stop (``what``) an instance, and each then fails."""
+    settings, before = stage.world.cloud.settings, stage.world.cloud.settings.power_succeeds
+    settings.power_succeeds = lambda instance, action: action != event.get("what", "start")
+
+    def back() -> None:
+        settings.power_succeeds = before
+
+    return back
+
+
 # -- owners and other admins
 
 
@@ -516,6 +528,13 @@ def airflow_api_away(stage: Stage, event: Json) -> Undo | None:
     airflow = stage.world.airflow
     airflow.api_away()
     return partial(airflow.api_away, False)
+
+
+@_kind("airflow_forgets")
+def airflow_forgets(stage: Stage, event: Json) -> Undo | None:
+    """The task state store is emptied, as by `airflow state-store clean`."""
+    stage.world.airflow.core.store.task_states.clear()
+    return None
 
 
 @_kind("lose_task")

@@ -11,6 +11,7 @@ from simulator.airflow.records import Run
 from simulator.cloud.model import Instance
 from simulator.cloud.refusals import Refusal
 from simulator.events import HOST_DAG
+from simulator.judges.limits import MARK
 from simulator.judges.records import records_of
 from simulator.stage import Stage
 
@@ -29,12 +30,18 @@ _AGAIN = re.compile(
 )
 
 
+# Faults of Airflow itself, after which nobody is there who could say anything.
+_SILENT = {"marked by hand", "airflow_api_away", "kill_worker", "kill_task", "lose_task"}
+_SILENT |= {"kill_scheduler", "kill_triggerer"}
+
+
 class Operator:
     """Follows the sentences of a world's red runs until all is green, or nothing is left to do."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.rounds = 0
+        self._most = int(stage.story.must.get("rounds", MOST_ROUNDS))
         self.complaints: list[str] = []
         self._last: dict[Run, str] = {}
         self._over: set[Run] = set()
@@ -43,11 +50,11 @@ class Operator:
         """Until every run that is red is green, or was run again with success."""
         while red := self._red_runs():
             self.rounds += 1
-            if self.rounds > MOST_ROUNDS:
-                for run in red:
+            if self.rounds > self._most:
+                for run in red if self._most else ():
                     said = self._stage.recorder.named(_brief(self.sentence(run)))
                     self.complaints.append(
-                        f"after {MOST_ROUNDS} rounds {self._name(run)} is still red: {said}"
+                        f"after {self._most} rounds {self._name(run)} is still red: {said}"
                     )
                 return
             for run in red:
@@ -91,8 +98,8 @@ class Operator:
         stage.note("operator", f"reads of {self._name(run)}: {_brief(text)}")
         if "nothing left to do" in text:
             return self._leaves(run)
-        if not text and "marked by hand" in stage.faults:
-            text = "clear the failed task"  # who has marked it knows
+        if not text and _SILENT & set(stage.faults):
+            text = "clear the failed task"  # where nothing could be said, Airflow's own way is left
         if not text:
             self.complaints.append(f"{self._name(run)} is red and says nothing")
             return False
@@ -139,6 +146,9 @@ class Operator:
             airflow.clear(run, [earliest])
             return [f"clears {earliest} of {self._name(run)} with Downstream"]
         changed_nothing = "othing was changed" in text
+        if own := [ti.task_id for ti in failed if re.search(r"\b[Ff]irst\b", text)]:
+            airflow.clear(run, own[:1])
+            return [f"clears {own[0]} of {self._name(run)} with Downstream"]
         if _AGAIN.search(text) or changed_nothing or not failed:
             return [self._run_again(run, text)]
         return []
@@ -161,6 +171,7 @@ class Operator:
         for command in dict.fromkeys(_COMMAND.findall(text)):
             if self._types(command):
                 yield f"openstack {command}"
+        yield from self._on_fleet(text)
         yield from self._on_hosts(run, text)
         for instance in self._named(text):
             yield from self._on_instance(instance, text)
@@ -224,6 +235,33 @@ class Operator:
                 compute.service.start()
                 stage.world.clock.run(at_most=60.0)
                 yield f"starts nova-compute on {name}"
+
+    def _on_fleet(self, text: str) -> Iterator[str]:
+        """What concerns no single host."""
+        state = self._stage.world.cloud.state
+        if "ree capacity" in text:
+            for host in state.hosts.values():
+                host.ram_mib, host.vcpus = host.ram_mib * 4, host.vcpus * 4
+                host.generation += 1
+            yield "gives every host more room"
+        if "uests run on it" in text or "does not list" in text:
+            for machine in self._stage.world.hosts.machines.values():
+                if machine.stray_guests:
+                    machine.stray_guests.clear()
+                    yield f"ends the strange guests of {machine.name}"
+        if "see their disabled_reason" in text:
+            yield from self._finishes_others(text)
+
+    def _finishes_others(self, text: str) -> Iterator[str]:
+        """Hosts that are out for runs that are gone get a new run; others have red runs to follow."""
+        airflow = self._stage.world.airflow
+        for name, host in self._stage.world.cloud.state.hosts.items():
+            mark = MARK.match(host.service.disabled_reason or "")
+            if mark and (mark[1], mark[2]) not in airflow.core.store.runs:
+                conf = {"host": name, "reason": "to finish it", "ignore_window": True}
+                made = airflow.trigger(HOST_DAG, conf)
+                airflow.run_until(self._is_quiet, at_most=_A_DAY)
+                yield f"finishes {name} with {self._name(made)}"
 
     def _named(self, text: str) -> list[Instance]:
         found = dict.fromkeys(re.findall(_ID, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,11 +13,28 @@ from pathlib import Path
 from simulator import asked, events
 from simulator.follow import Operator
 from simulator.judges import all_judges
+from simulator.judges.records import records_of
 from simulator.stage import Stage
 from simulator.story import Story, build
 
 DEADLINE = 86_400.0 * 1.5
 _SHORT = 60.0
+
+
+@dataclass
+class Facts:
+    """What named stories ask about. ``first``: how each run ended by itself, before anybody did
+    what it said. ``guests``: where each instance's guest runs in the end, or "off".
+    """
+
+    first: dict[str, str] = field(default_factory=dict)
+    minutes: float = 0.0  # until all had ended by themselves
+    ended: dict[str, float] = field(default_factory=dict)  # each of them, in minutes
+    said: str = ""
+    guests: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)  # what we asked of Nova, how often
+    reboots: int = 0
+    records: str = ""
 
 
 @dataclass
@@ -28,6 +46,7 @@ class Outcome:
     timeline: list[str] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    facts: Facts | None = None
 
     @property
     def is_good(self) -> bool:
@@ -69,7 +88,9 @@ class _Play:
         outcome = Outcome(stage.story)
         asked.schedule(stage)
         stage.begin(events.perform)
+        outcome.facts = Facts()
         if self._runs_end():
+            self._see_first(outcome.facts)
             stage.end_faults()
             self._world.clock.run(at_most=_SHORT)
             self._work(outcome)
@@ -80,6 +101,7 @@ class _Play:
         outcome.found = list(dict.fromkeys(outcome.found))
         outcome.faults = dict(stage.faults)
         outcome.counts = self._counts()
+        self._see_last(outcome.facts)
         if with_timeline:
             outcome.timeline = stage.recorder.timeline()
         return outcome
@@ -104,6 +126,29 @@ class _Play:
         if rest > 0:
             airflow.run_until(lambda: False, at_most=rest + 1)
         return airflow.run_until(is_over, at_most=DEADLINE)
+
+    def _see_first(self, facts: Facts) -> None:
+        operator = Operator(self._stage)
+        for run in self._world.airflow.runs:
+            name = self._stage.recorder.run_name(run.dag_id, run.run_id)
+            facts.first[name] = run.state
+            if run.end_date is not None:
+                facts.ended[name] = (run.end_date.timestamp() - self._stage.began) / 60
+            if run.state == "failed":
+                facts.said += self._stage.recorder.named(operator.sentence(run)) + "\n"
+        facts.minutes = (self._world.clock.seconds() - self._stage.began) / 60
+
+    def _see_last(self, facts: Facts) -> None:
+        state = self._world.cloud.state
+        for instance in state.instances.values():
+            guest = state.guest_of(instance.id)
+            facts.guests[instance.name] = guest.host if guest else "off"
+        for entry in self._world.cloud.journal.entries:
+            if entry.who == "client":
+                what = entry.what.partition(":")[0]
+                facts.asked[what] = facts.asked.get(what, 0) + 1
+            facts.reboots += (entry.who, entry.what) == ("host", "reboots")
+        facts.records = "\n".join(json.dumps(each) for each in records_of(self._stage))
 
     def _unended(self) -> Iterator[str]:
         for run in self._world.airflow.runs:

@@ -28,6 +28,7 @@ from simulator.cloud import Settings as CloudSettings
 from simulator.cloud import fleet as fleets
 from simulator.cloud.model import Flavor, Instance
 from simulator.hosts.nova_compute import NovaComputeHabits
+from simulator.hosts.state import Unit
 from simulator.whole_world import Setup, WholeWorld
 from simulator.world import Kind
 
@@ -96,13 +97,27 @@ def build(story: Story, folder: Path) -> WholeWorld:
         airflow=AirflowSettings(**story.airflow),
         controllers=controllers,
     )
-    return WholeWorld(folder, cloud, clock, setup)
+    world = WholeWorld(folder, cloud, clock, setup)
+    for each in story.fleet["hosts"]:
+        _set_up(world, each)
+    return world
+
+
+def _set_up(world: WholeWorld, given: Json) -> None:
+    """What is strange about a host: ``stray_guests``, ``forced_down``, ``left_over_unit``."""
+    machine, name = world.hosts.machines[given["name"]], given["name"]
+    machine.stray_guests += given.get("stray_guests", [])
+    if given.get("forced_down"):
+        world.cloud.state.hosts[name].service.is_forced_down = True
+    if unit := given.get("left_over_unit"):
+        machine.state.units[unit] = Unit(unit)
 
 
 def _kind(fleet: Json) -> Kind:
     """``logs_connections``: nova-compute logs each connection to the broker."""
     habits = NovaComputeHabits(logs_connections=bool(fleet.get("logs_connections")))
-    return Kind(fleet.get("deployment", "debian"), nova_compute=habits)
+    has_unit = not fleet.get("in_containers")
+    return Kind(fleet.get("deployment", "debian"), has_unit=has_unit, nova_compute=habits)
 
 
 def _listed(settings: Json) -> Json:

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import openstack_maintenance
 from simulator.airflow import Airflow
 from simulator.airflow import Settings as AirflowSettings
 from simulator.clock import START, VirtualTime
@@ -20,7 +21,8 @@ from simulator.cloud import Settings as CloudSettings
 from simulator.http import Application, Transport
 from simulator.world import HostAt, Kind, World
 
-DAGS = Path(__file__).resolve().parents[3] / "dags"
+# Beside the plugins that are on the path: a campaign can be run with those of another checkout.
+DAGS = Path(openstack_maintenance.__file__).resolve().parents[2] / "dags"
 
 
 class CloudOfHosts:

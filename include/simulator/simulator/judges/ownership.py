@@ -21,7 +21,9 @@ class OnlyOurs:
         self._disabled: dict[str, tuple[str, str, datetime | None]] = {}
         for name, host in stage.world.cloud.state.hosts.items():
             if host.service.is_disabled:
-                self._disabled[name] = ("somebody", host.service.disabled_reason or "", None)
+                reason = host.service.disabled_reason or ""
+                who = "client" if MARK.match(reason) else "somebody"
+                self._disabled[name] = (who, reason, None)
         stage.world.cloud.journal.listeners.append(self._heard)
 
     def _heard(self, entry: Entry) -> None:

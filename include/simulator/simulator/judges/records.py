@@ -37,7 +37,7 @@ class RecordsAreTrue:
     def _heard(self, entry: Entry) -> None:
         if entry.who == "guest" and entry.what.startswith(("has moved", "starts")):
             self._moved.append(entry)
-        elif entry.who == "host" and entry.what == "reboots":
+        elif entry.who == "host" and entry.what == "has booted":
             self._reboots.append(entry)
         elif entry.who == "client":
             self._changes.append(entry)
