@@ -10,7 +10,6 @@ Exit code: 0 all good, 1 a story went wrong.
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import gc
 import json
 import logging
@@ -54,7 +53,6 @@ def _calm() -> None:
     """What Airflow and the SDK print for people is not for this."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    faulthandler.enable()
 
 
 def played(story: Story, *, with_timeline: bool = False) -> Outcome:

@@ -25,10 +25,13 @@ class NeverMoreThanThePolicy:
         if policy.get("nova_live_migration_limit") == self._per_host:
             self._per_host += 1  # one request more waits in Nova's own queue
         self._ours: dict[str, str] = {}  # instance and its source
+        self._dead: set[str] = set()  # migrations
         self._found: list[str] = []
         stage.world.cloud.journal.listeners.append(self._heard)
 
     def _heard(self, entry: Entry) -> None:
+        if (entry.who, entry.what) == ("fault", "nova-conductor dies"):
+            self._note_dead()
         if entry.who != "client":
             return
         if entry.what.startswith(_ASKED):
@@ -42,7 +45,7 @@ class NeverMoreThanThePolicy:
         flying = {
             each: source
             for each, source in self._ours.items()
-            if each in instances and _is_moving(instances[each])
+            if each in instances and self._is_moving(instances[each])
         }
         source = self._ours[instance_id]
         off_host = sum(1 for each in flying.values() if each == source)
@@ -59,6 +62,17 @@ class NeverMoreThanThePolicy:
                 out.append(name)
         if len(out) > self._out:
             self._found.append(f"{len(out)} hosts were out: {', '.join(out)}")
+
+    def _note_dead(self) -> None:
+        """What the conductor had in hand stays as it is for ever: nothing of it is in flight."""
+        for instance in self._stage.world.cloud.state.instances.values():
+            last = instance.migration
+            if last is not None and not last.is_over and last.destination is None:
+                self._dead.add(last.uuid)
+
+    def _is_moving(self, instance: Instance) -> bool:
+        last = instance.migration
+        return (last is None or last.uuid not in self._dead) and _is_moving(instance)
 
     def verdicts(self) -> list[str]:
         return self._found
