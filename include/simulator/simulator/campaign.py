@@ -202,7 +202,7 @@ class Tally:
         """One more."""
         self.seeds += 1
         self.cpu += result.seconds
-        self.counts.update(result.counts)  # type: ignore[arg-type]
+        self.counts.update(result.counts)
         self.faults.update(result.faults)
         if result.found:
             self.bad[result.seed] = result.found
@@ -225,7 +225,7 @@ class Tally:
             f"faults              {sum(self.faults.values())}",
             *(f"  {name:<18}{count}" for name, count in sorted(self.faults.items())),
             f"simulated hours     {counts['hours']:.1f}",
-            f"runs                {counts['runs']:.0f} (red at first, or again: {counts['red']:.0f})",
+            f"runs                {counts['runs']:.0f} ({counts['red']:.0f} still red)",
             f"reboots             {counts['reboots']:.0f}",
             f"live migrations     {counts['migrations']:.0f}",
             f"API requests        {counts['requests']:.0f}",

@@ -85,6 +85,19 @@ _OWNERS = (
     ("shut down inside", 2),
 )
 
+_MOMENTS = (("task", 10), ("asked", 4), ("answered", 4), ("sent", 3), ("said", 3), ("journal", 6))
+_HAPPENINGS = (
+    "migrating",
+    "preparing",
+    "running",
+    "completed",
+    "finished",
+    "reboots",
+    "has booted",
+    "nova-compute ends",
+    "nova-compute starts",
+)
+
 
 class Drawing:
     """Draws one story."""
@@ -285,30 +298,23 @@ class Drawing:
             (self._person, 5),
             (self._of_airflow, 9),
         )
-        event = self._pick(kinds)()
+        drawn: Callable[[], Json] = self._pick(kinds)
+        event = drawn()
         return {**self._moment(event["do"]), **event}
 
     def _moment(self, kind: str) -> Json:
         if self._is(0.35):
             return {"at": round(self._random.uniform(0, 240), 1)}
-        moment = self._pick(
-            (
-                (
-                    lambda: (
-                        f"task {self._one(_STEPS)} {self._pick((('running', 3), ('success', 1), ('deferred', 2)))}"
-                    ),
-                    5,
-                ),
-                (lambda: f"{self._one(('asked', 'answered'))} {self._pick(_DEEDS[:7])}", 4),
-                (lambda: f"{self._one(('sent', 'said'))} {self._one(_SCRIPTS)}", 3),
-                (
-                    lambda: (
-                        f"journal {self._one(('migrating', 'preparing', 'running', 'completed', 'reboots', 'has booted', 'nova-compute ends', 'nova-compute starts', 'finished'))}"
-                    ),
-                    3,
-                ),
-            )
-        )()
+        moment = self._pick(_MOMENTS)
+        if moment == "task":
+            state = self._pick((("running", 3), ("success", 1), ("deferred", 2)))
+            moment = f"task {self._one(_STEPS)} {state}"
+        elif moment in ("asked", "answered"):
+            moment = f"{moment} {self._pick(_DEEDS[:7])}"
+        elif moment in ("sent", "said"):
+            moment = f"{moment} {self._one(_SCRIPTS)}"
+        else:
+            moment = f"journal {self._one(_HAPPENINGS)}"
         event: Json = {"when": moment}
         if self._is(0.3):
             event["nth"] = self._random.randint(2, 4)

@@ -445,7 +445,8 @@ def mark(stage: Stage, event: Json) -> Undo | None:
         found = [ti for ti in run.instances(task) if not ti.is_finished] if task else []
         if task and not found:
             return None
-        which = (task, found[0].map_index) if found and found[0].map_index >= 0 else task
+        is_mapped = bool(found) and found[0].map_index >= 0
+        which: Any = (task, found[0].map_index) if is_mapped else task
         stage.world.airflow.mark(run, which, event.get("state", "failed"))
         stage.faults["marked by hand"] = stage.faults.get("marked by hand", 0) + 1
     return None

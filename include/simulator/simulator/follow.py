@@ -26,7 +26,7 @@ _CLEAR = re.compile(
 )
 _ALL_FAILED = re.compile(r"[Cc]lear (?:the run's failed tasks|the failed tasks?|it with)")
 _AGAIN = re.compile(
-    r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run|Start a new run"
+    r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run"
 )
 
 
@@ -134,10 +134,12 @@ class Operator:
         failed = [ti for ti in run.instances() if ti.state == "failed" and ti.task_id != "report"]
         failed = failed or [ti for ti in run.instances() if ti.state == "failed"]
         first = [failed[0].task_id] if failed else []
-        names = []
+        names: list[str] = []
         for found in _CLEAR.findall(text):
             named = found if found in run.tasks else ""
             names.extend([named] if named else first)
+        if vouched := re.search(r"mark (\w+) as success", text):
+            return self._vouches(run, vouched[1])
         if _ALL_FAILED.search(text):
             names.extend(ti.task_id for ti in failed)
         own = [name for name in dict.fromkeys(names) if name in run.tasks]
@@ -152,6 +154,15 @@ class Operator:
         if _AGAIN.search(text) or changed_nothing or not failed:
             return [self._run_again(run, text)]
         return []
+
+    def _vouches(self, run: Run, task: str) -> list[str]:
+        """Whoever has changed an instance says that it was meant; the rest of the run goes on."""
+        airflow = self._stage.world.airflow
+        for ti in list(run.instances()):
+            if ti.task_id.rpartition(".")[2] == task and ti.state == "failed":
+                which: Any = (ti.task_id, ti.map_index) if ti.map_index >= 0 else ti.task_id
+                airflow.mark(run, which, "success")
+        return [f"marks {task} of {self._name(run)} as success"]
 
     def _run_again(self, run: Run, text: str) -> str:
         conf = dict(run.conf)
@@ -253,7 +264,7 @@ class Operator:
             yield from self._finishes_others(text)
 
     def _finishes_others(self, text: str) -> Iterator[str]:
-        """Hosts that are out for runs that are gone get a new run; others have red runs to follow."""
+        """A host that is out for a run that is gone gets a new one."""
         airflow = self._stage.world.airflow
         for name, host in self._stage.world.cloud.state.hosts.items():
             mark = MARK.match(host.service.disabled_reason or "")
@@ -282,7 +293,7 @@ class Operator:
 
 
 _ORDERS: dict[str, Callable[[Stage, Instance], Any]] = {
-    name: lambda stage, instance, name=name: stage.world.cloud.lifecycle.perform(  # type: ignore[misc]
+    name: lambda stage, instance, name=name: stage.world.cloud.lifecycle.perform(
         instance, name, "person"
     )
     for name in ("start", "stop", "resume", "unpause", "unrescue", "suspend")

@@ -3,8 +3,9 @@
 ``first``: how the first run ends by itself: success or failed. ``says``, ``says_not``: texts of
 its sentence (regular expressions). ``guests``: where guests run in the end: a host, "off",
 "runs", or "!c01" for anywhere else. ``asked``: what the plugin asked Nova, at most so often.
-``minutes``: until everything had ended by itself; ``ended``: a single run. ``rounds``: how often
-the operator may try (0: nobody follows what is said). ``reboots``: how many. ``records_not``: a text.
+``minutes``: until everything had ended by itself; ``ended``: a single run. ``rounds``: how
+often the operator may try (0: nobody follows what is said). ``reboots``: how many.
+``records_not``: a text.
 """
 
 from __future__ import annotations

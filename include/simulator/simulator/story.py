@@ -1,4 +1,4 @@
-"""A story is plain JSON: a fleet, a policy, what is asked of the plugin, and what happens meanwhile.
+"""A story is plain JSON: a fleet, a policy, what is asked of the plugin, and what happens.
 
     {"seed": 7, "start": "2026-03-10T00:55:00+00:00",
      "fleet": {"deployment": "debian", "controllers": ["ctl01"], "hosts": [{"name": "c01"}],
@@ -9,7 +9,7 @@
      "events": [{"at": 12, "do": "conductor_away", "for": 30},
                 {"when": "task reboot running", "do": "kill_worker"}]}
 
-What requests and events can be is in `simulator.requests` and `simulator.events`.
+What requests and events can be is in `simulator.asked` and `simulator.events`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def process_params(
     process must find them as the file has them.
     """
     own, above = (_copied(each) for each in (task.params, getattr(dag, "params", {})))
-    lent = SimpleNamespace
+    lent: Any = SimpleNamespace
     return _process_params(
         lent(params=above), lent(params=own), dagrun_conf, suppress_exception=suppress_exception
     )

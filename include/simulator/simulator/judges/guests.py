@@ -47,7 +47,7 @@ class GuestsRunOn:
 
     def _judge_start(self, instance_id: str) -> None:
         """What its owner has shut down stays off."""
-        who, why = self._ended.pop(instance_id, ("", ""))
+        who, _ = self._ended.pop(instance_id, ("", ""))
         asked_by, asked = self._asked.get(instance_id, ("", ""))
         if (asked_by, asked) == (_OURS, "asks for start") and who == "owner":
             self._found.append(
