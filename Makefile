@@ -16,6 +16,7 @@ LAB := include/lab/lab
 # Bytecode is kept, also where the environment says not to, as container images do: to compile the
 # tests with their assertions takes each worker longer than to collect them.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto
+NO_LAB = $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
 SHELL_SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!.*\b(bash|sh)$$' --)
 
 .PHONY: help
@@ -34,7 +35,7 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
 	@$(BIN)/mypy
 	@include/airflow/audit
-	@$(PYTEST) --dist worksteal $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
+	@$(PYTEST) -m "not thorough" --dist worksteal $(NO_LAB)
 
 .PHONY: fuzz
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)
@@ -47,6 +48,7 @@ campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEED
 
 .PHONY: test
 test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
+	@$(PYTEST) -m thorough --dist worksteal $(NO_LAB)
 	@tests/e2e/run
 
 .PHONY: plan

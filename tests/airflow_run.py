@@ -95,9 +95,11 @@ def context_of(
     }
 
 
-def write_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> Path:
+def write_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "", deployment: str = "lab"
+) -> Path:
     """The policy of the runs of this test: of the lab, with records of its own."""
     file = tmp_path / "policy.yaml"
-    file.write_text(f"deployment: lab\n{more}records: file://{tmp_path}/records\n")
+    file.write_text(f"deployment: {deployment}\n{more}records: file://{tmp_path}/records\n")
     monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(file))
     return file

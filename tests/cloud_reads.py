@@ -101,6 +101,12 @@ READS = {
         lambda: {"server_groups": []},
         lambda nova: nova.anti_affinity_groups(),
     ),
+    "server groups that hold together": Read(
+        "GET /v2.1/os-server-groups",
+        "server_groups",
+        lambda: {"server_groups": []},
+        lambda nova: nova.affinity_groups(),
+    ),
     "instances": Read(
         "GET /v2.1/servers/detail", "servers", _rows("servers"), lambda nova: nova.instances()
     ),
@@ -115,6 +121,12 @@ READS = {
         "migrations",
         _rows("migrations"),
         lambda nova: nova.migrations(SINCE),
+    ),
+    "migrations that wait for their confirmation": Read(
+        "GET /v2.1/os-migrations",
+        "migrations",
+        _rows("migrations"),
+        lambda nova: nova.unconfirmed("c01"),
     ),
     "actions": Read(
         ACTIONS,
@@ -141,6 +153,12 @@ READS = {
         "traits",
         lambda: recorded("traits"),
         lambda nova: nova.traits([PROVIDER]),
+    ),
+    "allocations": Read(
+        f"{PLACEMENT}/{PROVIDER}/allocations",
+        "allocations",
+        lambda: {"allocations": {INSTANCE: {"resources": {"VCPU": 1}}}},
+        lambda nova: nova.consumers(PROVIDER),
     ),
     "room": Read(
         "GET /placement/allocation_candidates",
@@ -179,6 +197,18 @@ HEALTH_READS: dict[str, tuple[str, str, Any, Callable[[CloudHealth], Any]]] = {
         "agents",
         [{"binary": "neutron-l3-agent", "host": "n1", "admin_state_up": True, "alive": True}],
         lambda health: health.network_agents(),
+    ),
+    "network agents of a host": (
+        "GET /network/v2.0/agents",
+        "agents",
+        [{"id": "a1", "binary": "b", "host": "c01", "admin_state_up": True, "alive": True}],
+        lambda health: health.agents("c01"),
+    ),
+    "ports of a host": (
+        "GET /network/v2.0/ports",
+        "ports",
+        [{"device_id": "i1", "binding:vnic_type": "normal"}],
+        lambda health: health.ports("c01"),
     ),
     "images": (
         "GET /image/v2/images",

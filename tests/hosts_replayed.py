@@ -11,11 +11,20 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openstack_maintenance.adapters.shell import Answer, Shell
-from simulator.hosts.state import FAREWELL, HostState, LogFile, Said, Unit, systemd_time
+from simulator.hosts.state import (
+    FAREWELL,
+    HostState,
+    LogFile,
+    Process,
+    Said,
+    Unit,
+    systemd_time,
+)
 
 REPLAY = Path(__file__).parent / "fixtures/replayed_host/bin"
 # What the scripts run as it is on this machine.
@@ -87,6 +96,10 @@ class ReplayedHost(Shell):
             _write_log(log)
 
 
+def _cgroups(processes: Iterable[Process]) -> str:
+    return "".join(f"{each.pid} {each.cgroup}\n" for each in processes)
+
+
 def _files(state: HostState, moment: float) -> dict[str, str]:
     at = state.clock.at(moment)
     packages, login = state.packages, state.login
@@ -107,7 +120,8 @@ def _files(state: HostState, moment: float) -> dict[str, str]:
         "denied": "".join(f"{each}\n" for each in login.denied),
         "refusal": f"{login.refusal}\n",
         "aside": f"{login.aside}\n" if login.aside else "",
-        "cgroups": "".join(f"{each.pid} {each.cgroup}\n" for each in state.processes),
+        "cgroups": _cgroups(state.processes),
+        "computes": _cgroups(each for each in state.processes if each.comm == "nova-compute"),
         "ps": _ps(state),
         "ss": "State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n"
         + "".join(f"{each}\n" for each in state.sockets),

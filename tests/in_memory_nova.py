@@ -8,7 +8,7 @@ the cloud.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from openstack_maintenance.domain.cloud import (
     Instance,
     Migration,
 )
+from openstack_maintenance.domain.drain.affinity import AffinityGroup
+from openstack_maintenance.domain.host.holders import Holder
 
 WAITS = frozenset({"accepted", "queued"})
 RUNS = frozenset({"running", "migrating"})
@@ -37,7 +39,8 @@ class CloudState:
     migrations that run off one host at a time. ``endings``: how an instance's migrations end, in
     turn, before they succeed: a status, or "never", "no host" (the scheduler finds none),
     "completed in place" (on the host where it was). ``scheduler_choice``: where goes what names no
-    destination. ``groups``: the anti-affinity group of an instance.
+    destination. ``groups``: the anti-affinity group of an instance. ``affinity_groups``: the hard
+    ones that hold together. ``placed``: who holds room on a host, where that is not who is on it.
     """
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -47,6 +50,8 @@ class CloudState:
     endings: dict[str, list[str]] = field(default_factory=dict)
     scheduler_choice: str = "c02"
     groups: dict[str, str] = field(default_factory=dict)
+    affinity_groups: tuple[AffinityGroup, ...] = ()
+    placed: dict[str, frozenset[str]] = field(default_factory=dict)
     services: dict[str, ComputeService] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     migrations: dict[int, Migration] = field(default_factory=dict)
@@ -86,6 +91,16 @@ class CloudState:
         self.instances.pop(instance_id)
         for row in self._of(instance_id):
             self._set(row, "error")
+
+    # What Placement shows.
+
+    def consumers_on(self, host: str) -> frozenset[str]:
+        """Who holds room on a host: the instances on it, and moves off it that are not over."""
+        if host in self.placed:
+            return self.placed[host]
+        moves = [row for row in self.migrations.values() if row.source == host]
+        held = {row.uuid for row in moves if row.is_moving or row.status == "finished"}
+        return frozenset(held.union(e.id for e in self.instances.values() if e.host == host))
 
     # Orders.
 
@@ -256,6 +271,26 @@ class InMemoryNova:
     def anti_affinity_groups(self) -> dict[str, str]:
         self._called("anti_affinity_groups")
         return self.cloud.groups
+
+    def affinity_groups(self) -> tuple[AffinityGroup, ...]:
+        self._called("affinity_groups")
+        return self.cloud.affinity_groups
+
+    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        self._called("consumers", hypervisor_id)
+        for host in self.cloud.services:
+            if builders.hypervisor(host).id == hypervisor_id:
+                return self.cloud.consumers_on(host)
+        raise Refused(f"hypervisor {hypervisor_id}", "Placement does not have it", "Look.")
+
+    def holders(self, consumers: Collection[str], host: str, since: datetime) -> list[Holder]:
+        self._called("holders", consumers, host, since)
+        moves = {each.uuid: each for each in self.cloud.migrations.values()}
+        return [self._holder(each, moves.get(each)) for each in sorted(consumers)]
+
+    def _holder(self, consumer: str, move: Migration | None) -> Holder:
+        instance_id = move.instance_id if move else consumer
+        return Holder(consumer, self.cloud.instances.get(instance_id), move)
 
     def instances(self) -> list[Instance]:
         self._called("instances")

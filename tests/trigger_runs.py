@@ -31,6 +31,7 @@ from openstack_maintenance.triggers.controller_wait import (
 from openstack_maintenance.triggers.host_steps import (
     AmqpTrigger,
     NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     NovaComputeUpTrigger,
     RebootedTrigger,
     ScriptTrigger,
@@ -47,6 +48,7 @@ CLASSES = [
     IncomingTrigger,
     MigrateInstanceTrigger,
     NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     ScriptTrigger,
     RebootedTrigger,
     NovaComputeUpTrigger,

@@ -7,23 +7,26 @@ from typing import Any
 
 import pytest
 
-from builders import instance
+from builders import hypervisor, instance, service
 from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_deployment
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.operators.host.arrivals import start_command
-from openstack_maintenance.operators.host.drain import prove_empty
+from openstack_maintenance.operators.host.emptiness import prove_empty
 
 LOGS = ("/var/log/nova/nova-compute.log",)
 PLAIN = NovaCompute("nova-compute", LOGS)
 
 
 def said(task_id: str) -> str:
+    cloud = CloudState(instances={"i1": instance("i1", name="web-1")})
     step: Any = SimpleNamespace(
         task_id=task_id,
-        nova=InMemoryNova(CloudState(instances={"i1": instance("i1", name="web-1")})),
+        nova=InMemoryNova(cloud),
+        hypervisor_id=hypervisor("c01").id,
+        check_ownership=lambda: service("c01", "ours"),
         request=SimpleNamespace(host="c01", on_blocked="fail"),
         deployment=SimpleNamespace(nova_compute=PLAIN),
     )

@@ -76,6 +76,7 @@ def audit(osv_url: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_packages_that_nothing_is_known_against_are_counted_in_one_line() -> None:
     with database({}) as url:
         done = audit(url)
@@ -84,6 +85,7 @@ def test_packages_that_nothing_is_known_against_are_counted_in_one_line() -> Non
     assert done.stdout.endswith(" packages of 4 locks\n")
 
 
+@pytest.mark.thorough
 def test_a_known_vulnerability_is_an_error_with_package_advisory_and_remedy() -> None:
     with database({"jinja2": MADE_UP}) as url:
         done = audit(url)

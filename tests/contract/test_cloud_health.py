@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,56 @@ def test_an_unknown_type_is_asked_at_its_root() -> None:
         == "http://h/x"
     )
     assert cloud_health.REQUEST_SECONDS <= 20
+
+
+# What a host's maintenance asks Neutron.
+
+AGENTS = "GET /network/v2.0/agents?host=c01"
+AGENT = {
+    "id": "a1",
+    "binary": "ovn-controller",
+    "host": "c01",
+    "admin_state_up": True,
+    "alive": True,
+    "heartbeat_timestamp": "2026-11-22 01:00:00.5",
+}
+
+
+def test_a_hosts_agents_are_read_with_their_heartbeats(cloud: AnsweringCloud) -> None:
+    cloud.answers[AGENTS] = Answer({"agents": [AGENT]})
+    (agent,) = health_of(cloud).agents("c01") or ()
+    assert (agent.id, agent.binary, agent.is_enabled, agent.is_alive) == (
+        "a1",
+        "ovn-controller",
+        True,
+        True,
+    )
+    assert agent.heartbeat == datetime(2026, 11, 22, 1, 0, 0, 500000, UTC)
+
+
+@pytest.mark.parametrize("body", [{}, {"agents": None}, {"agents": [{**AGENT, "alive": "yes"}]}])
+def test_agents_that_cannot_be_read_are_not_none(cloud: AnsweringCloud, body: Any) -> None:
+    cloud.answers[AGENTS] = Answer(body)
+    with pytest.raises(CloudError):
+        health_of(cloud).agents("c01")
+
+
+def test_agents_that_may_not_be_read_are_a_missing_right(cloud: AnsweringCloud) -> None:
+    cloud.answers[AGENTS] = Answer({}, 403)
+    with pytest.raises(Refused, match="forbids GET"):
+        health_of(cloud).agents("c01")
+
+
+def test_a_hosts_ports_are_read_as_far_as_they_may_be(cloud: AnsweringCloud) -> None:
+    asked = "/network/v2.0/ports?binding:host_id=c01&fields=device_id&fields=binding:vnic_type"
+    rows = [
+        {"device_id": "i1", "binding:vnic_type": "direct", "resource_request": {"a": 1}},
+        {"device_id": "i2"},
+        {"device_id": ""},
+    ]
+    cloud.answers[f"GET {asked}&fields=resource_request"] = Answer({"ports": rows})
+    found = health_of(cloud).ports("c01") or []
+    assert [(each.instance_id, each.vnic_type, each.has_request) for each in found] == [
+        ("i1", "direct", True),
+        ("i2", "normal", False),
+    ]

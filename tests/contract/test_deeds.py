@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from airflow_run import StateStore, context_of, write_policy
+from builders import NOW
 from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.adapters.shell import HostUnreachable
@@ -40,6 +41,14 @@ class Host:
         self.boot = FIRST_BOOT
         self.failed: bool | None = None  # False: a script will fail, and its answer be lost
         self.did: list[str] = []
+
+    async def check_no_guests(self, then: str) -> None:
+        """No guest runs."""
+
+    async def script_state(self, unit: str) -> ScriptState:
+        if self.failed:
+            return ScriptState(unit, "failed", exit_code=1)
+        return ScriptState(unit, "succeeded" if SCRIPT in self.did else "absent")
 
     async def nova_compute_state(self) -> Any:
         return SimpleNamespace(is_gone=True)
@@ -83,7 +92,11 @@ class World:
         self.nova.cloud.add_host("c01", reason=str(Mark(DAG, RUN, "kernel")))
 
     def run(self, kind: type[HostOperator], boot_at_stop: str = FIRST_BOOT) -> Any:
-        stopped = {"boot_id": boot_at_stop, "clock": "2026-03-10T01:00:00+00:00"}
+        stopped = {
+            "boot_id": boot_at_stop,
+            "clock": "2026-03-10T01:00:00+00:00",
+            "heartbeat": {"last": NOW.isoformat()},
+        }
         step = kind(task_id=kind.__name__)
         step.__dict__["nova"] = self.nova
         given = context_of(
@@ -112,7 +125,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(HostOperator, "on_host", on_host)
     file.with_name(SCRIPT).write_text("#!/bin/sh\n")
     monkeypatch.setattr(host_steps, "script_path", tmp_path.joinpath)
-    monkeypatch.setattr(host_steps, "prove_empty", lambda step: {"instances": 0})
+    monkeypatch.setattr(host_steps, "prove_empty", lambda step: {"instances": 0, "witnesses": {}})
     return made
 
 

@@ -244,7 +244,14 @@ async def test_a_host_may_run_what_its_maintenance_runs_and_nothing_else(
     assert {rule for rule in rules.rules.keys() - used if not INSTEAD.search(rule)} == set()
 
 
-@pytest.mark.parametrize("name", ["lab", "debian", "kolla", "rdo", "rdo-liberty"])
+# Each starts some thousand programs: of the others, `make test` tells.
+THOROUGH = [
+    pytest.param(name, marks=pytest.mark.thorough)
+    for name in ("debian", "kolla", "rdo", "rdo-liberty")
+]
+
+
+@pytest.mark.parametrize("name", ["lab", *THOROUGH])
 async def test_a_controller_may_run_what_its_maintenance_runs_and_nothing_else(
     rights: dict[str, Path], tmp_path: Path, name: str
 ) -> None:

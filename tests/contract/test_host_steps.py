@@ -20,7 +20,7 @@ from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.facts import HostFacts
 from openstack_maintenance.domain.mark import Mark, find_mark
 from openstack_maintenance.operators.base import StepFailed
-from openstack_maintenance.operators.host import drain
+from openstack_maintenance.operators.host import drain, emptiness
 from openstack_maintenance.operators.host import steps as host_steps
 from openstack_maintenance.operators.host.check_host import CheckHostOperator
 from openstack_maintenance.operators.host.report import ReportOperator
@@ -259,6 +259,17 @@ def test_an_empty_host_is_said_to_be(listed: list[Instance], line: str, said: Sa
     nova = nova_with(*listed)
     made(drain.CheckHostEmptyOperator, nova).execute(context(on_blocked="leave"))
     assert told(said, line)
+
+
+def test_a_host_on_which_more_is_placed_than_nova_lists_is_not_said_to_be_empty(
+    said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptiness.time, "sleep", lambda seconds: None)
+    nova = nova_with(OLD)
+    nova.cloud.placed = {"c01": frozenset({"i2", "gone"})}
+    with pytest.raises(StepFailed, match="openstack resource provider allocation delete gone"):
+        made(drain.CheckHostEmptyOperator, nova).execute(context(on_blocked="leave"))
+    assert not any("and none is on its way" in line for line in said())
 
 
 @pytest.mark.parametrize(

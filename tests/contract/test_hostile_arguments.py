@@ -21,7 +21,7 @@ SPEC = "nova-api.service|nova_api|"
 DIGEST = "a" * 64
 # What each script is given by this release.
 GIVEN: dict[str, list[str]] = {
-    "amqp": [UNIT, CONTAINER, ENGINES, LOGS],
+    "amqp": [UNIT, CONTAINER, ENGINES, LOGS, "5671"],
     "control": ["stop", UNIT, CONTAINER, ENGINES],
     "controller": [
         ENGINES,
@@ -31,6 +31,7 @@ GIVEN: dict[str, list[str]] = {
     ],
     "controller_past": ["1790000000", ENGINES, SPEC],
     "facts": [UNIT, CONTAINER, ENGINES, LOGS, SCRIPT_UNIT, DIGEST, "qemu-system*"],
+    "guests": ["qemu-system*"],
     "journal": [UNIT, "5"],
     "reboot": [BOOT, "qemu-system*"],
     "rights": ["restart", ENGINES, SPEC],
@@ -53,7 +54,7 @@ HOSTILE = (
     "x" * 300,
 )
 # Guests' patterns are compared and never run; "no" and "yes" are compared, too.
-COMPARED = {("facts", 6), ("reboot", 1), ("script_start", 2)}
+COMPARED = {("facts", 6), ("guests", 0), ("reboot", 1), ("script_start", 2)}
 # A list of units: two of them, and nothing wrong.
 LISTED = ("controller", 1, "a b")
 CASES = [

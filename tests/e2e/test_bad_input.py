@@ -40,9 +40,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a host that a person disabled": (
         {"host": "c02"},
-        "host c02: a person disabled it with the reason 'ask Ana'.",
-        "Ask them, then enable it (`openstack compute service set --enable c02 nova-compute`) "
-        "and run again.",
+        "host c02: it is disabled with the reason 'ask Ana'.",
+        "Find out who or what disabled it. When it may be used again, enable it (`openstack compute "
+        "service set --enable c02 nova-compute`), then run again.",
     ),
     "an unknown param": (
         {"host": "c01", "destinaton": "c03"},

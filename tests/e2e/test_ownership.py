@@ -87,9 +87,9 @@ def test_a_host_that_a_person_disabled_is_refused(stage: Stage) -> None:
     problem = stage.fail(stage.airflow.maintain("c01"), "check_host")
 
     assert problem == (
-        "host c01: a person disabled it with the reason 'disk is being replaced, ask Ana'. Ask "
-        "them, then enable it (`openstack compute service set --enable c01 nova-compute`) and "
-        "run again. "
+        "host c01: it is disabled with the reason 'disk is being replaced, ask Ana'. Find out who "
+        "or what disabled it. When it may be used again, enable it (`openstack compute service "
+        "set --enable c01 nova-compute`), then run again. "
         "Nothing was changed."
     )
     assert stage.picture() == before

@@ -6,7 +6,7 @@ Not the simulated cloud: only what the model of Airflow is tried with.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +16,8 @@ from unittest import mock
 from builders import instance, service
 from openstack_maintenance.adapters.shell import HostUnreachable
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
+from openstack_maintenance.domain.drain.affinity import AffinityGroup
+from openstack_maintenance.domain.drain.ports import HostPort
 from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.facts import (
     AmqpEvidence,
@@ -24,6 +26,8 @@ from openstack_maintenance.domain.host.facts import (
     RebootAnswer,
     UnitState,
 )
+from openstack_maintenance.domain.host.holders import Holder
+from openstack_maintenance.domain.host.network import NetworkAgent
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.host import base as host_base
 from openstack_maintenance.triggers import host_wait
@@ -44,6 +48,7 @@ class PlainCloud:
         self.rows: list[Migration] = []
         self.boots = 1
         self.compute_since: datetime | None = clock.now() - timedelta(days=9)
+        self.last_beat = clock.now()
         self.is_down = False
         self.requests: list[str] = []
 
@@ -54,6 +59,9 @@ class PlainCloud:
         async def nova(_: Any) -> PlainCloud:
             return self
 
+        async def health(_: Any) -> PlainHealth:
+            return PlainHealth(self)
+
         @asynccontextmanager
         async def open_host(*_: Any) -> AsyncIterator[PlainHost]:
             yield PlainHost(self)
@@ -61,6 +69,8 @@ class PlainCloud:
         with (
             mock.patch.object(CloudHook, "get_conn", lambda _: self),
             mock.patch.object(CloudHook, "aget_conn", nova),
+            mock.patch.object(CloudHook, "get_health", lambda _: PlainHealth(self)),
+            mock.patch.object(CloudHook, "aget_health", health),
             mock.patch.object(host_base, "open_host", open_host),
             mock.patch.object(host_wait, "open_host", open_host),
         ):
@@ -92,10 +102,14 @@ class PlainCloud:
     find_service = get_service
 
     def _service(self, host: str) -> ComputeService:
-        beat = self.clock.now().replace(second=self.clock.now().second // 10 * 10, microsecond=0)
         if host == "c01" and self.compute_since is None:
-            return service(host, self.reasons[host], is_up=False, updated_at=beat)
-        return service(host, self.reasons[host], updated_at=beat)
+            return service(host, self.reasons[host], is_up=False, updated_at=self.last_beat)
+        return service(host, self.reasons[host], updated_at=self.beat())
+
+    def beat(self) -> datetime:
+        """The last heartbeat of a service that runs: one every 10 s."""
+        now = self.clock.now()
+        return now.replace(second=now.second // 10 * 10, microsecond=0)
 
     def disable(self, given: ComputeService, reason: str) -> None:
         self._asked("disable")
@@ -119,6 +133,27 @@ class PlainCloud:
 
     def find_hypervisor(self, host: str) -> Hypervisor:
         return Hypervisor(host, host, host, "10.0.0.21", "QEMU")
+
+    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        """The hypervisor's id is its host's name; a move holds room where it came from."""
+        self._asked("consumers")
+        moves = {row.uuid for row in self.rows if row.is_moving and row.source == hypervisor_id}
+        there = (each.id for each in self.instances.values() if each.host == hypervisor_id)
+        return frozenset(moves.union(there))
+
+    def holders(self, consumers: Collection[str], host: str, since: datetime) -> list[Holder]:
+        moves = {row.uuid: row for row in self.rows}
+        return [
+            Holder(
+                each,
+                self.instances.get(moves[each].instance_id if each in moves else each),
+                moves.get(each),
+            )
+            for each in sorted(consumers)
+        ]
+
+    def affinity_groups(self) -> tuple[AffinityGroup, ...]:
+        return ()
 
     def missing_rights(self, needed: Any) -> list[Any]:
         return []
@@ -169,12 +204,34 @@ class PlainCloud:
 
     # The host.
 
+    def stop_compute(self) -> None:
+        if self.compute_since is not None:
+            self.last_beat, self.compute_since = self.beat(), None
+
     def reboot(self) -> None:
-        self.is_down, self.compute_since = True, None
+        self.stop_compute()
+        self.is_down = True
         self.clock.after(BOOT, self._booted)
 
     def _booted(self) -> None:
         self.boots, self.is_down, self.compute_since = self.boots + 1, False, self.clock.now()
+
+
+class PlainHealth:
+    """Neutron: an agent on c01, alive while the host is; no instance has a port."""
+
+    def __init__(self, cloud: PlainCloud) -> None:
+        self._cloud = cloud
+
+    def agents(self, host: str | None = None) -> list[NetworkAgent]:
+        time.sleep(REQUEST)
+        cloud = self._cloud
+        beat = cloud.last_beat if cloud.is_down else cloud.beat()
+        return [NetworkAgent("a1", "ovn-controller", "c01", True, not cloud.is_down, beat)]
+
+    def ports(self, host: str) -> list[HostPort]:
+        time.sleep(REQUEST)
+        return []
 
 
 class PlainHost:
@@ -208,8 +265,11 @@ class PlainHost:
 
     async def stop_nova_compute(self) -> UnitState:
         await self._reach()
-        self._cloud.compute_since = None
+        self._cloud.stop_compute()
         return self._unit()
+
+    async def check_no_guests(self, then: str) -> None:
+        await self._reach()
 
     async def start_nova_compute(self) -> UnitState:
         await self._reach()

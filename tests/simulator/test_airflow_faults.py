@@ -67,7 +67,7 @@ def until(airflow: Airflow, run: Run, task: str, state: str) -> Any:
 
 
 def test_two_schedulers_hand_a_task_out_once(start: Start) -> None:
-    airflow = start(*[toy(f"t{n}", "ok") for n in range(20)], schedulers=2, parallelism=4)
+    airflow = start(*[toy(f"t{n}", "ok") for n in range(8)], schedulers=2, parallelism=4)
     run = airflow.trigger("toys")
     most = 0
 
@@ -79,7 +79,7 @@ def test_two_schedulers_hand_a_task_out_once(start: Start) -> None:
     assert airflow.run_until(count)
     assert most == 4
     assert all(
-        states(airflow, f"t{n}") == ["scheduled", "queued", "running", "success"] for n in range(20)
+        states(airflow, f"t{n}") == ["scheduled", "queued", "running", "success"] for n in range(8)
     )
 
 
@@ -302,7 +302,7 @@ def test_a_triggerer_that_lives_takes_over_after_half_a_minute(start: Start) -> 
     assert 40 < airflow.clock.seconds() - killed_at < 45  # thirty, and ten from zero
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.7, 1.21, 1.3, 2.0])
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.25, 2.0])
 def test_a_worker_may_die_at_any_moment_and_nothing_of_it_goes_on(
     start: Start, seconds: float
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from openstack_maintenance.adapters.cloud_errors import NotThere
+from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.nova import Nova
 from openstack_maintenance.domain.errors import CloudError
 from simulated_cloud import World, new_world, options
@@ -73,13 +73,13 @@ def test_an_error_of_the_moment_is_no_refusal(made: World, answer: Answer) -> No
     assert type(raised.value) is CloudError
 
 
-def test_a_proxy_s_404_has_no_json(made: World) -> None:
+def test_a_proxy_s_404_is_no_deletion(made: World) -> None:
     made.transport.hooks.append(
         When(lambda each: "/servers/" in each.path, before=lambda: failures.proxy_says(404))
     )
-    with pytest.raises(NotThere) as raised:
-        made.nova.get_instance(made.instance("vm-c01-01").id)
-    assert "from the proxy" in raised.value.found
+    with pytest.raises(CloudError, match="not in Nova's own words") as raised:
+        made.nova.find_instance(made.instance("vm-c01-01").id)
+    assert not isinstance(raised.value, Refused)
 
 
 def test_a_slow_answer_takes_virtual_time_and_at_last_too_long(made: World) -> None:

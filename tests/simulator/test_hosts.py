@@ -45,7 +45,7 @@ class Cloud:
         self.guests: list[str] = []
         self.told: list[tuple[float, str]] = []
 
-    def guests_on(self, host: str) -> list[str]:
+    def guest_names_on(self, host: str) -> list[str]:
         return self.guests
 
     def host_starts_nova_compute(self, host: str) -> None:

@@ -21,7 +21,7 @@ from openstack_maintenance.adapters import controller
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.host import Host
 from openstack_maintenance.adapters.shell import Answer, Shell
-from openstack_maintenance.domain.deployment import NovaCompute, Service
+from openstack_maintenance.domain.deployment import BROKER_PORTS, NovaCompute, Service
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.host.answers import parse_answers
 from simulator.hosts import controller_scripts, scripts
@@ -153,7 +153,29 @@ def with_guests(folder: Path) -> HostState:
         Process(2211, "qemu-system-x86_64", "/usr/bin/qemu-system-x86_64 -name guest=i-2a,d=on"),
         Process(2290, "renamed", "/usr/libexec/qemu-kvm -name guest=i-2b -S" + " x" * 400),
         Process(2300, "vi", "vi /root/qemu-kvm"),
+        Process(2310, "qemu-system-x86_64", f"{QEMU} {PROBE} -machine none,accel=kvm:tcg -qmp x"),
+        Process(2311, "qemu-kvm", f"/usr/libexec/qemu-kvm {PROBE} -nographic -M none -qmp x"),
+        Process(2312, "qemu-system-x86_64", f"{QEMU} -m 500 -kernel {APPLIANCE} -append x"),
+        Process(2313, "qemu-system-x86_64", f"{QEMU} -name guest=guestfs-4kq2,debug-threads=on -S"),
+        Process(2314, "qemu-system-x86_64", f"{QEMU} -name guest=i-2c -append {PROBE} -M none x"),
+        Process(2315, "qemu-system-x86_64", f"{QEMU} -name guest=i-2d -kernel {APPLIANCE}"),
     ]
+    return state
+
+
+def with_strays(folder: Path) -> HostState:
+    state = healthy(folder)
+    left_over = "/system.slice/openstack-nova-compute.service"
+    state.processes += [
+        Process(99, "nova-compute", "nova-compute", left_over),
+        Process(98, "nova-compute", "nova-compute", "/system.slice/docker-f00dcafe.scope"),
+    ]
+    return state
+
+
+def with_broker_elsewhere(folder: Path) -> HostState:
+    state = healthy(folder)
+    state.sockets.append(Socket("10.0.0.11:34650", "10.0.0.10:5673", "nova-compute", 61, 6))
     return state
 
 
@@ -192,6 +214,9 @@ def with_script(**changes: Any) -> Callable[[Path], HostState]:
     return build
 
 
+QEMU = "/usr/bin/qemu-system-x86_64"
+PROBE = "-S -no-user-config -nodefaults"
+APPLIANCE = "/var/cache/.guestfs-0/appliance.d/kernel"
 OVER = {"active": "active", "sub": "exited", "main_pid": 0, "exec_exit": NOW}
 FAILURE = {**OVER, "active": "failed", "sub": "failed", "result": "exit-code", "exit_code": 3}
 STOPPED = {"active": "inactive", "sub": "dead", "main_pid": 0, "exec_exit": NOW}
@@ -209,6 +234,8 @@ STATES: dict[str, Callable[[Path], HostState]] = {
     "no unit": changed(units={"openstack-nova-compute.service": running("x", 1)}),
     "silent systemd": changed(systemd_is_silent=True),
     "guests": with_guests,
+    "strays": with_strays,
+    "broker elsewhere": with_broker_elsewhere,
     "hidden processes": changed(hides_processes=True),
     "nothing allowed": changed(login=Login(reads_journal=False, denied=["*"])),
     "some allowed": changed(login=Login(denied=["systemctl reboot", "ss *", "journalctl *"])),
@@ -323,7 +350,9 @@ def compute_of(state: HostState, name: str) -> NovaCompute:
     if "kolla" in name or "podman" in name or "container" in name:
         unit = "kolla-nova_compute-container"
         return NovaCompute(unit, logs, "nova_compute", ("docker", "podman"))
-    return NovaCompute("nova-compute", logs, guest_processes=("renamed*", "qemu-kvm"))
+    ports = (5673,) if "broker" in name else BROKER_PORTS
+    patterns = ("renamed*", "qemu-kvm")
+    return NovaCompute("nova-compute", logs, guest_processes=patterns, broker_ports=ports)
 
 
 LOOKS: dict[str, Callable[[Host], Awaitable[Any]]] = {
@@ -333,13 +362,15 @@ LOOKS: dict[str, Callable[[Host], Awaitable[Any]]] = {
     "journal": lambda host: host.journal_tail(lines=1),
     "script_state": lambda host: host.script_state(SCRIPT_UNIT),
     "boot_id": lambda host: host.boot_id(),
+    "guests": lambda host: host.check_no_guests("x"),
 }
 # A state is looked at where the script reads what is special in it.
 ALSO = {
     "amqp": [name for name in STATES if "log" in name or "rotated" in name]
     + ["packed", "healthy", "root", "its clock", "nothing allowed", "sudo talks"]
-    + ["sudo talks and refuses", "kolla"],
-    "state": ["silent systemd", "no unit", "kolla with units"],
+    + ["sudo talks and refuses", "kolla", "broker elsewhere"],
+    "state": ["silent systemd", "no unit", "kolla with units", "strays"],
+    "guests": ["healthy", "guests", "hidden processes"],
     "journal": ["healthy", "nothing allowed", "some allowed", "sudo talks", "script runs"],
     "script_state": [name for name in STATES if "script" in name] + ["healthy", "silent systemd"],
     "boot_id": ["its clock"],

@@ -61,7 +61,7 @@ def test_the_arguments_are_plain_json(file: Path) -> None:
     assert json.loads(json.dumps(kwargs)) == kwargs
 
 
-OURS = [file for file in GOLDEN if file.stem != "migrate_instance"]
+OURS = [file for file in GOLDEN if not file.stem.startswith("migrate_instance")]
 
 
 def from_golden(file: Path, **given: Any) -> BaseTrigger:

@@ -83,6 +83,9 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
     },
     "placement": {
         "check_host: where there is room": ["placement:allocation_candidates:list"],
+        "check_host, check_host_empty, stop_nova_compute, run_script, reboot: what is on a host": [
+            "placement:resource_providers:allocations:list"
+        ],
         "plan: how much there is, and of what kind": [
             "placement:resource_providers:inventories:list",
             "placement:resource_providers:traits:list",
@@ -90,7 +93,8 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
         "controller_checks: does it serve": ["placement:resource_providers:list"],
     },
     "neutron": {
-        "controller_checks: the agents": ["get_agent"],
+        "check_host, wait_for_nova_compute, controller_checks: the agents": ["get_agent"],
+        "check_host: ports that ask Placement for resources": ["get_port:resource_request"],
         "migrate_instance: Nova looks for an instance's ports in the caller's name": [
             "get_port",
             "get_port:binding:host_id",

@@ -34,6 +34,11 @@ _TLS = (
 _CHECK_URL = "Check the auth URL of connection {cloud} and that its API answers."
 _QUOTA = "Raise that quota of the project of connection {cloud}, then run again."
 _KEYSTONE = "Read Keystone's log on the controllers, and check that its database runs."
+_OTHER_404 = "the cloud {cloud} answered 404, but not in Nova's own words: {said}"
+_PROXY = (
+    "Check what stands before the API (a proxy answers so while it has no backend; `openstack "
+    "endpoint list` shows the URL), then clear the failed task."
+)
 _SHORTER = 300
 _DEEPEST = 20  # errors around each other
 
@@ -87,8 +92,10 @@ def _told(cloud: str, subject: str, error: Exception, secrets: Iterable[str]) ->
     if isinstance(error, sdk_errors.HttpException):
         said = cleaned(_details(error), secrets) or "no reason given"
         match error:
-            case sdk_errors.NotFoundException():
+            case sdk_errors.NotFoundException() if _says_not_found(error):
                 return NotThere(subject, said, "Check the name or id.")
+            case sdk_errors.NotFoundException():
+                return CloudError(subject, _OTHER_404.format(cloud=cloud, said=said), _PROXY)
             case sdk_errors.ConflictException():
                 return Conflict(subject, said, "Look at its state, then run again.")
             case _ if getattr(error, "status_code", None) != 401:
@@ -99,6 +106,14 @@ def _told(cloud: str, subject: str, error: Exception, secrets: Iterable[str]) ->
 def _details(error: Exception) -> str:
     found = _placement_detail(error) or getattr(error, "details", None)
     return str(found or getattr(error, "message", None) or error)
+
+
+def _says_not_found(error: Exception) -> bool:
+    """Whether a 404 is Nova's own: a proxy's says nothing about the thing that was asked for."""
+    try:
+        return "itemNotFound" in error.response.json()  # type: ignore[attr-defined]
+    except UNREADABLE:
+        return False
 
 
 def _placement_detail(error: Exception) -> str | None:

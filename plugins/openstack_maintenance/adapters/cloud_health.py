@@ -12,14 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from keystoneauth1 import exceptions as keystone_errors
 
 from openstack_maintenance.adapters.api_answers import Row, Unreadable, body_of, rows_in
+from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.cloud_session import CloudSession
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.checks.cloud_rules import Answered, Endpoint, ServiceRow, Token
+from openstack_maintenance.domain.drain.ports import HostPort
 from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.host.network import NetworkAgent
 from openstack_maintenance.domain.host.rights import denied_rule, right_remedy
 
 COMPUTE = ("compute",)
@@ -139,6 +143,21 @@ class CloudHealth:
         rows = self._read(NETWORK, "v2.0", "/agents", "agents")
         return None if rows is None else self._each(_agent, rows)
 
+    def agents(self, host: str | None = None) -> list[NetworkAgent] | None:
+        """The same with their heartbeats, of one host or of all. Raises: CloudError."""
+        query = f"?host={quote(host, safe='')}" if host is not None else ""
+        rows = self._read(NETWORK, "v2.0", f"/agents{query}", "agents")
+        with self._errors():
+            return None if rows is None else [_network_agent(each) for each in rows]
+
+    def ports(self, host: str) -> list[HostPort] | None:
+        """The instances' ports on a host; None where there is no such list. Raises: CloudError."""
+        fields = "fields=device_id&fields=binding:vnic_type&fields=resource_request"
+        path = f"/ports?binding:host_id={quote(host, safe='')}&{fields}"
+        rows = self._read(NETWORK, "v2.0", path, "ports")
+        with self._errors():
+            return None if rows is None else [_port(each) for each in rows if each.get("device_id")]
+
     def count_images(self) -> int | None:
         """How many images one page lists; None where there is no image API. Raises: CloudError."""
         rows = self._read(IMAGE, "v2", "/images?limit=5", "images")
@@ -162,7 +181,7 @@ class CloudHealth:
             if status == 404 and types == NETWORK:
                 return None  # a Neutron without agents of its own does not have the list
             if status == 403:
-                raise CloudError(
+                raise Refused(
                     f"cloud {self.name}",
                     f"its {types[0]} API forbids GET {path} (403)",
                     right_remedy(denied_rule(self._cleaned(answer.text)), self.name),
@@ -241,3 +260,25 @@ def _agent(values: Mapping[str, Any]) -> ServiceRow:
     row = Row("agents", values)
     host, binary = row.name("host"), row.name("binary")
     return ServiceRow(binary, host, row.flag("admin_state_up"), row.flag("alive"))
+
+
+def _network_agent(values: Mapping[str, Any]) -> NetworkAgent:
+    row = Row("agents", values)
+    return NetworkAgent(
+        id=row.id("id"),
+        binary=row.name("binary"),
+        host=row.find_name("host") or "",
+        is_enabled=row.flag("admin_state_up"),
+        is_alive=row.flag("alive"),
+        heartbeat=row.find_time("heartbeat_timestamp"),
+    )
+
+
+def _port(values: Mapping[str, Any]) -> HostPort:
+    """What may not be read is left out; then it counts as an ordinary port."""
+    row = Row("ports", values)
+    return HostPort(
+        instance_id=row.words("device_id") or "",
+        vnic_type=row.find_name("binding:vnic_type") or "normal",
+        has_request=bool(values.get("resource_request")),
+    )

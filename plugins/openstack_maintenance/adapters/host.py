@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from openstack_maintenance.adapters.shell import HostUnreachable, Shell
 from openstack_maintenance.adapters.ssh_login import SOURCE, connect_shell
 from openstack_maintenance.domain.deployment import NovaCompute
-from openstack_maintenance.domain.errors import CheckFailed, HostError
+from openstack_maintenance.domain.errors import HostError
 from openstack_maintenance.domain.foreign_text import brief, brief_list
 from openstack_maintenance.domain.host import answers as answers_of
 from openstack_maintenance.domain.host.amqp_log import LogFile
@@ -34,6 +34,7 @@ from openstack_maintenance.domain.host.facts import (
     ScriptState,
     UnitState,
 )
+from openstack_maintenance.domain.host.guests import guests_run
 from openstack_maintenance.domain.host.unit_name import service_unit
 from openstack_maintenance.domain.moment import parse_iso
 
@@ -172,8 +173,7 @@ class Host:
             answers = await self._shell.ask("reboot", expected_boot_id, *patterns, wait=_QUICK)
         except HostUnreachable:
             return RebootAnswer("unknown")
-        if guests := await asyncio.to_thread(answers_of.parse_guests, answers.get("guest", ())):
-            raise self._guests_run(brief_list(guests))
+        await self._no_guests(answers, "It was not rebooted")
         boot_id, clock = self._boot_id(answers), self._clock(answers)
         if one(answers, "refused") == "already_rebooted":
             return RebootAnswer("already_rebooted", boot_id, clock)
@@ -186,18 +186,24 @@ class Host:
             )
         return RebootAnswer("asked", boot_id, clock)
 
-    def _guests_run(self, guests: Sequence[str]) -> CheckFailed:
-        return CheckFailed(
-            f"host {self.name}",
-            f"guests run on it: {', '.join(guests)}",
-            "It was not rebooted. Move these instances away, or find out why Nova does not "
-            "list them, then clear the task.",
-        )
+    async def check_no_guests(self, then: str) -> None:
+        """See that no guest's process runs. ``then``: what was therefore not done, for the error.
+
+        Raises: CheckFailed, naming the guests.
+        """
+        patterns = self._compute.guest_processes
+        await self._no_guests(await self._shell.ask("guests", *patterns, wait=_QUICK), then)
+
+    async def _no_guests(self, answers: Answers, then: str) -> None:
+        lines = answers.get("guest", ())
+        if guests := await asyncio.to_thread(answers_of.parse_guests, lines):
+            raise guests_run(self.name, guests, then)
 
     async def amqp_evidence(self) -> AmqpEvidence:
         """The log's last lines about the broker, and nova-compute's sockets to it."""
         logs = ":".join(self._compute.log_paths)
-        answers = await self._shell.ask("amqp", *self._manager, logs, wait=_LOOK)
+        ports = map(str, self._compute.broker_ports)
+        answers = await self._shell.ask("amqp", *self._manager, logs, *ports, wait=_LOOK)
         return await asyncio.to_thread(self._evidence, answers)
 
     def _evidence(self, answers: Answers) -> AmqpEvidence:
@@ -214,7 +220,12 @@ class Host:
                 newest=one(answers, "newest"),
                 modified=_modified(answers),
             ),
-            sockets=answers_of.parse_sockets(answers.get("socket", ()), compute.pids),
+            sockets=answers_of.parse_sockets(
+                answers.get("socket", ()), compute.pids, self._compute.broker_ports
+            ),
+            other_sockets=answers_of.parse_sockets(
+                answers.get("other_socket", ()), compute.pids, None
+            ),
             sockets_error=words(answers, "sockets_error"),
         )
 

@@ -32,6 +32,7 @@ from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
+from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
     SEE_HOST,
@@ -45,6 +46,11 @@ _SERVICES = (2, 69)
 _SERVERS = (2, 100)
 _MIGRATIONS = (2, 80)
 _ACTIONS = (2, 84)
+# What decides whether a guest runs, and is not asked for by an operator who empties a host.
+_OWNERS = frozenset(
+    {"start", "stop", "reboot", "pause", "unpause", "suspend", "resume", "shelve", "unshelve"}
+    | {"delete", "softDelete", "restore", "rebuild", "rescue", "unrescue", "resize"}
+)
 
 
 class Nova(NovaFleet, NovaOrders):
@@ -143,6 +149,29 @@ class Nova(NovaFleet, NovaOrders):
         )
         return sorted(found, key=lambda each: each.id)
 
+    def unconfirmed(self, host: str) -> list[Migration]:
+        """Resizes and cold migrations from or to a host that wait for their confirmation."""
+        query = {"host": host, "status": "finished"}
+        path = "/os-migrations"
+        return self._list(path, "migrations", read_migration, _MIGRATIONS, query, marker="uuid")
+
+    def holders(self, consumers: Iterable[str], host: str, since: datetime) -> list[Holder]:
+        """Who the consumers of a host's room in Placement are. Raises: CloudError.
+
+        ``since``: migrations that changed after it are known, and those that wait for their
+        confirmation, whenever that was.
+        """
+        known = sorted(consumers)
+        if not known:
+            return []
+        rows = [*self.migrations(since), *self.unconfirmed(host)]
+        migrations = {each.uuid: each for each in rows if each.uuid}
+        return [self._holder(each, migrations.get(each)) for each in known]
+
+    def _holder(self, consumer: str, migration: Migration | None) -> Holder:
+        instance = self.find_instance(migration.instance_id if migration else consumer)
+        return Holder(consumer, instance, migration)
+
     def missing_rights(self, needed: Iterable[Needed]) -> list[Blocker]:
         """Which of these rights the credentials do not have; changes nothing. Raises: CloudError.
 
@@ -152,12 +181,34 @@ class Nova(NovaFleet, NovaOrders):
             found = missing_rights(self._compute, needed, self._session.secrets)
         return [missing_blocker(self.name, *each) for each in found]
 
+    def acted_since(self, instance_id: str, since: datetime) -> str | None:
+        """What somebody else than this connection's user did last to a guest's power since a time.
+
+        In words; None where it was this user, or nobody. What failed does not count, nor does a
+        migration. Nova notes no user where a guest was shut down from inside.
+        """
+        subject = f"instance {instance_id}"
+        with self._errors(subject):
+            ours = self._cloud.current_user_id
+            for row in self._actions(instance_id):
+                by, what, at = row.find_name("user_id"), row.name("action"), row.time("start_time")
+                if at < since or what not in _OWNERS or row.words("message"):
+                    continue
+                who = f"user {by} asked for" if by else "Nova itself noted a"
+                return None if by == ours else f"{who} {what} at {at:%Y-%m-%d %H:%M:%S} UTC"
+        return None
+
+    def _actions(self, instance_id: str) -> list[Row]:
+        """An instance's actions, newest first."""
+        subject, path = f"instance {instance_id}", f"/servers/{_quoted(instance_id)}"
+        body = self._get(f"{path}/os-instance-actions", {}, _ACTIONS, subject)
+        return [Row("instanceActions", each) for each in rows_in(body, "instanceActions")]
+
     def why_it_failed(self, instance_id: str) -> str | None:
         """What Nova noted about an instance's newest failed action, in its words."""
         subject, path = f"instance {instance_id}", f"/servers/{_quoted(instance_id)}"
         with self._errors(subject):
-            body = self._get(f"{path}/os-instance-actions", {}, _ACTIONS, subject)
-            actions = [Row("instanceActions", each) for each in rows_in(body, "instanceActions")]
+            actions = self._actions(instance_id)
             failed = next((each for each in actions if each.words("message")), None)
             if failed is None:
                 return None

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from openstack_maintenance.adapters.api_answers import MOST_PAGES, Row, Unreadable, rows_in
-from openstack_maintenance.adapters.cloud_errors import NotThere
+from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
 from openstack_maintenance.adapters.compute_api import COMPUTE, ComputeApi
 from openstack_maintenance.adapters.nova_rows import read_hypervisor
 from openstack_maintenance.adapters.placement import (
     capacities_of,
+    consumers_of,
     providers_with_room,
     traits_of,
 )
 from openstack_maintenance.domain.cloud import Hypervisor
+from openstack_maintenance.domain.drain.affinity import AffinityGroup
 from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.nights.fleet import Size
 
@@ -25,17 +28,31 @@ _AGGREGATES = (2, 81)
 _GROUPS = (2, 64)
 
 
+@dataclass(frozen=True)
+class HardGroups:
+    """Server groups that the scheduler enforces. ``apart``: the group's id by instance."""
+
+    apart: dict[str, str]
+    together: tuple[AffinityGroup, ...]
+
+
+def _policies_of(group: Row) -> tuple[str | None, ...]:
+    """`policies`, a list, before microversion 2.64. A soft policy has another name."""
+    return group.find_name("policy"), *group.find_names("policies")
+
+
 class NovaFleet(ComputeApi):
     """What is known of all hosts, and of the room on them."""
 
     def find_hypervisor(self, host: str) -> Hypervisor | None:
         """The hypervisor record of a compute host."""
         try:
-            found = self._hypervisors({"hypervisor_hostname_pattern": host})
+            named = self._hypervisors({"hypervisor_hostname_pattern": host})
         except NotThere:
-            # Nova answers 404 when no hypervisor's name contains the host's.
-            found = self.hypervisors()
-        return next((each for each in found if each.host == host), None)
+            named = []  # Nova answers 404 when no hypervisor's name contains the host's.
+        found = next((each for each in named if each.host == host), None)
+        # Its name may be another than the host's, and contained in that of another hypervisor.
+        return found or next((each for each in self.hypervisors() if each.host == host), None)
 
     def hypervisors(self) -> list[Hypervisor]:
         """The hypervisor records of all hosts. Raises: CloudError."""
@@ -81,13 +98,33 @@ class NovaFleet(ComputeApi):
         A group whose policy is "soft-anti-affinity" wishes, and forbids nothing: it is left out.
         Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
         """
+        return self.hard_groups().apart
+
+    def affinity_groups(self) -> tuple[AffinityGroup, ...]:
+        """The groups whose members must be on one host. Raises: CloudError."""
+        return self.hard_groups().together
+
+    def hard_groups(self) -> HardGroups:
+        """The groups of both kinds, read once. Raises: CloudError."""
         with self._errors(COMPUTE):
-            return {
-                instance_id: row.id("id")
-                for row in self._server_groups()
-                if "anti-affinity" in (row.find_name("policy"), *row.find_names("policies"))
-                for instance_id in row.find_names("members")
-            }
+            rows = [(row, _policies_of(row)) for row in self._server_groups()]
+            return HardGroups(
+                apart={
+                    instance_id: row.id("id")
+                    for row, policies in rows
+                    if "anti-affinity" in policies
+                    for instance_id in row.find_names("members")
+                },
+                together=tuple(
+                    AffinityGroup(
+                        row.id("id"),
+                        row.words("name") or row.id("id"),
+                        frozenset(row.find_names("members")),
+                    )
+                    for row, policies in rows
+                    if "affinity" in policies
+                ),
+            )
 
     def _server_groups(self) -> list[Row]:
         """All of them. Nova gives at most osapi_max_limit (1000) at a time and, unlike elsewhere,
@@ -119,6 +156,24 @@ class NovaFleet(ComputeApi):
         """The traits of each hypervisor, by id, as far as Placement has it. Raises: CloudError."""
         with self._errors("placement API"):
             return traits_of(self._cloud.placement, hypervisor_ids)
+
+    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        """Ids of the instances and migrations that hold room on a hypervisor.
+
+        Placement does not live in the host's cell: it answers where the cell does not.
+        Raises: CloudError; Refused, where Placement does not have the hypervisor.
+        """
+        with self._errors("placement API"):
+            found = consumers_of(self._cloud.placement, hypervisor_id)
+        if found is None:
+            raise Refused(
+                f"hypervisor {hypervisor_id}",
+                "Placement has no resource provider of that id, so what is on the host cannot be "
+                "proven",
+                "See `openstack resource provider list` and the log of nova-compute, which makes "
+                "it.",
+            )
+        return found
 
     def hosts_with_room(self, need: Need) -> frozenset[str]:
         """Ids of the hypervisors that have room for ``need``, disabled ones left out."""

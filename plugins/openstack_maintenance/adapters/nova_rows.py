@@ -30,6 +30,7 @@ def read_service(values: Mapping[str, Any]) -> ComputeService:
         is_forced_down=row.find_flag("forced_down"),
         disabled_reason=row.words("disabled_reason"),
         updated_at=row.find_time("updated_at"),
+        is_unknown=is_silent,
     )
 
 
@@ -49,7 +50,7 @@ def read_instance(values: Mapping[str, Any]) -> Instance:
     """A row of servers/detail. ``host`` is None also where Nova does not show it: see HOST."""
     row = Row("servers", values)
     instance_id, status = row.id("id"), row.name("status")
-    if status == _CELL_IS_SILENT and not row.has(HOST):
+    if status == _CELL_IS_SILENT:
         raise Unreadable(f"instance {instance_id} is UNKNOWN: its cell does not answer")
     flavor, image = row.part("flavor"), row.find_part("image")
     return Instance(
@@ -66,9 +67,12 @@ def read_instance(values: Mapping[str, Any]) -> Instance:
         extra_specs=flavor.find_texts("extra_specs"),
         image_properties=image.find_texts("properties"),
         fault=row.find_part("fault").words("message", _LONGEST_REASON),
+        guest_name=row.find_name("OS-EXT-SRV-ATTR:instance_name") or "",
         vcpus=flavor.number("vcpus"),
         # Nova shows no image for what boots from a volume.
         is_volume_backed=image.find_name("id") is None,
+        ephemeral_gib=flavor.find_number("ephemeral") or 0,
+        swap_mib=flavor.find_number("swap") or 0,
     )
 
 

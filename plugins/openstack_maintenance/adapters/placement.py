@@ -1,4 +1,4 @@
-"""Placement: which hosts have room, and how much may be allocated on each.
+"""Placement: which hosts have room, how much may be allocated on each, and what holds it.
 
 Source: https://docs.openstack.org/api-ref/placement/#allocation-candidates and
 https://docs.openstack.org/api-ref/placement/#resource-provider-inventories
@@ -71,6 +71,18 @@ def traits_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, frozense
         return None if answer is None else frozenset(texts_in(answer, "traits"))
 
     return _of_each(provider_ids, traits)
+
+
+def consumers_of(placement: Any, provider_id: str) -> frozenset[str] | None:
+    """Ids of what holds room on a resource provider; None where Placement does not have it.
+
+    Instances, and migrations while they hold room on the host that they leave.
+    Source: https://docs.openstack.org/api-ref/placement/#resource-provider-allocations
+    """
+    answer = _of_provider(placement, provider_id, "allocations")
+    if answer is None:
+        return None
+    return frozenset(texts_in({"ids": list(object_in(answer, "allocations"))}, "ids"))
 
 
 def _of_provider(placement: Any, provider_id: str, what: str) -> dict[str, Any] | None:

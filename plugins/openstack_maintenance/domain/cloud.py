@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +41,8 @@ class ComputeService:
     is_forced_down: bool
     disabled_reason: str | None
     updated_at: datetime | None
+    # Its cell does not answer: nothing else that is said of it is known.
+    is_unknown: bool = False
 
     @property
     def mark(self) -> Mark | None:
@@ -70,7 +73,7 @@ class Hypervisor:
 
 @dataclass(frozen=True)
 class Instance:
-    """A Nova server, as far as moving it is concerned. RAM in MiB, root disk in GiB."""
+    """A Nova server, as far as moving it is concerned. RAM and swap in MiB, disks in GiB."""
 
     id: str
     name: str
@@ -86,7 +89,16 @@ class Instance:
     image_properties: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
     vcpus: int = 0
+    guest_name: str = ""  # libvirt's name of its guest
     is_volume_backed: bool = False
+    ephemeral_gib: int = 0
+    swap_mib: int = 0
+
+    @property
+    def local_gib(self) -> int:
+        """Its disks on the host: what Placement counts, and a block migration copies."""
+        root = 0 if self.is_volume_backed else self.disk_gib
+        return root + self.ephemeral_gib + math.ceil(self.swap_mib / 1024)
 
     @property
     def may_be_running(self) -> bool:
@@ -145,5 +157,6 @@ def instance_facts(instance: Instance) -> dict[str, Any]:
         "power_state": instance.power_state,
         "ram_mib": instance.ram_mib,
         "disk_gib": instance.disk_gib,
+        "local_gib": instance.local_gib,
         "was_running": instance.may_be_running,
     }

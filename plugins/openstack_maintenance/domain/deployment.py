@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from openstack_maintenance.domain.foreign_text import is_one_line, quoted
 
@@ -24,6 +24,8 @@ Stage = Literal[
     "never",
 ]
 
+# RabbitMQ's, with and without TLS.
+BROKER_PORTS = (5671, 5672)
 # What needs another service is restarted after it.
 RESTART_ORDER: tuple[Stage, ...] = (
     "database",
@@ -101,6 +103,7 @@ class NovaCompute:
     ``unit`` is used where systemd knows it; otherwise ``container`` of the first of ``engines``
     that has it. ``log_paths`` are candidates: of those that exist, the one written last counts.
     ``guest_processes`` are shell patterns of the names that a guest's process carries.
+    ``broker_ports`` are those of the message broker, or of the proxy in front of it.
     """
 
     unit: str
@@ -108,6 +111,7 @@ class NovaCompute:
     container: str = ""
     engines: tuple[str, ...] = ()
     guest_processes: tuple[str, ...] = ("qemu-system*", "qemu-kvm", "kvm")
+    broker_ports: tuple[int, ...] = BROKER_PORTS
 
     def __post_init__(self) -> None:
         _check_unit(self.unit)
@@ -120,19 +124,35 @@ class NovaCompute:
             raise ValueError("log_paths: name at least one log file")
         if not self.guest_processes:
             raise ValueError("guest_processes: name at least one pattern")
+        if not self.broker_ports or not all(0 < port < 65536 for port in self.broker_ports):
+            raise ValueError("broker_ports: name at least one port, from 1 to 65535")
         if set(self.engines) - {"docker", "podman"}:
             raise ValueError("engines: only docker and podman are known")
         if bool(self.container) != bool(self.engines):
             raise ValueError("engines: a container needs its engines, and engines a container")
 
+    def plain(self) -> dict[str, Any]:
+        """It as plain data; without the ports that older releases do not know, where they need not.
+
+        A trigger that an older release reads again would not know the field.
+        """
+        found = asdict(self)
+        if self.broker_ports == BROKER_PORTS:
+            del found["broker_ports"]
+        return found
+
 
 @dataclass(frozen=True)
 class Deployment:
-    """One file of include/deployments: what runs on controllers, and nova-compute on hosts."""
+    """One file of include/deployments: what runs on controllers, and nova-compute on hosts.
+
+    ``network_agents``: whether a host's network must be proven; a policy may say otherwise.
+    """
 
     title: str
     groups: tuple[ServiceGroup, ...]
     nova_compute: NovaCompute
+    network_agents: Literal["required", "not_proven"] = "required"
 
     def __post_init__(self) -> None:
         _check_line("title", self.title)

@@ -83,9 +83,11 @@ class Policy:
     migrations_total: int = 4
     max_hosts_out: int = 1
     on_blocked: Literal["fail", "leave", "stop"] = "fail"
+    affinity_filter: bool = True
     amqp_evidence: Literal["any", "log_line"] = "any"
     failure_budget: int = 1
     reserve_hosts: int = 1
+    network_agents: Literal["required", "not_proven"] | None = None
     approval: bool = False
     close_waiting_hosts: bool = False
     due: Due = field(default_factory=Due)

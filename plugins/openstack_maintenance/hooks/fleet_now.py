@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from openstack_maintenance.domain.drain.movability import parse_microversion
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud
 from openstack_maintenance.domain.nights.requirements import asks_for_traits
@@ -30,12 +31,15 @@ def read_cloud(nova: Nova) -> FleetInCloud:
     hypervisors = {each.host: each.id for each in nova.hypervisors()}
     instances = tuple(nova.instances())
     wants_traits = any(asks_for_traits(each.extra_specs) for each in instances)
+    groups = nova.hard_groups()
     return FleetInCloud(
         services=tuple(nova.services("nova-compute")),
         capacities=_by_host(hypervisors, nova.capacities(hypervisors.values())),
         properties=nova.properties(),
         instances=instances,
-        groups=nova.anti_affinity_groups(),
+        groups=groups.apart,
+        together=groups.together,
+        newest=parse_microversion(nova.check_version()),
         # One request a host: only where somebody asks.
         traits=_by_host(hypervisors, nova.traits(hypervisors.values())) if wants_traits else {},
     )

@@ -12,13 +12,37 @@ from openstack_maintenance.domain.errors import CheckFailed, HostError
 from openstack_maintenance.domain.host.amqp_log import amqp_lines
 from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
+from openstack_maintenance.domain.host.network import NETWORK_AGENT
 from openstack_maintenance.domain.host.zone import local_zone
+from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.triggers import stored
 from openstack_maintenance.triggers.host_wait import HostWaitTrigger
+from openstack_maintenance.triggers.network_watch import NetworkWatch
 from openstack_maintenance.triggers.waiting import StillWaiting
 
 # Who answers for so long is not shutting down.
 _SHUTDOWN = timedelta(minutes=3)
+# Nova's report_interval is 10 s by default: in so long one heartbeat at least would have come.
+STILL_SECONDS = 15.0
+_FORCED_DOWN = "Nova holds it forced down"
+HEARTBEAT_GOES_ON = "its heartbeat in Nova goes on"
+
+
+def still_heartbeat(last: datetime | None) -> dict[str, Any]:
+    """The proof that Nova hears nothing more of a nova-compute, as plain JSON."""
+    return {"last": last.isoformat() if last else None, "still_for_seconds": STILL_SECONDS}
+
+
+def heartbeat_goes_on(host: str, found: str) -> CheckFailed:
+    """nova-compute's unit is stopped, and a nova-compute reports as this host all the same."""
+    return CheckFailed(
+        f"host {host}",
+        f"nova-compute's unit is stopped, but {found.removeprefix('still there: ')}",
+        f"Another nova-compute reports as {host}. Find it (`pgrep -a nova-compute`, `docker ps`, "
+        "`systemctl list-units '*nova*'` on the host; on other hosts a nova.conf with the same "
+        "`host`), set the right deployment in the policy, then clear stop_nova_compute with "
+        "Downstream.",
+    )
 
 
 class NovaComputeGoneTrigger(HostWaitTrigger):
@@ -43,6 +67,34 @@ class NovaComputeGoneTrigger(HostWaitTrigger):
             "Look at it on the host (systemctl status), stop it, then clear stop_nova_compute "
             "with Downstream.",
         )
+
+
+class NovaComputeStillTrigger(NovaComputeGoneTrigger):
+    """nova-compute is stopped, and what Nova hears of it stands still.
+
+    A unit that was stopped proves nothing where another one runs the nova-compute of this host.
+    """
+
+    async def look(self) -> dict[str, Any]:
+        found = await super().look()
+        before = await self._heartbeat()
+        await asyncio.sleep(STILL_SECONDS)
+        after = await self._heartbeat()
+        if before != after:
+            raise StillWaiting(f"{HEARTBEAT_GOES_ON} ({before} then {after}); {found['state']}")
+        return {**found, "heartbeat": still_heartbeat(after)}
+
+    async def _heartbeat(self) -> datetime | None:
+        """As Nova shows it. Raises: CloudError, where its cell does not answer: it says nothing."""
+        service = await self.service()
+        if service.is_unknown:
+            raise silent_cell(service)
+        return service.updated_at
+
+    async def too_late(self, found: str) -> CheckFailed:
+        if HEARTBEAT_GOES_ON in found:
+            return heartbeat_goes_on(self.host, found)
+        return await super().too_late(found)
 
 
 class ScriptTrigger(HostWaitTrigger):
@@ -154,22 +206,28 @@ class RebootedTrigger(HostWaitTrigger):
         )
 
 
+def _network(value: Any, name: str) -> Any:
+    """What a run keeps of a host's network; nothing where an older release began it."""
+    return None if value is None else stored.fields(value, name)
+
+
 class NovaComputeUpTrigger(HostWaitTrigger):
     """nova-compute runs, Nova calls it up, and its heartbeat advanced twice meanwhile.
 
     One advance alone may be a write from before the stop that shows late, or come from an
     enable or disable. ``known``: start_after_seconds (a unit that has not started by itself by
-    then is started).
+    then is started), network (what the host had of it: its agents must be back, too).
     """
 
     every_seconds = 5.0  # Nova writes a heartbeat every 10 s (report_interval)
-    needs = (("start_after_seconds", stored.seconds),)
+    needs = (("start_after_seconds", stored.seconds), ("network", _network))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._beats: list[datetime] = []
         self._idle_since: datetime | None = None
         self._started_by_us = False
+        self._watch: NetworkWatch | None = None
 
     async def look(self) -> dict[str, Any]:
         async with self.on_host() as host:
@@ -181,18 +239,33 @@ class NovaComputeUpTrigger(HostWaitTrigger):
                     state = await host.start_nova_compute()
                 raise StillWaiting(f"nova-compute is not active yet: {state}")
         service = await self.service()
+        if service.is_unknown:
+            raise silent_cell(service)
         if service.updated_at and service.updated_at not in self._beats:
             self._beats.append(service.updated_at)
-        if not service.is_up or service.is_forced_down:
+        if service.is_forced_down:
+            raise StillWaiting(f"{state}; {_FORCED_DOWN}")
+        if not service.is_up:
             raise StillWaiting(f"{state}; Nova does not show it as up yet")
+        missing, network = await self._network()
         if len(self._beats) < 3:
             raise StillWaiting(f"{state}, up; waiting for its heartbeat to advance")
+        if missing:
+            raise StillWaiting(f"{state}, up; {missing}")
         return {
             "state": str(state),
             "active_since": state.active_enter.isoformat() if state.active_enter else None,
             "started_by_run": self._started_by_us,
             "heartbeats": [beat.isoformat() for beat in self._beats[-3:]],
+            "network": network,
         }
+
+    async def _network(self) -> tuple[str | None, dict[str, Any]]:
+        if self._watch is None:
+            self._watch = NetworkWatch(
+                self.cloud_conn_id, self.host, self.known.get("network") or {}
+            )
+        return await self._watch.look()
 
     def _should_start(self, is_gone: bool) -> bool:
         """Once, and only when the host has had time to start it by itself."""
@@ -205,6 +278,22 @@ class NovaComputeUpTrigger(HostWaitTrigger):
         return now - self._idle_since >= patience
 
     async def too_late(self, found: str) -> CheckFailed:
+        if _FORCED_DOWN in found:
+            return CheckFailed(
+                f"host {self.host}",
+                f"nova-compute runs, but {_FORCED_DOWN} ({found})",
+                "Masakari or a person took the host for dead. When it is not, run `openstack "
+                f"compute service set --up {self.host} nova-compute`, then clear "
+                "wait_for_nova_compute with Downstream.",
+            )
+        if NETWORK_AGENT in found:
+            return CheckFailed(
+                f"host {self.host}",
+                f"nova-compute is up, but the host's network is not back ({found}): an instance "
+                "that starts there would get no port",
+                f"See `openstack network agent list --host {self.host}` and start the agent on the "
+                "host, then clear wait_for_nova_compute with Downstream.",
+            )
         return CheckFailed(
             f"host {self.host}",
             f"nova-compute is not healthy ({found}); {await self.journal()}",

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.move_step import Order
 from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud_hook import CloudHook
-from openstack_maintenance.triggers.drain.move import MoveRequest
+from openstack_maintenance.records.debts import Debts
+from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import unexpected
 from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.drain.watch import DrainWatch
 
+if TYPE_CHECKING:
+    from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import Migration
+
 # A trigger that ends sooner can meet its own task still being stored as deferred.
 _SHORTEST_SECONDS = 2.0
+# Airflow gives on_kill 30 s.
+_SHOWS_WITHIN_SECONDS = 20.0
+_LOOKS_EVERY_SECONDS = 1.0
 _MAY_GO_ON = (
     "%s: its migration could not be aborted and may go on (%s). Look with `openstack server "
     "migration list`, and end it with `openstack server migration abort` if it shall not go on."
+)
+
+_MAY_BE_OFF = (
+    "%s: whether its guest was shut down for its move cannot be known (%s). Look with `openstack "
+    "server show %s`, and start it if it must run."
 )
 
 _watches: dict[str, DrainWatch] = {}
@@ -41,11 +57,14 @@ class MigrateInstanceTrigger(BaseTrigger):
     All arguments are plain JSON and a wire format: newer releases understand older ones, and what
     cannot be understood ends the task with a sentence, never the triggerer's own error.
     ``order``: instance_id, name, source, method (live | cold | stop), was_running, ram_mib,
-    since (ISO 8601). ``limits``: per_host, total, nova_limit. ``patience``: retries,
-    timeout_per_gib_seconds, turn_seconds, api_seconds, on_stuck (abort | force_complete).
+    since (ISO 8601), copied_gib (disks that a block migration copies). ``limits``: per_host, total,
+    nova_limit. ``patience``: retries, timeout_per_gib_seconds, turn_seconds, api_seconds, on_stuck
+    (abort | force_complete).
     ``window``: the fields of the policy's window; None to ignore it. ``owner``: DAG id and run id
     of the run that must still own the source whenever a migration is started. ``is_suggestion``:
-    where the destination does not take the instance, Nova's scheduler chooses.
+    where the destination does not take the instance, Nova's scheduler chooses. ``keeps_debts``:
+    a guest that is shut down for its move is noted beside the records until it runs again; older
+    releases did not do that.
     """
 
     def __init__(
@@ -59,6 +78,7 @@ class MigrateInstanceTrigger(BaseTrigger):
         window: dict[str, Any] | None = None,
         owner: list[str] | None = None,
         is_suggestion: bool = False,
+        keeps_debts: bool = False,
         **unknown: Any,  # of a newer release, before it was taken back
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # BaseTrigger has no types
@@ -71,6 +91,8 @@ class MigrateInstanceTrigger(BaseTrigger):
         self.window = window
         self.owner = owner
         self.is_suggestion = is_suggestion
+        self.keeps_debts = keeps_debts
+        self._move: Move | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow stores them."""
@@ -86,19 +108,20 @@ class MigrateInstanceTrigger(BaseTrigger):
                 "window": self.window,
                 "owner": self.owner,
                 "is_suggestion": self.is_suggestion,
+                "keeps_debts": self.keeps_debts,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """End the task with the move's outcome, or resume it with what went wrong."""
         ready = asyncio.get_running_loop().time() + _SHORTEST_SECONDS
-        event = await self._move()
+        event = await self._moved()
         await asyncio.sleep(max(0.0, ready - asyncio.get_running_loop().time()))
         yield event
 
-    async def _move(self) -> TriggerEvent:
+    async def _moved(self) -> TriggerEvent:
         try:
-            request = self._request()
+            request = await asyncio.to_thread(self._request)
             outcome = await self._followed(watch_of(self.conn_id), request)
         except MaintenanceError as error:
             self.log.error("%s", error)
@@ -110,7 +133,7 @@ class MigrateInstanceTrigger(BaseTrigger):
         return TaskSuccessEvent(xcoms={"return_value": outcome})
 
     async def _followed(self, watch: DrainWatch, request: MoveRequest) -> dict[str, Any]:
-        move = watch.enter(request)
+        move = self._move = watch.enter(request)
         try:
             async for line in move.lines():
                 self.log.info("%s: %s", move.subject, line)
@@ -119,26 +142,112 @@ class MigrateInstanceTrigger(BaseTrigger):
             watch.leave(move)
 
     async def on_kill(self) -> None:
-        """A person ended the task: its migration is aborted; the instance stays where it runs."""
+        """A person ended the task: its migration is aborted; the instance stays where it runs.
+
+        A guest that was shut down for the move is started again, also when that takes longer than
+        Airflow waits for this.
+        """
         subject = "a move that cannot be read"
         try:
-            order = self._request().order
+            order = read_request(self.serialize()[1]).order
             subject = f"instance {in_short(order.name)} ({order.instance_id})"
-            await self._abort_ours(order)
+            paying = await self._begin_to_pay(order)
+            rows = await self._abort_ours(order)
+            paying = paying or await self._begin_to_pay(order, rows)
+            if paying is not None:
+                await self._paid(paying)
         except MaintenanceError as error:
             self.log.error(_MAY_GO_ON, subject, error)
         except Exception as error:  # nobody waits for an answer any more: the log is all there is
             self.log.exception(_MAY_GO_ON, subject, type(error).__name__)
 
-    async def _abort_ours(self, order: Order) -> None:
+    async def _begin_to_pay(self, order: Order, rows: Sequence[Migration] = ()) -> Move | None:
+        """See its guest started, or its cold move confirmed. ``rows``: the move's migrations."""
+        if not self.keeps_debts:
+            return None
+        subject = f"instance {in_short(order.name)} ({order.instance_id})"
+        try:
+            request = await asyncio.to_thread(self._request)
+            debt = await asyncio.to_thread(_debt_of, request, rows)
+        except MaintenanceError as error:  # its migration is to be aborted all the same
+            self.log.error(_MAY_BE_OFF, subject, error, order.instance_id)
+            return None
+        if debt is None:
+            return None
+        self.log.warning("%s: %s: this is seen to its end", subject, debt.what)
+        return watch_of(self.conn_id).settle(request, debt)
+
+    async def _paid(self, move: Move) -> None:
+        async for line in move.lines():
+            self.log.info("%s: %s", move.subject, line)
+
+    async def _abort_ours(self, order: Order) -> list[Migration]:
+        """Abort what runs, and what Nova was asked for in this very moment once it shows.
+
+        Returns the move's migrations, oldest first.
+        """
         nova = await CloudHook(self.conn_id).aget_conn()
-        recent = datetime.now(UTC) - timedelta(days=1)
-        for migration in await asyncio.to_thread(nova.migrations, recent):
-            ours = (migration.instance_id, migration.source) == (order.instance_id, order.source)
-            if ours and migration.is_moving and migration.is_live:
+        last_look = asyncio.get_running_loop().time() + _SHOWS_WITHIN_SECONDS
+        while True:
+            await self._answered()
+            rows = await asyncio.to_thread(_ours, nova, order)
+            moving = [each for each in rows if each.is_moving and each.is_live]
+            may_abort = [each for each in moving if each.status != "accepted"]  # else Nova refuses
+            is_late = asyncio.get_running_loop().time() > last_look
+            for migration in moving if is_late else may_abort:
                 self.log.warning("aborts migration %s of %s", migration.uuid, in_short(order.name))
                 await asyncio.to_thread(nova.abort, migration)
+            if is_late or may_abort or not (moving or self._is_asked_for(rows)):
+                return rows
+            await asyncio.sleep(_LOOKS_EVERY_SECONDS)
+
+    async def _answered(self) -> None:
+        """A request to migrate that is on its way cannot be taken back: its answer is awaited."""
+        posting = self._move.posting if self._move else None
+        if posting is not None and not posting.done():
+            await asyncio.wait([posting])
+
+    def _is_asked_for(self, rows: Sequence[Migration]) -> bool:
+        """Whether Nova took a request of this move that it does not list yet."""
+        memory = self._move.memory if self._move else None
+        if memory is None or memory.posted_at is None:
+            return False
+        return not rows or rows[-1].id <= memory.posted_after
 
     def _request(self) -> MoveRequest:
         _, stored = self.serialize()
-        return read_request(stored)
+        request = read_request(stored)
+        return replace(request, debts=Debts(read_policy())) if self.keeps_debts else request
+
+
+def _ours(nova: Nova, order: Order) -> list[Migration]:
+    """The instance's migrations off its source, oldest first."""
+    recent = nova.migrations(datetime.now(UTC) - timedelta(days=1))
+    whose = (order.instance_id, order.source)
+    return [each for each in recent if (each.instance_id, each.source) == whose]
+
+
+def _debt_of(request: MoveRequest, rows: Sequence[Migration]) -> Debt | None:
+    """What is owed; a cold migration cannot be aborted: somebody confirms it where it arrives.
+
+    Raises: RecordUnreadable; PolicyError.
+    """
+    order, owner, debts = request.order, request.owner, request.debts
+    if debts is None:
+        return None
+    found, last = debts.find(order.instance_id), rows[-1] if rows else None
+    if found is not None or owner is None or last is None or last.kind != "migration":
+        return found
+    if not last.is_moving and last.status != "finished":
+        return None
+    debt = Debt(
+        order.instance_id,
+        order.name,
+        order.source,
+        owner.dag_id,
+        owner.run_id,
+        since=last.created_at,
+        starts=False,
+    )
+    debts.write(debt)
+    return debt

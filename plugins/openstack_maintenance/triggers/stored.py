@@ -18,6 +18,7 @@ from openstack_maintenance.domain.moment import parse_iso
 Reader = Callable[[Any, str], Any]
 
 _LONGEST_SECONDS = 10 * 366 * 24 * 3600
+_PORTS = "broker_ports"
 _LISTS = ("log_paths", "engines", "guest_processes")
 
 
@@ -95,7 +96,10 @@ def nova_compute(value: Any, name: str = "nova_compute") -> NovaCompute:
     parts: dict[str, Any] = {
         key: tuple(list_of(text)(each, key)) if key in _LISTS else _maybe_text(each, key)
         for key, each in found.items()
+        if key != _PORTS
     }
+    if _PORTS in found:
+        parts[_PORTS] = tuple(list_of(_port)(found[_PORTS], _PORTS))
     try:
         return NovaCompute(**parts)
     except TypeError as error:  # a name that is missing, or one that another release knows
@@ -109,6 +113,12 @@ def unreadable(subject: str, error: ValueError) -> CheckFailed:
         f"the stored arguments of its wait cannot be read: {brief(error)}",
         "Clear this task with Downstream: it starts again, with arguments of this release.",
     )
+
+
+def _port(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} is {_kind(value)}, not a port's number")
+    return value
 
 
 def _maybe_text(value: Any, name: str) -> str:

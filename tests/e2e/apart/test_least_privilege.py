@@ -58,7 +58,9 @@ def pre_check(user: Maintainer, host: str) -> list[str]:
     nova = opened(user)
     try:
         nova.services()
-        nova.find_hypervisor(host)
+        hypervisor = nova.find_hypervisor(host)
+        assert hypervisor is not None
+        nova.consumers(hypervisor.id)
         instances = nova.instances_on(host)
         needed = rights_needed(
             plan_drain(instances, "stop"),

@@ -87,17 +87,17 @@ RULES: list[tuple[str, dict[str, Any], str | None]] = [
     (
         "a person disabled it",
         {"services": with_c01(disabled("c01", "broken DIMM, Anna"))},
-        "host c01: a person disabled it with the reason 'broken DIMM, Anna'. Ask them",
+        "host c01: it is disabled with the reason 'broken DIMM, Anna'. Find out",
     ),
     (
         "a person disabled it and said nothing",
         {"services": with_c01(disabled("c01", None))},
-        "host c01: a person disabled it. Ask them",
+        "host c01: it is disabled without a reason. Find out",
     ),
     (
         "a person quotes a mark",
         {"services": with_c01(disabled("c01", f"was {MARK}, hands off"))},
-        "host c01: a person disabled it",
+        "host c01: it is disabled with the reason",
     ),
     ("a mark on an enabled host is history", {"services": with_c01(service("c01"))}, None),
     # How many are out.
@@ -148,7 +148,7 @@ RULES: list[tuple[str, dict[str, Any], str | None]] = [
     (
         "it is forced down",
         {"services": with_c01(service("c01", is_up=False, is_forced_down=True))},
-        "host c01: its nova-compute is forced down",
+        "host c01: Nova holds its nova-compute forced down",
     ),
     (
         "its nova-compute is down, but it is empty",

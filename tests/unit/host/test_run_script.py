@@ -20,7 +20,7 @@ def test_a_script_that_ended_while_its_task_waited_is_noted_as_done(
     store = SimpleNamespace(set=lambda key, value, retention: kept.update({key: value}))
     context: Any = {
         "task_state_store": store,
-        "ti": SimpleNamespace(dag_id="compute_host_maintenance"),
+        "ti": SimpleNamespace(dag_id="compute_host_maintenance", xcom_pull=lambda **asked: None),
         "run_id": "r1",
     }
     result = {"script": "fstrim.sh", "exit_code": 0}

@@ -73,7 +73,7 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             candidate({"is_enabled": False, "disabled_reason": "ask Ana"}, booted=ago(days=90)),
             Due(hosts=("c01",)),
             "passed_over",
-            "a person disabled it with the reason 'ask Ana'",
+            "it is disabled with the reason 'ask Ana'",
         ),
         (
             candidate({"is_enabled": False, "disabled_reason": OURS}),

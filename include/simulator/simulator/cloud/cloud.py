@@ -83,6 +83,10 @@ class Cloud:
         """Whose guest processes run on a host, also those of live migrations on their way in."""
         return list(self.state.hosts[host].guests)
 
+    def guest_names_on(self, host: str) -> list[str]:
+        """The same, as libvirt calls them there."""
+        return [self.state.instances[each].guest_name for each in self.guests_on(host)]
+
     def guest_processes(self, host: str) -> list[Guest]:
         """The same, as they are."""
         return list(self.state.hosts[host].guests.values())

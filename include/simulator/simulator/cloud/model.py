@@ -189,6 +189,11 @@ class Instance:
     rows: dict[int, tuple[int, str]] = field(default_factory=dict)  # JSON, by microversion
 
     @property
+    def guest_name(self) -> str:
+        """What libvirt calls its guest."""
+        return f"instance-{self.number:08x}"
+
+    @property
     def is_volume_backed(self) -> bool:
         """Whether its root disk is a volume."""
         return self.image_id is None

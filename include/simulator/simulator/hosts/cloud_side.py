@@ -9,8 +9,8 @@ from typing import Protocol
 class CloudSide(Protocol):
     """The cloud as a host knows it. ``host`` is the name that Nova has for it."""
 
-    def guests_on(self, host: str) -> Sequence[str]:
-        """The ids of the instances whose guests run on it now, in a fixed order."""
+    def guest_names_on(self, host: str) -> Sequence[str]:
+        """libvirt's names of the guests that run on it now, in a fixed order."""
 
     def host_starts_nova_compute(self, host: str) -> None:
         """Its nova-compute has started and is on the broker: it sends heartbeats."""
@@ -37,7 +37,7 @@ class CloudSide(Protocol):
 class EmptyCloud:
     """A cloud without instances, where a test needs none."""
 
-    def guests_on(self, host: str) -> Sequence[str]:
+    def guest_names_on(self, host: str) -> Sequence[str]:
         return ()
 
     def _told(self, host: str) -> None: ...

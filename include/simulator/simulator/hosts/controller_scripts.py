@@ -153,7 +153,9 @@ class Controller:
                 self._tell("database", said)
             case "cache":
                 status, out, err = host.cache
-                self._tell("cache", Said(status, "\n".join(filter(None, (out, err)))))
+                answered = Said(0, out) if out.startswith("VERSION") else None
+                said = Said(status, out, err)
+                self._tell("cache", answered or Said(1, f"{out} {said.beside}"))
 
     def _broker(self, inside: str) -> Said:
         host = self.script.host

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from simulator.hosts.state import Container, Entry, HostState, LogFile, Said, systemd_time
 from simulator.hosts.words import Words, cut, one_line
@@ -25,10 +26,21 @@ SHOWN = (
     "ActiveEnterTimestamp",
 )
 _TELLING = re.compile(r"AMQP server|Starting compute node|[Cc]onnection failed: ")
-_BROKER_PORT = re.compile(r":567[12] ")
+_BROKER_PORTS = ("5671", "5672")
 _DATED = re.compile(r"[0-9]{4}-")
 _GUESTS = ("qemu-system*", "qemu-kvm", "kvm")
+# What QEMU does for the host itself, after the program's own name.
+_PROBE = re.compile(r" -S -no-user-config -nodefaults .*( -machine none[, ]| -M none )")
+_APPLIANCE = re.compile(r" -name (guest=)?guestfs-")
+_KERNEL = re.compile(r" -kernel .*/\.guestfs-.*/appliance\.d/kernel")
 _NOBODY_MAY = "No journal files were opened due to insufficient permissions."
+
+
+class Managed(NamedTuple):
+    """Whether anything manages nova-compute, and its processes."""
+
+    is_managed: bool
+    pids: list[int]
 
 
 class Look:
@@ -85,9 +97,6 @@ class Look:
             if name in shown:
                 self.words.say(f"unit.{name}", shown[name])
 
-    def pids(self, cgroup: str) -> None:
-        self.words.each("pid", map(str, self.host.pids_in(cgroup)))
-
     # Containers.
 
     def find_container(self, name: str, engines: str) -> Container | None:
@@ -121,21 +130,31 @@ class Look:
         missing = [f"Error: No such container: {name}" for name in names if name not in mine]
         return Said(1 if missing else 0, "\n".join(found), "\n".join(missing))
 
-    def nova_compute(self, unit: str, container: str, engines: str) -> None:
+    def nova_compute(self, unit: str, container: str, engines: str) -> Managed:
         """Who manages it, its state and all its processes."""
-        is_managed = self.is_known(unit)
+        is_managed, pids, identity = self.is_known(unit), list[int](), f"/{unit}"
         if is_managed:
             self.show_unit(unit)
-            self.pids(f"/{unit}")
+            pids += self.host.pids_in(f"/{unit}")
         if container and (found := self.find_container(container, engines)):
             is_managed = True
             self.words.say("engine", self.engine)
             self.words.say("container", found.inspected())
-            self.pids(found.id)
+            identity = found.id
+            pids += self.host.pids_in(found.id)
+        self.words.each("pid", map(str, pids))
+        self._strays(f"/{unit}", identity)
         if not is_managed:
-            self._look_alikes(engines)
+            self.look_alikes(engines)
+        return Managed(is_managed, pids)
 
-    def _look_alikes(self, engines: str) -> None:
+    def _strays(self, *own: str) -> None:
+        """Processes called nova-compute whose control group is none of its own."""
+        for each in self.host.processes:
+            if each.comm == "nova-compute" and not any(name in each.cgroup for name in own):
+                self.words.say("stray", f"{each.pid} {cut(each.cgroup, 200)}")
+
+    def look_alikes(self, engines: str) -> None:
         self.words.each("look_alike", (name for name in self.host.units if "nova" in name))
         for engine in engines.split():
             said = self.sudo(f"{engine} ps -a --format {{{{.Names}}}}", lambda: Said())
@@ -148,10 +167,10 @@ class Look:
     # Processes.
 
     def ps(self) -> list[str]:
-        """``ps -eo pid=,comm=,args=``, each line at most 600 bytes."""
+        """``ps -eo pid=,comm=,args=``, each line at most 1000 bytes."""
         shown = [each for each in self.host.processes if each.pid > 1 or not self._hides()]
         shown = [each for each in shown if not self._hides() or each.comm == "sshd"]
-        return [cut(f"{each.pid:7} {each.comm[:15]:15} {each.args}", 600) for each in shown]
+        return [cut(f"{each.pid:7} {each.comm[:15]:15} {each.args}", 1000) for each in shown]
 
     def _hides(self) -> bool:
         return self.host.hides_processes
@@ -166,13 +185,17 @@ class Look:
             )
         return [found for line in lines if (found := _guest(line, (*_GUESTS, *patterns)))]
 
-    def sockets(self) -> None:
+    def sockets(self, ports: Sequence[str]) -> None:
         said = self.sudo("ss -tnp", lambda: Said(0, "\n".join(map(str, self.host.sockets))))
         if said.status:
             self.words.say("sockets_error", one_line(said.beside))
             return
-        held = filter(_BROKER_PORT.search, said.out.split("\n"))
+        to_broker = re.compile(f":({'|'.join(ports or _BROKER_PORTS)}) ")
+        lines = said.out.split("\n")
+        held = [line for line in lines if to_broker.search(line)]
+        others = [each for each in lines if each not in held and "nova-compute" in each]
         self.words.each("socket", (cut(line, 1000) for line in held))
+        self.words.each("other_socket", (cut(line, 1000) for line in others[:20]))
 
     # Logs.
 
@@ -246,6 +269,8 @@ def _is_seen(log: LogFile) -> bool:
 def _guest(line: str, patterns: Iterable[str]) -> str:
     pid, comm, args = (*line.split(None, 2), "", "")[:3]
     args = args.rstrip()
+    if _is_no_guest(args.partition(" ")[0], args):
+        return ""
     program = args.partition(" ")[0].rpartition("/")[2]
     for pattern in patterns:
         if fnmatchcase(comm, pattern):
@@ -253,3 +278,11 @@ def _guest(line: str, patterns: Iterable[str]) -> str:
         if fnmatchcase(program, pattern):
             return f"{pid} {program} {args}"
     return ""
+
+
+def _is_no_guest(program: str, args: str) -> bool:
+    """libvirt asks QEMU what it can do, or libguestfs looks into an image."""
+    own = args.removeprefix(program)
+    if _PROBE.match(own) or _APPLIANCE.match(own):
+        return True
+    return not own.startswith(" -name ") and bool(_KERNEL.search(own))

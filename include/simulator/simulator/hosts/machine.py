@@ -168,7 +168,7 @@ class Machine:
             Process(60, "sshd", "sshd: /usr/sbin/sshd -D"),
         ]
         own = [process for each in self.services if (process := each.process)]
-        guests = [*self.cloud.guests_on(self.name), *self.stray_guests]
+        guests = [*self.cloud.guest_names_on(self.name), *self.stray_guests]
         return first + own + [self._guest(each) for each in guests]
 
     def _guest(self, instance: str) -> Process:

@@ -112,7 +112,9 @@ async def facts(
     words.say("fqdn", script.host.fqdn)
     see.userspace()
     _packages(words, script.host.packages)
-    see.nova_compute(unit, container, engines)
+    found = see.nova_compute(unit, container, engines)
+    if found.is_managed and not found.pids:
+        see.look_alikes(engines)
     words.each("guest", see.guests(patterns))
     log = see.choose_log(logs)
     words.say("log", log.path)
@@ -142,7 +144,7 @@ def _packages(words: Words, packages: Packages) -> None:
     if packages.needs_restarting:
         status, lines = packages.needs_restarting
         words.say("needs_restarting", status)
-        words.each("needs_restarting_line", lines)
+        words.each("needs_restarting_line", [*lines, ""])
 
 
 def _rights(script: Script, unit: str, container: str, log: LogFile) -> None:
@@ -235,8 +237,17 @@ async def reboot(script: Script, expected: str, *patterns: str) -> None:
     words.say("message", one_line(said.mixed))
 
 
-async def amqp(script: Script, unit: str, container: str, engines: str, logs: str) -> None:
+async def guests(script: Script, *patterns: str) -> None:
+    script.words.each("guest", script.see.guests(patterns))
+    script.words.say("boot_id", script.host.boot_id)
+
+
+async def amqp(
+    script: Script, unit: str, container: str, engines: str, logs: str, *ports: str
+) -> None:
     see, words = script.see, script.words
+    for port in ports:
+        words.need_number(port)
     _need_compute(words, unit, container, engines)
     words.need_logs(logs)
     words.say("boot_id", script.host.boot_id)
@@ -246,7 +257,7 @@ async def amqp(script: Script, unit: str, container: str, engines: str, logs: st
     words.say("log", log.path)
     see.log_error(log)
     see.amqp_lines(log)
-    see.sockets()
+    see.sockets(ports)
     words.say("clock", see.clock())
 
 
@@ -305,6 +316,7 @@ SCRIPTS: dict[str, Callable[..., Awaitable[Any]]] = {
     "boot_id": boot_id,
     "control": control,
     "facts": facts,
+    "guests": guests,
     "journal": journal,
     "reboot": reboot,
     "script_start": script_start,

@@ -167,7 +167,7 @@ def _fault(instance: Instance) -> dict[str, Any]:
 def _extended(instance: Instance, host: ComputeHost | None) -> dict[str, Any]:
     values = {
         "host": instance.host,
-        "instance_name": f"instance-{instance.number:08x}",
+        "instance_name": instance.guest_name,
         "hypervisor_hostname": host.hostname if host else None,
         "hostname": instance.name,
         "kernel_id": "",

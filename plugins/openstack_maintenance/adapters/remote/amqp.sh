@@ -1,6 +1,14 @@
-# amqp.sh UNIT CONTAINER ENGINES LOGS: what ties nova-compute to the broker. LOGS as in facts.sh.
+# amqp.sh UNIT CONTAINER ENGINES LOGS PORT...: what ties nova-compute to the broker. LOGS as in
+# facts.sh, the PORTs are the broker's.
 # shellcheck shell=sh disable=SC2154  # common.sh sets log and engine
 unit=$1 container=$2 engines=$3 logs=$4
+shift 4
+ports=''
+for port; do
+    need_number "$port"
+    ports="$ports|$port"
+done
+ports=${ports#|}
 need_unit "$unit"
 need_container "$container"
 need_engines "$engines"
@@ -29,7 +37,10 @@ say newest "$(read_log "$log" 2>/dev/null | tail -n 200 | grep -a -E '^[0-9]{4}-
 say modified "$(date -u -r "$log" +%Y-%m-%dT%H:%M:%S%z 2>/dev/null)"
 
 if apart as_root ss -tnp; then
-    printf '%s\n' "$out" | grep -E ':567[12] ' | cut -c1-1000 | sed 's/^/socket=/'
+    printf '%s\n' "$out" | grep -E ":(${ports:-5671|5672}) " | cut -c1-1000 | sed 's/^/socket=/'
+    # Where else it is connected, for the person who must name the broker's port.
+    printf '%s\n' "$out" | grep -v -E ":(${ports:-5671|5672}) " | grep -F nova-compute |
+        head -n 20 | cut -c1-1000 | sed 's/^/other_socket=/'
 else
     say sockets_error "$(printf '%s' "$error" | one_line)"
 fi

@@ -127,15 +127,30 @@ run_script() {
         --property=RemainAfterExit=yes -- "/var/lib/openstack-maintenance/$2"
 }
 
+# is_no_guest PROGRAM ARGUMENTS: QEMU that runs for the host itself: libvirt asks it what it can do
+# (machine none), libguestfs looks into an image. A guest's arguments begin with -name guest=..., and
+# what its owner can choose (-append) comes far behind.
+is_no_guest() {
+    case $2 in
+        "$1 -S -no-user-config -nodefaults "*' -machine none'[,\ ]* | \
+            "$1 -S -no-user-config -nodefaults "*' -M none '*) return 0 ;;
+        "$1 -name guest=guestfs-"* | "$1 -name guestfs-"*) return 0 ;;
+        "$1 -name "*) return 1 ;;
+        *' -kernel '*/.guestfs-*/appliance.d/kernel*) return 0 ;;
+    esac
+    return 1
+}
+
 # Guests' processes, by the deployment's patterns, and by QEMU's own names whatever was sent: with no
 # pattern at all, a host would look empty. Without process 1 in the list /proc hides the processes of
 # other users (hidepid), and an empty answer would mean nothing.
 guests() {
-    processes=$(ps -eo pid=,comm=,args= | cut -c1-600)
+    processes=$(ps -eo pid=,comm=,args= | cut -c1-1000)
     printf '%s\n' "$processes" | grep -q '^ *1 ' ||
         fail 'guest processes cannot be seen: ps does not show process 1 (is /proc mounted with hidepid?)'
     printf '%s\n' "$processes" | while read -r pid comm args; do
         program=${args%% *}
+        is_no_guest "$program" "$args" && continue
         program=${program##*/}
         for pattern in 'qemu-system*' qemu-kvm kvm "$@"; do
             # shellcheck disable=SC2254  # the pattern is meant as one
@@ -188,21 +203,37 @@ look_alikes() {
     done
 }
 
-# nova_compute UNIT CONTAINER ENGINES: who manages it, its state and all its processes.
+# strays UNIT CONTAINER_ID: processes called nova-compute that are in neither's cgroup.
+strays() {
+    for stray in $(grep -l -s -x -F -e nova-compute /proc/[0-9]*/comm); do
+        stray=${stray#/proc/}
+        stray=${stray%/comm}
+        cgroups=$(cat "/proc/$stray/cgroup" 2>/dev/null)
+        case $cgroups in
+            '') continue ;; # it has ended meanwhile
+            *"/$1"* | *"${2:-/$1}"*) continue ;;
+        esac
+        say stray "$stray $(printf '%s\n' "$cgroups" | tail -n 1 | cut -c1-200)"
+    done
+}
+
+# nova_compute UNIT CONTAINER ENGINES: who manages it, its state and all its processes; sets $pids.
 # Processes of a container are not in the cgroup of the unit that starts it.
 nova_compute() {
-    managed=no
+    managed=no pids='' inspected=''
     if unit_is_known "$1"; then
         managed=yes
         show_unit "$1"
-        pids_of "/$1" | sed 's/^/pid=/'
+        pids=$(pids_of "/$1")
     fi
     if [ -n "$2" ] && find_container "$2" "$3"; then
         managed=yes
         say engine "$engine"
         say container "$inspected"
-        pids_of "${inspected%%|*}" | sed 's/^/pid=/'
+        pids="$pids $(pids_of "${inspected%%|*}")"
     fi
+    for each in $pids; do say pid "$each"; done
+    strays "$1" "${inspected%%|*}"
     [ $managed = yes ] || look_alikes "$3"
 }
 

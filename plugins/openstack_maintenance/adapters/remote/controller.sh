@@ -59,9 +59,10 @@ cache() {
     address=$(ss -tln 2>/dev/null | sed -n 's/.* \([^ ]*\):11211 .*/\1/p' | head -n 1)
     case $address in '' | '*' | 0.0.0.0 | '[::]') address=127.0.0.1 ;; esac
     # shellcheck disable=SC2016  # expanded in bash
-    out=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/11211" && printf "version\r\nquit\r\n" >&3 &&
-        IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' "$(printf '%s' "$address" | tr -d '[]')" 2>&1 | tr -d '\r')
-    case $out in VERSION*) tell cache 0 "$out" ;; *) tell cache 1 "$out" ;; esac
+    apart timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/11211" && printf "version\r\nquit\r\n" >&3 &&
+        IFS= read -r -t 3 line <&3 && printf "%s\n" "$line"' "$(printf '%s' "$address" | tr -d '[]')"
+    out=$(printf '%s' "$out" | tr -d '\r')
+    case $out in VERSION*) tell cache 0 "$out" ;; *) tell cache 1 "$out $error" ;; esac
 }
 
 show_units() {

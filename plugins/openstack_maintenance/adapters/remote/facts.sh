@@ -22,12 +22,14 @@ say kernel "$(uname -r)"
 stat -c 'file=%Z %n' -- /run/reboot-required /boot/vmlinuz-* /boot/vmlinux-* 2>/dev/null
 cat /run/reboot-required.pkgs 2>/dev/null | cut -c1-200 | sed 's/^/reboot_package=/'
 if command -v needs-restarting >/dev/null 2>&1; then
-    said=$(timeout 20 needs-restarting -r 2>&1)
+    apart timeout 20 needs-restarting -r
     say needs_restarting $?
-    printf '%s\n' "$said" | cut -c1-200 | tail -n 200 | sed 's/^/needs_restarting_line=/'
+    printf '%s\n%s\n' "$out" "$error" | cut -c1-200 | tail -n 200 | sed 's/^/needs_restarting_line=/'
 fi
 
 nova_compute "$unit" "$container" "$engines"
+# With no process in it, it may be the wrong one.
+case $managed:$pids in yes:*[0-9]*) ;; yes:*) look_alikes "$engines" ;; esac
 guests "$@"
 
 choose_log "$logs"

@@ -28,8 +28,7 @@ def need_of(instance: Instance) -> Need | None:
     """What Placement must find for an instance; None where only Nova can tell."""
     if any(key.startswith(_OTHER_RESOURCES) for key in instance.extra_specs):
         return None
-    disk = 0 if instance.is_volume_backed else instance.disk_gib
-    return Need(instance.vcpus, instance.ram_mib, disk)
+    return Need(instance.vcpus, instance.ram_mib, instance.local_gib)
 
 
 def check_room(

@@ -11,6 +11,12 @@ from openstack_maintenance.domain.cloud import PAUSED, POWER_NAMES, RUNNING, Ins
 
 Method = Literal["live", "cold", "stop"]
 OnBlocked = Literal["fail", "leave", "stop"]
+Microversion = tuple[int, int]
+
+# A Nova's newest microversion tells its release: the last one before 2026.1 (Gazpacho), that of
+# 2025.1 (Epoxy) and that of 2024.1 (Caracal).
+# Source: nova/api/openstack/compute/rest_api_version_history.rst
+_BEFORE_2026_1, _2025_1, _2024_1 = (2, 100), (2, 100), (2, 96)
 
 _REMEDIES = {
     "suspended": "Resume it (`openstack server resume {id}`), or run with on_blocked=leave",
@@ -39,13 +45,24 @@ class DrainPlan:
     blockers: tuple[Blocker, ...]
 
 
-def plan_drain(instances: Iterable[Instance], on_blocked: OnBlocked) -> DrainPlan:
-    """Decide for every instance of a host; largest RAM first, as that shortens the tail."""
+def parse_microversion(text: str | None) -> Microversion | None:
+    """Nova's newest microversion, such as 2.95; None where it is not known."""
+    major, _, minor = (text or "").partition(".")
+    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None
+
+
+def plan_drain(
+    instances: Iterable[Instance], on_blocked: OnBlocked, newest: Microversion | None = None
+) -> DrainPlan:
+    """Decide for every instance of a host; largest RAM first, as that shortens the tail.
+
+    ``newest``: Nova's newest microversion, where it is known.
+    """
     moves: list[Movement] = []
     left: list[Instance] = []
     blockers: list[Blocker] = []
     for instance in sorted(instances, key=lambda each: (-each.ram_mib, each.id)):
-        verdict = movability(instance)
+        verdict = movability(instance, newest)
         if not isinstance(verdict, Blocker):
             moves.append(Movement(instance, verdict))
         elif on_blocked == "stop" and _can_be_stopped(instance):
@@ -57,15 +74,15 @@ def plan_drain(instances: Iterable[Instance], on_blocked: OnBlocked) -> DrainPla
     return DrainPlan(tuple(moves), tuple(left), tuple(blockers))
 
 
-def movability(instance: Instance) -> Method | Blocker:
-    """How an instance moves off its host, or what keeps it there.
+def movability(instance: Instance, newest: Microversion | None = None) -> Method | Blocker:
+    """How an instance moves off its host, or what keeps it there, as far as that is certain.
 
     A task under way (a snapshot, a reboot, a build) is no blocker: the move waits for its end.
     Source: nova.compute.api live_migrate and resize state checks; nova.api policies reject
     SEV and accelerators for good.
     """
     if instance.vm_state in {"active", "paused", "building"}:
-        return _refused_feature(instance) or _guest_not_there(instance) or "live"
+        return _refused_feature(instance, newest) or _guest_not_there(instance) or "live"
     if instance.vm_state == "stopped":
         return _accelerated(instance) or _guest_still_there(instance) or "cold"
     return _stays(instance)
@@ -108,7 +125,58 @@ def _guest_still_there(instance: Instance) -> Blocker | None:
     )
 
 
-def _refused_feature(instance: Instance) -> Blocker | None:
+def why_live_may_fail(instance: Instance, newest: Microversion | None = None) -> str | None:
+    """On what it depends whether an instance that may move live does; None where on nothing known.
+
+    Source: https://docs.openstack.org/nova/latest/admin/pci-passthrough.html and virtual-gpu.html,
+    vtpm.html beside it.
+    """
+    if movability(instance, newest) != "live":
+        return None
+    found = []
+    if _has_pci_alias(instance):
+        found.append("every PCI device behind its flavor's alias must be live_migratable")
+    if _has_vgpu(instance):
+        found.append("its vGPU needs libvirt 8.6, QEMU 8.1 and a driver that can migrate it")
+    if _has_vtpm(instance):
+        found.append("its vTPM needs a nova-compute of 2026.1 or later on all hosts")
+    return "; ".join(found) or None
+
+
+def _has_pci_alias(instance: Instance) -> bool:
+    return bool(instance.extra_specs.get("pci_passthrough:alias"))
+
+
+def _has_vgpu(instance: Instance) -> bool:
+    keys = (each.partition(":") for each in instance.extra_specs)
+    return any(group.startswith("resources") and kind == "VGPU" for group, _, kind in keys)
+
+
+def _has_vtpm(instance: Instance) -> bool:
+    return bool(
+        instance.extra_specs.get("hw:tpm_version")
+        or instance.image_properties.get("hw_tpm_version")
+    )
+
+
+def _refused_device(instance: Instance, newest: Microversion | None) -> str | None:
+    """What of its devices Nova, in this release, surely refuses to move live."""
+    mode = instance.extra_specs.get("hw:tpm_secret_security") or "user"
+    if _has_vtpm(instance) and newest is not None and newest <= _BEFORE_2026_1:
+        return "has a vTPM, which a Nova before 2026.1 cannot live-migrate"
+    if _has_vtpm(instance) and mode == "user":
+        return "has a vTPM with the secret mode user, which Nova cannot live-migrate"
+    if _has_pci_alias(instance) and newest is not None and newest < _2025_1:
+        return (
+            "has a PCI device of its flavor (pci_passthrough:alias), which a Nova before 2025.1 "
+            "cannot live-migrate"
+        )
+    if _has_vgpu(instance) and newest is not None and newest < _2024_1:
+        return "has a vGPU, which a Nova before 2024.1 cannot live-migrate"
+    return None
+
+
+def _refused_feature(instance: Instance, newest: Microversion | None) -> Blocker | None:
     sev = (
         instance.extra_specs.get("hw:mem_encryption"),
         instance.image_properties.get("hw_mem_encryption"),
@@ -118,6 +186,13 @@ def _refused_feature(instance: Instance) -> Blocker | None:
             f"instance {instance.label}",
             "uses memory encryption (SEV), which Nova cannot live-migrate",
             "Stop it, or run with on_blocked=stop.",
+        )
+    if device := _refused_device(instance, newest):
+        return Blocker(
+            f"instance {instance.label}",
+            device,
+            "Run with on_blocked=stop (it is stopped, moved cold and started again), or stop it "
+            "with its owner's consent.",
         )
     return _accelerated(instance)
 

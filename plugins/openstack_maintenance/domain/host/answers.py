@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from openstack_maintenance.domain.deployment import BROKER_PORTS
 from openstack_maintenance.domain.foreign_text import brief, brief_list, whole_number
 from openstack_maintenance.domain.host.facts import (
     BrokerSocket,
@@ -45,7 +47,6 @@ _SOCKET = re.compile(
     r'users:\((?P<users>(?:\("[^"]*",pid=[0-9]+,fd=[0-9]+\),?)+)\)'
 )
 _HOLDER = re.compile(r'",pid=(?P<pid>[0-9]+),fd=')
-_BROKER_PORTS = ("5671", "5672")
 _GUEST_NAME = re.compile(r"\bguest=(?P<name>[^,\s]{1,200})")
 _SYSTEMD_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) UTC$")
 _CONTAINER_TIME = re.compile(
@@ -124,6 +125,15 @@ def parse_container_time(text: str) -> datetime | None:
 def parse_unit(answers: Answers, name: str) -> UnitState:
     """nova-compute's state from ``unit.*`` (systemctl show) and ``container`` (inspect)."""
     pids = {whole_number(pid) or _UNREADABLE_PID for pid in answers.get("pid", ())}
+    state = _unit_state(answers, name, pids)
+    return replace(
+        state,
+        look_alikes=brief_list(answers.get("look_alike", ())),
+        strays=tuple(map(_stray, brief_list(answers.get("stray", ()), longest=250))),
+    )
+
+
+def _unit_state(answers: Answers, name: str, pids: set[int]) -> UnitState:
     if one(answers, "unit.LoadState") not in ("", "not-found"):
         main_pid = one(answers, "unit.MainPID")
         return UnitState(
@@ -139,7 +149,13 @@ def parse_unit(answers: Answers, name: str) -> UnitState:
         )
     if container := one(answers, "container"):
         return _parse_container(container, one(answers, "engine"), pids)
-    return UnitState(name, "absent", look_alikes=brief_list(answers.get("look_alike", ())))
+    return UnitState(name, "absent")
+
+
+def _stray(line: str) -> str:
+    """A process and where it runs: systemd's cgroup is the last part of the line."""
+    pid, _, cgroup = line.partition(" ")
+    return f"{pid} {cgroup.rpartition(':')[2]}".strip()
 
 
 def _parse_container(inspected: str, engine: str, pids: set[int]) -> UnitState:
@@ -198,13 +214,21 @@ def parse_reboot_reasons(answers: Answers, booted: datetime | None) -> tuple[tup
     return tuple(each for each in reasons if each), unread or ""
 
 
-def parse_sockets(lines: Iterable[str], pids: Iterable[int]) -> tuple[BrokerSocket, ...]:
-    """Parse lines of ``ss -tnp``: established, held by one of ``pids``, to a broker's port."""
+def parse_sockets(
+    lines: Iterable[str], pids: Iterable[int], ports: Iterable[int] | None = BROKER_PORTS
+) -> tuple[BrokerSocket, ...]:
+    """Parse lines of ``ss -tnp``: established, held by one of ``pids``, to one of ``ports``.
+
+    ``ports``: None for any.
+    """
+    accepted = None if ports is None else {str(port) for port in ports}
     wanted = {pid for pid in pids if pid != _UNREADABLE_PID}
     sockets = []
     for line in lines:
         match = _SOCKET.fullmatch(line.strip())
-        if match is None or match["peer"].rpartition(":")[2] not in _BROKER_PORTS:
+        if match is None:
+            continue
+        if accepted is not None and match["peer"].rpartition(":")[2] not in accepted:
             continue
         holders = {_number(each["pid"]) for each in _HOLDER.finditer(match["users"])}
         sockets += [

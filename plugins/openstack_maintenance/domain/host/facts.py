@@ -21,8 +21,8 @@ class UnitState:
 
     ``kind`` says who manages it ("absent": nobody here knows it; ``look_alikes`` then names what
     is similar). ``pids`` are all live processes of its cgroup, 0 for one whose number cannot be
-    read. ``starts_at_boot`` is what the manager says: "enabled", "disabled", "masked", or a
-    container's restart policy.
+    read; ``strays`` those of a nova-compute that is not in it, "PID CGROUP". ``starts_at_boot`` is
+    what the manager says: "enabled", "disabled", "masked", or a container's restart policy.
     """
 
     name: str
@@ -35,6 +35,7 @@ class UnitState:
     active_enter: datetime | None = None
     starts_at_boot: str = ""
     look_alikes: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     @property
     def is_active(self) -> bool:
@@ -42,7 +43,12 @@ class UnitState:
 
     @property
     def is_gone(self) -> bool:
-        """No process is left and none is about to come: "failed" is as gone as "inactive"."""
+        """No process is left and none is about to come, in this unit or in another."""
+        return self.is_idle and not self.strays
+
+    @property
+    def is_idle(self) -> bool:
+        """No process of the unit itself is left: "failed" is as idle as "inactive"."""
         idle = self.active_state in ("inactive", "failed")
         return self.kind != "absent" and idle and not self.main_pid and not self.pids
 
@@ -56,7 +62,14 @@ class UnitState:
             return f"{self.name}: no such unit or container"
         shown = brief_list([pid or "with an unreadable number" for pid in self.pids])
         pids = f", processes {', '.join(shown)}" if self.pids else ", no process"
-        return f"{self.name} ({self.kind}): {self.active_state}/{self.sub_state}{pids}"
+        stray = f"; nova-compute runs elsewhere: {self.strays_in_words}" if self.strays else ""
+        return f"{self.name} ({self.kind}): {self.active_state}/{self.sub_state}{pids}{stray}"
+
+    @property
+    def strays_in_words(self) -> str:
+        """For example: process 812 in /system.slice/openstack-nova-compute.service."""
+        told = (each.partition(" ") for each in self.strays)
+        return ", ".join(f"process {pid} in {where or 'no cgroup'}" for pid, _, where in told)
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,7 @@ class HostFacts:
     script_refused: bool = False
     reboot_reasons: tuple[str, ...] = ()
     reboot_unread: str = ""
+    bus: AmqpEvidence | None = None  # where it was asked for
 
     @property
     def reboot_required(self) -> bool:
@@ -129,6 +143,7 @@ class AmqpEvidence:
     log: LogFile
     sockets: tuple[BrokerSocket, ...]
     sockets_error: str
+    other_sockets: tuple[BrokerSocket, ...] = ()  # nova-compute's to other ports, some of them
 
 
 @dataclass(frozen=True)

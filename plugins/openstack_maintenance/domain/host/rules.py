@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
 from openstack_maintenance.domain.drain.movability import DrainPlan
-from openstack_maintenance.domain.foreign_text import quoted
+from openstack_maintenance.domain.errors import CloudError
+from openstack_maintenance.domain.foreign_text import brief_list, quoted
 from openstack_maintenance.domain.host.request import Request
-from openstack_maintenance.domain.mark import LONGEST_REASON, LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.mark import LONGEST_RUN_ID, Mark
+from openstack_maintenance.domain.ownership import (
+    disabled_in_words,
+    is_disabled_by_nova,
+    silent_cell,
+)
 from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.policy import Policy
 
@@ -98,19 +104,17 @@ def check_plan(request: Request, plan: DrainPlan, longest: int) -> list[Blocker]
 def owner_blocker(
     service: ComputeService, mark: Mark, others_running: frozenset[str]
 ) -> Blocker | None:
-    """Who has the host: nobody, this run, a finished run of ours, or somebody else."""
+    """Who has the host: nobody, this run, a finished run of ours, or somebody else.
+
+    Raises: CloudError where its cell does not answer: nobody knows then.
+    """
+    if service.is_unknown:
+        raise silent_cell(service)
     if service.is_enabled or service.is_closed:
         return None
     owner = service.mark
     if owner is None:
-        said = service.disabled_reason
-        reason = f"with the reason {quoted(said, LONGEST_REASON)}" if said else ""
-        return Blocker(
-            f"host {service.host}",
-            f"a person disabled it {reason}".rstrip(),
-            f"Ask them, then enable it (`openstack compute service set --enable {service.host} "
-            "nova-compute`) and run again.",
-        )
+        return _disabled_blocker(service)
     if owner.same_run(mark) or owner.run_id not in others_running:
         return None
     return Blocker(
@@ -118,6 +122,21 @@ def owner_blocker(
         f"the run {owner.run_id} of {owner.dag_id} is maintaining it",
         "Wait for that run, or end it, then run again.",
     )
+
+
+def _disabled_blocker(service: ComputeService) -> Blocker:
+    """Disabled, and not by one of our runs."""
+    if is_disabled_by_nova(service):
+        remedy = (
+            f"Start libvirt on {service.host} (`systemctl status libvirtd virtqemud` and `virsh "
+            "list` show it), then restart nova-compute: it enables itself again."
+        )
+    else:
+        remedy = (
+            "Find out who or what disabled it. When it may be used again, enable it (`openstack "
+            f"compute service set --enable {service.host} nova-compute`), then run again."
+        )
+    return Blocker(f"host {service.host}", disabled_in_words(service), remedy)
 
 
 def rebooted_blocker(
@@ -140,8 +159,21 @@ def rebooted_blocker(
 def hosts_out_blocker(
     host: str, policy: Policy, services: Sequence[ComputeService]
 ) -> Blocker | None:
-    """At most ``max_hosts_out`` hosts are out by us, those that failed included."""
-    out = sorted(each.host for each in services if each.out_by is not None and each.host != host)
+    """At most ``max_hosts_out`` hosts are out by us, those that failed included.
+
+    Raises: CloudError where that cannot be known, because a cell does not answer.
+    """
+    others = [each for each in services if each.host != host and each.binary == COMPUTE]
+    out = sorted(each.host for each in others if each.out_by is not None)
+    unknown = sorted(each.host for each in others if each.is_unknown)
+    if len(out) < policy.max_hosts_out <= len(out) + len(unknown):
+        raise CloudError(
+            f"host {host}",
+            f"how many hosts are out is not known: the cell of {', '.join(brief_list(unknown))} "
+            "does not answer (Nova shows them as UNKNOWN)",
+            "Wait until `openstack compute service list` shows their state again (its cell's "
+            "database must answer), then clear the failed task.",
+        )
     if len(out) < policy.max_hosts_out:
         return None
     return Blocker(
@@ -166,14 +198,19 @@ def _is_controller(request: Request, policy: Policy, facts: HostInCloud) -> Bloc
 
 
 def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
-    if service.is_up and not service.is_forced_down:
+    if service.is_forced_down:
+        return Blocker(  # also of an empty host: nothing but a person ends it
+            f"host {service.host}",
+            "Nova holds its nova-compute forced down: nothing can be migrated off it, and Nova "
+            "would not show it up after the reboot",
+            "Masakari or a person took it for dead. When it is not, run `openstack compute service "
+            f"set --up {service.host} nova-compute`.",
+        )
+    if service.is_up or not facts.instances:
         return None
-    if not facts.instances:
-        return None
-    state = "forced down" if service.is_forced_down else "down"
     return Blocker(
         f"host {service.host}",
-        f"its nova-compute is {state}: nothing can be migrated off it",
+        "its nova-compute is down: nothing can be migrated off it",
         "Start nova-compute there; only a host that is really dead is evacuated, by hand.",
     )
 
@@ -216,6 +253,8 @@ def destination_blocker(request: Request, facts: HostInCloud) -> Blocker | None:
         found = f"Nova knows no compute host of that name{hint}"
     elif name == request.host:
         found = "is the host that is to be emptied"
+    elif service.is_unknown:
+        found = "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     elif not service.is_enabled:
         found = f"is disabled ({service.disabled_reason or 'no reason given'})"
     elif not service.is_up:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.cloud import ComputeService
-from openstack_maintenance.domain.foreign_text import quoted
-from openstack_maintenance.domain.mark import LONGEST_REASON
+from openstack_maintenance.domain.ownership import disabled_in_words
 from openstack_maintenance.domain.policy import Due
 
 Kind = Literal["due", "not_due", "passed_over"]
@@ -69,11 +68,12 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
 
 def _hindrance(candidate: Candidate) -> str | None:
     service = candidate.service
+    if service.is_unknown:
+        return "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     if service.out_by is not None:
         return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
     if not service.is_enabled and not service.is_closed:
-        said = quoted(service.disabled_reason, LONGEST_REASON)
-        return f"a person disabled it with the reason {said}"
+        return disabled_in_words(service)
     if not service.is_up:
         return "its nova-compute is down"
     return candidate.unreadable

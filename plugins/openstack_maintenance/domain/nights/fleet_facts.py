@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from openstack_maintenance.domain.cloud import ComputeService, Instance
-from openstack_maintenance.domain.drain.movability import OnBlocked, plan_drain
+from openstack_maintenance.domain.drain.affinity import AffinityGroup, affinity_blockers
+from openstack_maintenance.domain.drain.movability import Microversion, OnBlocked, plan_drain
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.fleet import Fleet, FleetHost, FleetInstance, Size
 from openstack_maintenance.domain.nights.requirements import demands, is_met
@@ -19,6 +20,7 @@ _NONE: frozenset[str] = frozenset()
 class FleetInCloud:
     """What was read. ``capacities``, ``properties`` and ``traits`` by host, ``groups`` by instance.
 
+    ``together``: the hard affinity groups. ``newest``: Nova's newest microversion.
     ``properties``: the metadata of a host's aggregates, ``KEY=VALUE``. ``traits`` may be empty
     where no instance asks for one.
     """
@@ -29,6 +31,8 @@ class FleetInCloud:
     instances: tuple[Instance, ...]
     groups: Mapping[str, str]
     traits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    together: tuple[AffinityGroup, ...] = ()
+    newest: Microversion | None = None
 
 
 def compose_fleet(
@@ -36,12 +40,15 @@ def compose_fleet(
     verdicts: Iterable[Verdict],
     was_left: Collection[str] = (),
     on_blocked: OnBlocked = "fail",
+    affinity_filter: bool = True,
 ) -> Fleet:
     """The fleet for a plan. A host that nobody judged is not due.
 
     ``was_left``: hosts that were due on an earlier night, and not done. ``on_blocked``: the
-    policy's; a due host that holds an instance which is in the way then is kept out, by name. A
-    host without a hypervisor record, or whose capacity is unknown, takes nothing.
+    policy's; a due host that holds an instance which is in the way then is kept out, by name. So is
+    one whose instances a hard affinity group keeps there, where the policy says that it does
+    (``affinity_filter``). A host without a hypervisor record, or whose capacity is unknown, takes
+    nothing.
     """
     judged = {each.host: each for each in verdicts}
     instances = [_instance(each, facts) for each in facts.instances if each.host is not None]
@@ -50,12 +57,17 @@ def compose_fleet(
     on_host: dict[str, list[Instance]] = defaultdict(list)
     for each in facts.instances:
         on_host[str(each.host)].append(each)
+    together = facts.together if affinity_filter else ()
     return Fleet(
         tuple(
             replace(
                 each,
                 was_left=each.name in was_left,
-                keeps_out=_in_the_way(on_host[each.name], on_blocked) if each.is_due else None,
+                keeps_out=(
+                    _in_the_way(on_host[each.name], on_blocked, together, facts.newest)
+                    if each.is_due
+                    else None
+                ),
             )
             for each in hosts
         ),
@@ -63,8 +75,15 @@ def compose_fleet(
     )
 
 
-def _in_the_way(instances: Iterable[Instance], on_blocked: OnBlocked) -> str | None:
-    blockers = plan_drain(instances, on_blocked).blockers
+def _in_the_way(
+    instances: Sequence[Instance],
+    on_blocked: OnBlocked,
+    together: Iterable[AffinityGroup],
+    newest: Microversion | None,
+) -> str | None:
+    plan = plan_drain(instances, on_blocked, newest)
+    moving = [each.instance for each in plan.moves]
+    blockers = [*plan.blockers, *affinity_blockers(instances, moving, together)]
     if not blockers:
         return None
     more = f" (and {len(blockers) - 1} more in the way)" if len(blockers) > 1 else ""

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +89,7 @@ class ControllersOperator(MaintenanceOperator):
             "ssh_conn_id": self.ssh_conn_id,
             "host": self.host,
             "address": self.controller["address"],
-            "nova_compute": asdict(self.deployment.nova_compute),
+            "nova_compute": self.deployment.nova_compute.plain(),
         }
 
     @cached_property

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.domain.errors import HostError
+from openstack_maintenance.domain.drain.movability import Microversion, parse_microversion
+from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError
 from openstack_maintenance.domain.host.request import Request, read_request
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.hooks.ssh import open_host
-from openstack_maintenance.operators.base import MaintenanceOperator
+from openstack_maintenance.operators.base import MaintenanceOperator, plain
 from openstack_maintenance.records.turn import Turn, find_turn
 
 if TYPE_CHECKING:
@@ -60,14 +60,49 @@ class HostOperator(MaintenanceOperator):
             )
         return dict(found)
 
+    @property
+    def hypervisor_id(self) -> str:
+        """The id of the host's hypervisor, which is its resource provider's, too.
+
+        Raises: CloudError; CheckFailed where Nova has no record of it.
+        """
+        checked = self.result_of("check_host")
+        known = checked.get("hypervisor_id") if isinstance(checked, dict) else None
+        if known:
+            return str(known)
+        found = self.nova.find_hypervisor(self.request.host)  # an older release kept only its name
+        if found is None:
+            raise CheckFailed(
+                f"host {self.request.host}",
+                "has no hypervisor record in Nova now, so that Placement cannot be asked about it",
+                "See `openstack hypervisor list`, then clear the task.",
+            )
+        return found.id
+
+    @property
+    def requires_network(self) -> bool:
+        """Whether the host's network agents must be proven: by the policy, else the deployment."""
+        return (self.policy.network_agents or self.deployment.network_agents) == "required"
+
+    @property
+    def newest(self) -> Microversion | None:
+        """Nova's newest microversion, as check_host found it."""
+        checked = self.result_of("check_host")
+        return parse_microversion(checked.get("microversion")) if checked else None
+
     def host_trigger_args(self) -> dict[str, Any]:
         """What a trigger needs to reach the host: plain JSON."""
         return {
             "ssh_conn_id": self.ssh_conn_id,
             "host": self.request.host,
             "address": self.host_xcom["address"],
-            "nova_compute": asdict(self.deployment.nova_compute),
+            "nova_compute": self.deployment.nova_compute.plain(),
         }
+
+    def told_before(self, key: str) -> Any:
+        """What this task handed on before it was deferred; None where it did not."""
+        ti = self._context["ti"]
+        return plain(ti.xcom_pull(task_ids=self.task_id, key=key))
 
     def on_host(self, address: str | None = None) -> AbstractAsyncContextManager[Host]:
         """The host over SSH. Raises: HostError."""
@@ -81,9 +116,18 @@ class HostOperator(MaintenanceOperator):
     def check_ownership(self) -> ComputeService:
         """The host's nova-compute service, still disabled by this run.
 
-        Raises: OwnershipLost when somebody enabled it, disabled it again, or took it over.
+        Raises: OwnershipLost when somebody enabled it, disabled it again, or took it over;
+        CloudError when Nova does not know now.
         """
-        service = self.nova.get_service(self.request.host)
+        service = self.nova.find_service(self.request.host)
+        if service is None:
+            # check_host saw it. Before 2.69 Nova leaves out the services of a silent cell.
+            raise CloudError(
+                f"host {self.request.host}",
+                "Nova does not list its nova-compute any more: it was deleted, or its cell does "
+                "not answer",
+                "See `openstack compute service list`, then clear the failed task.",
+            )
         if lost := ownership_lost(service, self.mark):
             raise lost
         return service

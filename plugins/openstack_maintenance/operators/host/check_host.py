@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
@@ -12,9 +14,22 @@ from openstack_maintenance.adapters.policy_file import script_path, scripts
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import instance_facts
 from openstack_maintenance.domain.drain.capacity import check_room, need_of
-from openstack_maintenance.domain.drain.movability import DrainPlan, plan_drain
+from openstack_maintenance.domain.drain.movability import (
+    DrainPlan,
+    Microversion,
+    Movement,
+    parse_microversion,
+    plan_drain,
+    why_live_may_fail,
+)
+from openstack_maintenance.domain.drain.ports import HostPort, port_blockers, why_ports_may_fail
 from openstack_maintenance.domain.errors import Blocked, HostError
 from openstack_maintenance.domain.host.facts import find_wrong_host
+from openstack_maintenance.domain.host.facts_rules import (
+    check_bus,
+    check_guests,
+    check_nova_compute,
+)
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
 from openstack_maintenance.domain.host.rules import (
@@ -27,13 +42,24 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.debts import (
+    debts_by_instance,
+    owed_in_words,
+    planned_moves,
+)
+from openstack_maintenance.operators.host.pre_check import (
+    affinity_in_the_way,
+    holders_on,
+    network_of,
+    ports_on,
+)
 from openstack_maintenance.operators.night_link import NightLink
 from openstack_maintenance.operators.runs import running_among
 from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.store import has_done
 
 if TYPE_CHECKING:
-    from openstack_maintenance.domain.cloud import ComputeService
+    from openstack_maintenance.domain.cloud import ComputeService, Instance
     from openstack_maintenance.domain.host.facts import HostFacts
 
 
@@ -65,7 +91,8 @@ class CheckHostOperator(HostOperator):
         version = self.nova.check_version()
         services = self._services()
         instances = self.nova.instances_on(request.host)
-        plan = plan_drain(instances, request.on_blocked)
+        newest = parse_microversion(version)
+        plan = plan_drain(instances, request.on_blocked, newest)
         # At once: one question is harmless because of what the list says of its instance.
         missing = self._missing_rights(plan)
         facts = HostInCloud(services, self.nova.find_hypervisor(request.host), instances)
@@ -73,18 +100,38 @@ class CheckHostOperator(HostOperator):
         blockers = check_host_rules(request, policy, facts, self.mark, others)
         blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
         blockers += missing
+        blockers += affinity_in_the_way(self, plan, instances)
+        ports = ports_on(self) if plan.moves else []
+        blockers += port_blockers(plan.moves, ports, newest, may_stop=request.on_blocked == "stop")
         blockers += self._check_room(facts, plan)
+        holders, in_the_way = holders_on(self, facts)
+        blockers += in_the_way
+        network, in_the_way = network_of(self)
+        blockers += in_the_way
         closed = closed_blocker(policy, request, utc_now())
         blockers += [closed] if closed and not request.dry_run else []
         address = self._address(facts)
-        host_facts = self._read_host(address, facts, blockers)
+        near = [*instances, *(each.instance for each in holders if each.instance)]
+        host_facts = self._read_host(address, facts, blockers, near)
         self._refuse(blockers)
         if host_facts is None:
             raise HostError(f"host {request.host}", "it was not read", "Clear check_host.")
-        found = self._found(facts, plan, address, host_facts, version)
+        found = self._found(facts, plan, address, host_facts, version, ports)
+        found["network"] = {"agents": list(network.agents), "not_proven": network.not_proven}
+        self._warn(found)
         if request.dry_run:
             self._end_dry_run(found, plan, closed)
         return found
+
+    def _warn(self, found: dict[str, Any]) -> None:
+        """What is not sure, and no reason to refuse the host."""
+        for each in found["moves"]:
+            if each["may_fail"]:
+                self.log.warning(
+                    "instance %s may not move live: %s", each["name"], each["may_fail"]
+                )
+        if why := found["network"]["not_proven"]:
+            self.log.warning("host %s: its network cannot be proven: %s", found["host"], why)
 
     def _services(self) -> list[ComputeService]:
         """All services of Nova, where they include the hosts that are asked for."""
@@ -97,7 +144,7 @@ class CheckHostOperator(HostOperator):
     def _end_dry_run(self, found: dict[str, Any], plan: DrainPlan, closed: Blocker | None) -> None:
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
-        would = self._plan_in_words(plan)
+        would = self._plan_in_words(plan, {each["id"]: each["may_fail"] for each in found["moves"]})
         self.log.info("Dry run, nothing is changed. It would:\n%s", would)
         self._end_here({**found, "would": would.splitlines()})
 
@@ -158,9 +205,16 @@ class CheckHostOperator(HostOperator):
         return self.policy.addresses.get(host) or listed.get(host) or nova_says
 
     def _read_host(
-        self, address: str, facts: HostInCloud, blockers: list[Blocker]
+        self,
+        address: str,
+        facts: HostInCloud,
+        blockers: list[Blocker],
+        near: Sequence[Instance] = (),
     ) -> HostFacts | None:
-        """The host over SSH; whatever keeps it from being read is a blocker like the others."""
+        """The host over SSH; whatever keeps it from being read is a blocker like the others.
+
+        ``near``: the instances that are on it, or on their way to it or from it.
+        """
         if facts.hypervisor is None:
             return None
         try:
@@ -175,6 +229,9 @@ class CheckHostOperator(HostOperator):
             blockers.append(wrong)
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
+            blockers += check_nova_compute(service, host_facts.nova_compute)
+            blockers += check_bus(service, self.policy, host_facts)
+            blockers += check_guests(self.request.host, host_facts.guests, near)
             due_in = self.turn.boot_id
             rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
             blockers += [rebooted] if rebooted else []
@@ -183,9 +240,9 @@ class CheckHostOperator(HostOperator):
     async def _read_facts(self, address: str) -> HostFacts:
         async with self.on_host(address) as host:
             path = script_path(self.request.script) if self.request.script else None
-            if path is None:
-                return await host.read_facts()
-            return await host.read_facts(self.script_unit, path.read_bytes())
+            script = (self.script_unit, path.read_bytes()) if path else ()
+            facts = await host.read_facts(*script)
+            return replace(facts, bus=await host.amqp_evidence())
 
     def _found(
         self,
@@ -194,11 +251,13 @@ class CheckHostOperator(HostOperator):
         address: str,
         host_facts: HostFacts,
         version: str,
+        ports: list[HostPort],
     ) -> dict[str, Any]:
         service = facts.compute(self.request.host)
         return {
             "host": self.request.host,
             "address": address,
+            "hypervisor_id": facts.hypervisor.id if facts.hypervisor else None,
             "hypervisor": facts.hypervisor.hostname if facts.hypervisor else None,
             "zone": service.zone if service else None,
             "microversion": version,
@@ -207,18 +266,29 @@ class CheckHostOperator(HostOperator):
             "clock": host_facts.clock.isoformat(),
             "nova_compute": str(host_facts.nova_compute),
             "moves": [
-                {**instance_facts(each.instance), "method": each.method} for each in plan.moves
+                {**planned, "may_fail": _doubt(move, parse_microversion(version), ports)}
+                for move, planned in zip(
+                    plan.moves,
+                    planned_moves(plan.moves, debts_by_instance(self.policy)),
+                    strict=True,
+                )
             ],
             "left": [instance_facts(each) for each in plan.left],
         }
 
-    def _plan_in_words(self, plan: DrainPlan) -> str:
+    def _planned(self, plan: DrainPlan) -> list[dict[str, Any]]:
+        return planned_moves(plan.moves, debts_by_instance(self.policy))
+
+    def _plan_in_words(self, plan: DrainPlan, doubts: dict[str, str | None]) -> str:
         request = self.request
+        owed = owed_in_words(plan.moves, debts_by_instance(self.policy))
         steps = [f"disable nova-compute on {request.host}: {self.mark}"]
         to = request.destination or "where Nova's scheduler chooses"
         steps += [
             f"move {each.instance.label}, {each.instance.status}, "
             f"{each.instance.ram_mib} MiB: {each.method}, to {to}"
+            + (f" (may fail: {why})" if (why := doubts[each.instance.id]) else "")
+            + owed.get(each.instance.id, "")
             for each in plan.moves
         ]
         steps += [f"leave {each.label}, {each.status}" for each in plan.left]
@@ -233,6 +303,12 @@ class CheckHostOperator(HostOperator):
             only = blockers[0]
             raise Blocked(only.subject, only.reason, only.remedy)
         self.refuse(f"host {self.request.host}", blockers, "nothing was changed")
+
+
+def _doubt(move: Movement, newest: Microversion | None, ports: list[HostPort]) -> str | None:
+    """Why a move that is planned may fail, where that is known."""
+    why = (why_live_may_fail(move.instance, newest), why_ports_may_fail(move, ports))
+    return "; ".join(filter(None, why if move.method == "live" else ())) or None
 
 
 def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:
@@ -252,15 +328,6 @@ def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Bloc
                 f"its maintenance-shell does not allow script {script} as it is here",
                 "Install the rights on it again: run "
                 "include/rights/host-rights, then install-host-rights on the host.",
-            )
-        )
-    if facts.nova_compute.kind == "absent":
-        similar = ", ".join(facts.nova_compute.look_alikes) or "none"
-        blockers.append(
-            Blocker(
-                f"host {host}",
-                f"has no unit or container {facts.nova_compute.name} (similar: {similar})",
-                "Set the right deployment in the policy.",
             )
         )
     return blockers

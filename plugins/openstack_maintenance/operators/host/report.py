@@ -10,10 +10,12 @@ from openstack_maintenance.domain.host.record import build_record
 from openstack_maintenance.domain.host.record_in_words import summary
 from openstack_maintenance.domain.mark import FAILED_AT, Mark
 from openstack_maintenance.domain.nights.pace import durations_of
+from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.operators.base import plain
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.facts_of_run import errors_of, other_tasks, run_facts
 from openstack_maintenance.operators.host.base import HostOperator
+from openstack_maintenance.operators.host.debts import Payer
 from openstack_maintenance.operators.reporting import Reporting
 from openstack_maintenance.records.last_maintenance import write_last_maintenance
 from openstack_maintenance.records.store import find_record
@@ -39,7 +41,7 @@ class ReportOperator(Reporting, HostOperator):
             errors=errors_of(self._context, tasks),
             now=utc_now(),
         )
-        record["notes"] = self._mark_host(record["problem"], tasks)
+        record["notes"] = self._pay_debts(tasks) + self._mark_host(record["problem"], tasks)
         for note in record["notes"]:
             self.log.warning("%s", note)
         record = self.with_earlier(record)
@@ -78,6 +80,13 @@ class ReportOperator(Reporting, HostOperator):
             return found
         return [plain(each) for each in found]
 
+    def _pay_debts(self, tasks: Sequence[dict[str, Any]]) -> list[str]:
+        """No end of a run leaves a guest off that it has shut down; or it says so."""
+        if self.request.dry_run:
+            return []
+        host = self.request.host if self._may_hold_host(tasks) else None
+        return Payer(lambda: self.nova, self.policy).pay(host, self.mark)
+
     def _mark_host(self, problem: str | None, tasks: Sequence[dict[str, Any]]) -> list[str]:
         """On a bad end, write the reason where every operator looks. What fails is a note."""
         if problem is None or not self._may_hold_host(tasks):
@@ -87,6 +96,8 @@ class ReportOperator(Reporting, HostOperator):
         mark = Mark(self.dag_id_of_run, self.run_id, text, kind="failed")
         try:
             service = self.nova.find_service(self.request.host)
+            if service is not None and service.is_unknown:
+                raise silent_cell(service)
             if service is None or not mark.same_run(service.mark):
                 return []
             self.nova.disable(service, str(mark))

@@ -13,7 +13,7 @@ from openstack_maintenance.domain.host.rules import (
     owner_blocker,
     rebooted_blocker,
 )
-from openstack_maintenance.domain.ownership import ownership_lost
+from openstack_maintenance.domain.ownership import ownership_lost, silent_cell
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.deeds import find_deed, note_deed
 from openstack_maintenance.operators.host.base import HostOperator
@@ -107,6 +107,8 @@ class EnableServiceOperator(HostOperator):
             self._note()
             nova.enable(service)
         service = nova.get_service(host)
+        if service.is_unknown:
+            raise silent_cell(service)
         if not service.is_enabled or not service.is_up:
             state = f"{'enabled' if service.is_enabled else 'disabled'}, "
             state += "up" if service.is_up else "down"

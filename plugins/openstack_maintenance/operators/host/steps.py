@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,28 +13,33 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.host.guests import guests_run
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.operators.deeds import find_deed, note_deed, store_of
 from openstack_maintenance.operators.host.base import HostOperator
-from openstack_maintenance.operators.host.drain import prove_empty
+from openstack_maintenance.operators.host.emptiness import NO_GUEST, prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.records.deeds import Deed
 from openstack_maintenance.triggers.host_steps import (
+    HEARTBEAT_GOES_ON,
+    STILL_SECONDS,
     AmqpTrigger,
-    NovaComputeGoneTrigger,
+    NovaComputeStillTrigger,
     NovaComputeUpTrigger,
     RebootedTrigger,
     ScriptTrigger,
+    heartbeat_goes_on,
     script_result,
 )
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.host.facts import (
-        HostFacts,
         RebootAnswer,
         ScriptState,
         UnitState,
     )
 
+_PROOF = "empty"  # of emptiness: the key in a step's result
 _REBOOT = Deed(
     "reboot",
     ("boot_id_before", "ordered_at"),
@@ -49,42 +55,43 @@ _SCRIPT = Deed(
 
 
 class StopNovaComputeOperator(HostOperator):
-    """Stop nova-compute, and prove that no process of it is left.
+    """Stop nova-compute, and prove that no process of it is left and its heartbeat stands still.
 
-    Returns: state, boot_id and clock (the host's own) at that moment.
+    Returns: state, boot_id and clock (the host's own) at that moment, heartbeat, the proof of
+    emptiness.
     """
 
     waits_for_window = True
 
-    def perform(self) -> dict[str, Any] | None:
+    def perform(self) -> None:
         """Prove emptiness, stop, and wait until it is gone."""
         self.check_ownership()
-        prove_empty(self)
-        state, facts = asyncio.run(self._stop())
-        if not state.is_gone:
-            wait(self, NovaComputeGoneTrigger, "stop_timeout")
-        return self._stopped(
-            {
-                "state": str(facts.nova_compute),
-                "boot_id": facts.boot_id,
-                "clock": facts.clock.isoformat(),
-            }
-        )
+        proof = prove_empty(self)
+        state = asyncio.run(self._stop())
+        proof["witnesses"]["host"] = NO_GUEST
+        self.log.info("host %s: asked to stop: %s", self.request.host, state)
+        self.tell(_PROOF, proof)
+        wait(self, NovaComputeStillTrigger, "stop_timeout")
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """It is gone."""
-        return self._stopped(super().resume(event))
+        """It is gone, and Nova hears nothing more of it."""
+        found, proof = super().resume(event), self.told_before(_PROOF)
+        return self._stopped({**found, _PROOF: proof} if proof else found)
 
     def _stopped(self, found: dict[str, Any]) -> dict[str, Any]:
         self.log.info("host %s: nova-compute is stopped: %s", self.request.host, found["state"])
         return found
 
-    async def _stop(self) -> tuple[UnitState, HostFacts]:
+    async def _stop(self) -> UnitState:
         async with self.on_host() as host:
             state = await host.nova_compute_state()
             if not state.is_gone:
+                await host.check_no_guests("nova-compute was not stopped")
                 state = await host.stop_nova_compute()
-            return state, await host.read_facts()
+            facts = await host.read_facts()
+            if facts.guests:
+                raise guests_run(host.name, facts.guests, "Nothing more was done")
+            return state
 
 
 class RunScriptOperator(HostOperator):
@@ -109,19 +116,24 @@ class RunScriptOperator(HostOperator):
                 "Put it back, then clear the task.",
             )
         self.check_ownership()
-        prove_empty(self)
+        proof = prove_empty(self)
         if (done := find_deed(self, _SCRIPT, "done")) is not None:
             self.log.info("script %s: this run has run it already", name)
             return done  # a host that rebooted meanwhile has forgotten the unit
+        if asyncio.run(self._is_to_begin()):
+            check_stopped(self, "The script was not started")
         state = asyncio.run(self._start(name, path.read_bytes(), self._may_run_again()))
+        proof["witnesses"]["host"] = NO_GUEST
         if state.status == "succeeded":
-            return self._done(script_result(name, state))
+            return self._done({**script_result(name, state), _PROOF: proof})
+        self.tell(_PROOF, proof)
         wait(self, ScriptTrigger, "script_timeout", unit=state.unit, script=name)
         return None
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """The script succeeded while the task waited: noted, so that no rerun runs it again."""
-        return self._done(super().resume(event))
+        found, proof = super().resume(event), self.told_before(_PROOF)
+        return self._done({**found, _PROOF: proof} if proof else found)
 
     def _done(self, result: dict[str, Any]) -> dict[str, Any]:
         note_deed(self, _SCRIPT, "done", result)
@@ -139,8 +151,15 @@ class RunScriptOperator(HostOperator):
         store.set(key, True, retention=NEVER_EXPIRE)
         return is_first
 
+    async def _is_to_begin(self) -> bool:
+        """Whether it does not run, and has not run: it may itself start nova-compute again."""
+        async with self.on_host() as host:
+            state = await host.script_state(self.script_unit)
+            return state.status in ("absent", "failed")
+
     async def _start(self, name: str, content: bytes, again: bool) -> ScriptState:
         async with self.on_host() as host:
+            await host.check_no_guests("The script was not started")
             return await host.start_script(name, content, self.script_unit, again=again)
 
 
@@ -165,22 +184,23 @@ class RebootOperator(HostOperator):
             "ordered_at": stopped["clock"],
         }
         proof = prove_empty(self)
+        if asyncio.run(self._boot_id()) == ordered["boot_id_before"]:
+            # In another boot it runs rightly: then this run has rebooted the host already.
+            check_stopped(self, "The host was not rebooted")
         # Written down before the order: whoever dies after it, the host is rebooted once.
         note_deed(self, _REBOOT, "reboot", ordered)
         answer = asyncio.run(self._reboot(ordered["boot_id_before"]))
+        if answer.outcome == "asked":  # its own script looks, in the moment of the order
+            proof["witnesses"]["host"] = NO_GUEST
         self.log.info("host %s: reboot %s", self.request.host, answer.outcome)
         return {**ordered, "outcome": answer.outcome, "empty": proof}
 
+    async def _boot_id(self) -> str:
+        async with self.on_host() as host:
+            return await host.boot_id()
+
     async def _reboot(self, boot_id: str) -> RebootAnswer:
         async with self.on_host() as host:
-            state = await host.nova_compute_state()
-            # In another boot it runs rightly: then this run has rebooted the host already.
-            if not state.is_gone and await host.boot_id() == boot_id:
-                raise CheckFailed(
-                    f"host {self.request.host}",
-                    f"nova-compute runs again, so instances could arrive ({state})",
-                    "The host was not rebooted. Clear stop_nova_compute with Downstream.",
-                )
             return await host.reboot(boot_id)
 
 
@@ -213,20 +233,29 @@ class WaitForHostOperator(HostOperator):
 class WaitForNovaComputeOperator(HostOperator):
     """Wait until nova-compute runs, is up, and its heartbeat advances after the boot.
 
-    Returns: state, active_since, started_by_run, heartbeats (three different ones).
+    So must those of the host's network agents: without them no instance gets a port there.
+    Returns: state, active_since, started_by_run, heartbeats (three different ones), network.
     """
 
     def perform(self) -> None:
         """Leave the waiting to the triggerer."""
         # Without a reboot nobody but this run starts it again.
         patience = 30 if self.request.reboot else 0
-        wait(self, NovaComputeUpTrigger, "nova_compute_timeout", start_after_seconds=patience)
+        wait(
+            self,
+            NovaComputeUpTrigger,
+            "nova_compute_timeout",
+            start_after_seconds=patience,
+            network=self.host_xcom.get("network"),
+        )
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """It is up."""
         result = super().resume(event)
         beats = ", ".join(map(_clock_time, result["heartbeats"]))
         self.log.info("host %s: nova-compute is up, heartbeats %s", self.request.host, beats)
+        if why := (result.get("network") or {}).get("not_proven"):
+            self.log.warning("host %s: its network is not proven: %s", self.request.host, why)
         return result
 
 
@@ -256,6 +285,38 @@ class AssertAmqpOperator(HostOperator):
         host, reason = self.request.host, result["reason"]
         self.log.info("host %s: nova-compute is on the message bus: %s", host, reason)
         return result
+
+
+def check_stopped(step: HostOperator, then: str) -> None:
+    """nova-compute is gone from the host, and Nova hears nothing more of it, since the stop.
+
+    ``then``: what was therefore not done, for the error. Where somebody, or this run's report,
+    wrote into the service since, two looks tell whether its heartbeat stands still.
+    Raises: CheckFailed.
+    """
+    state = asyncio.run(_unit_state(step))
+    if not state.is_gone:
+        raise CheckFailed(
+            f"host {step.request.host}",
+            f"nova-compute runs again, so instances could arrive ({state})",
+            f"{then}. Clear stop_nova_compute with Downstream.",
+        )
+    stopped = step.result_of("stop_nova_compute") or {}
+    last = read_moment((stopped.get("heartbeat") or {}).get("last"))
+    before = step.check_ownership().updated_at
+    if before is not None and before == last:
+        return
+    time.sleep(STILL_SECONDS)
+    after = step.check_ownership().updated_at
+    if before != after:
+        raise heartbeat_goes_on(
+            step.request.host, f"{HEARTBEAT_GOES_ON} ({before} then {after}; {state})"
+        )
+
+
+async def _unit_state(step: HostOperator) -> UnitState:
+    async with step.on_host() as host:
+        return await host.nova_compute_state()
 
 
 def _clock_time(moment: str) -> str:

@@ -188,7 +188,12 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         facts = read_cloud(self.nova)
         facts = replace(facts, services=as_if_open(facts.services))
         due = [Verdict(host, "due", "is planned") for host in waiting]
-        fleet = compose_fleet(facts, due, on_blocked=self.policy.on_blocked)
+        fleet = compose_fleet(
+            facts,
+            due,
+            on_blocked=self.policy.on_blocked,
+            affinity_filter=self.policy.affinity_filter,
+        )
         if not self.policy.close_waiting_hosts:
             return plan_turn(fleet, self.host, out, limits, pace)
         close = hosts_to_close(fleet, waiting, self.host, out, limits.reserve_hosts)

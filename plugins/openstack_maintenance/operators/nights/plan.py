@@ -102,7 +102,9 @@ def plan_from_cloud(
     hosts as may be out are out already; CloudError; PolicyError.
     """
     facts = read_cloud(nova)
-    fleet = compose_fleet(facts, verdicts, left_last_night(policy), policy.on_blocked)
+    fleet = compose_fleet(
+        facts, verdicts, left_last_night(policy), policy.on_blocked, policy.affinity_filter
+    )
     time = until - begins if until else None
     limits = NightLimits(_slots(policy, facts.services), policy.reserve_hosts, time)
     pace = pace_of(policy)

@@ -26,16 +26,34 @@ def step_failed(move: Move, error: CloudError) -> None:
     """
     now = datetime.now(UTC)
     move.failing_since = move.failing_since or now
-    if is_refusal(error) and _may_choose_another(move):
+    if move.ending is not None:
+        _payment_failed(move, error, now)
+    elif is_refusal(error) and _may_choose_another(move):
         move.say(f"Nova refused the planned destination, its scheduler now chooses: {error.found}")
-    elif is_refusal(error) or now - move.failing_since > move.request.api_patience:
+    elif (
+        is_refusal(error)
+        or now - move.failing_since > move.request.api_patience
+        or _is_too_long(move.unsure_since, move, now)
+    ):
         move.fail(error)
     elif is_worth_a_look(error):
         move.stale = True
         move.memory = replace(move.memory, posted_at=None)
         move.say(f"Nova refused, reading the instance again: {error.found}")
     else:
+        move.stale = True  # it may have taken what it was asked for
         move.say(f"Nova does not answer, trying again: {error}")
+
+
+def _payment_failed(move: Move, error: CloudError, now: datetime) -> None:
+    """Its move is over already: what is owed is told when it cannot be paid."""
+    move.stale = True
+    if move.failing_since and now - move.failing_since > move.request.api_patience:
+        move.abandon(error)
+
+
+def _is_too_long(since: datetime | None, move: Move, now: datetime) -> bool:
+    return since is not None and now - since > move.request.api_patience
 
 
 def _may_choose_another(move: Move) -> bool:
@@ -69,14 +87,14 @@ def unexpected(subject: str, error: Exception) -> CloudError:
     )
 
 
-def is_worth_a_look(error: CloudError) -> bool:
+def is_worth_a_look(error: Exception) -> bool:
     """Nova refused because something changed: reading it again tells what to do."""
     from openstack_maintenance.adapters.cloud_errors import Conflict, NotThere
 
     return isinstance(error, (Conflict, NotThere))
 
 
-def is_refusal(error: CloudError) -> bool:
+def is_refusal(error: Exception) -> bool:
     """Asking the same again is pointless."""
     from openstack_maintenance.adapters.cloud_errors import Refused
 

@@ -43,7 +43,8 @@ class SourceHealth:
         services = await asyncio.to_thread(self._nova.services, "nova-compute")
         self._looked_at = now
         self._services = {each.host: each for each in services}
-        down = {each.host for each in services if not each.is_up}
+        # One whose cell is silent may be up: its moves wait for the cell, others go on.
+        down = {each.host for each in services if not each.is_up and not each.is_unknown}
         dead, self._down = down & self._down, down
         for move in moves:
             if move.order.source in dead:
@@ -53,6 +54,7 @@ class SourceHealth:
         """Why a move must not start any more, by the last look; None while its run owns the host.
 
         A look from before the move came says nothing: its run may just have taken the host.
+        Raises: CloudError, where the cell of its source does not answer.
         """
         owner, service = move.request.owner, self._services.get(move.order.source)
         if owner is None or service is None:

@@ -88,6 +88,7 @@ def _order(order: _Stored, patience: _Stored) -> Order:
         timeout_per_gib=patience.seconds("timeout_per_gib_seconds"),
         on_stuck=Step(patience.one_of("on_stuck", _ON_STUCK)),
         may_stop="may_stop" in order.values and order.flag("may_stop"),
+        copied_gib=order.number("copied_gib") if "copied_gib" in order.values else 0,
     )
 
 

@@ -17,9 +17,19 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.drain.beat import next_beat
+from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
-from openstack_maintenance.domain.drain.move_step import Decision, Memory, Step, next_step
+from openstack_maintenance.domain.drain.move_step import (
+    Decision,
+    Memory,
+    Step,
+    may_be_forgotten,
+    next_step,
+    timeout,
+)
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
+from openstack_maintenance.triggers.drain.actions import Actions
+from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.setbacks import (
@@ -28,16 +38,20 @@ from openstack_maintenance.triggers.drain.setbacks import (
     step_failed,
     unexpected,
 )
+from openstack_maintenance.triggers.drain.settlement import Settlement
 from openstack_maintenance.triggers.drain.source_health import SourceHealth
 from openstack_maintenance.triggers.drain.turns import Turns
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
+    from openstack_maintenance.domain.cloud import Migration
 
 log = logging.getLogger(__name__)
 
 # Facts about an instance older than this are read again before anything is started.
 _FRESH = timedelta(seconds=60)
+# These wait in Nova, and do not move yet.
+_WAITS = frozenset({"accepted", "queued"})
 # While Nova is busy with an instance it is read again this often.
 _BUSY = timedelta(seconds=3)
 # Tasks that defer together arrive within moments: they are taken in one beat.
@@ -49,7 +63,8 @@ class DrainWatch:
 
     def __init__(self, open_nova: Callable[[], Awaitable[Nova]]) -> None:
         self._open_nova = open_nova
-        self._moves: dict[str, Move] = {}
+        # Each move by itself: two runs may have one instance, on two hosts.
+        self._moves: list[Move] = []
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._silent_since: datetime | None = None
@@ -62,8 +77,21 @@ class DrainWatch:
 
         The result may raise MigrationFailed, or CloudError when Nova stays silent too long.
         """
-        move = Move(request, asyncio.get_running_loop().create_future())
-        self._moves[request.order.instance_id] = move
+        return self._take(Move(request, asyncio.get_running_loop().create_future()))
+
+    def settle(self, request: MoveRequest, debt: Debt) -> Move:
+        """Start the guest of a move whose task is gone; it goes on when nobody waits any more."""
+        move = Move(request, asyncio.get_running_loop().create_future(), is_alone=True)
+        move.debt, move.is_debt_known = debt, True
+        move.stop_unsure_at = datetime.now(UTC)  # the request to stop it may still be on its way
+        move.fail(MigrationFailed(move.subject, "its task was ended by a person", "Clear it."))
+        return self._take(move)
+
+    def _take(self, move: Move) -> Move:
+        for each in list(self._moves):
+            if each.is_alone and each.order.instance_id == move.order.instance_id:
+                self.leave(each)  # whoever comes takes its debt over
+        self._moves.append(move)
         self._wake.set()
         if self._task is None or self._task.done():
             # Its own context: the watch logs to the triggerer's log, not to one task's.
@@ -72,9 +100,9 @@ class DrainWatch:
 
     def leave(self, move: Move) -> None:
         """Stop following a move. What Nova does goes on."""
-        if self._moves.get(move.order.instance_id) is move:
-            del self._moves[move.order.instance_id]
-        move.done.cancel()  # a beat that is under way must not start it any more
+        if move in self._moves:
+            self._moves.remove(move)
+        move.cancel()  # a beat that is under way must not start it any more
 
     async def _run(self) -> None:
         self._silent_since = None
@@ -83,6 +111,9 @@ class DrainWatch:
             self._ledger = MigrationLedger(self._nova)
             self._turns = Turns(self._nova, self._ledger, self._waiting)
             self._health = SourceHealth(self._nova)
+            self._debtor = Debtor(self._nova)
+            self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
+            self._settlement = Settlement(self._nova, self._ledger.of)
             await self._watch()
         except MaintenanceError as error:
             self._end_all(error)
@@ -93,7 +124,7 @@ class DrainWatch:
     def _end_all(self, error: MaintenanceError) -> None:
         """The next move that comes finds the watch ended, and starts it again."""
         for move in self._waiting():
-            move.fail(error)
+            move.abandon(error)
 
     async def _watch(self) -> None:
         self._is_clock_known = False
@@ -106,7 +137,15 @@ class DrainWatch:
             else:
                 self._silent_since = None
                 await self._beat()
+            for move in [each for each in self._moves if each.is_alone and each.done.done()]:
+                self._end_alone(move)
             await self._until_next_beat()
+
+    def _end_alone(self, move: Move) -> None:
+        """Nobody waits for its result: this log alone tells it."""
+        self.leave(move)
+        if not move.done.cancelled() and (error := move.done.exception()) is not None:
+            log.warning("%s", error)
 
     async def _look(self) -> None:
         """What all moves share, asked once. Raises: CloudError."""
@@ -130,7 +169,7 @@ class DrainWatch:
     async def _until_next_beat(self) -> None:
         """Wait until Nova is to be asked again: sooner when somebody comes and may start."""
         clock = asyncio.get_running_loop().time
-        pace = self._ledger.pace(self._moves.values())
+        pace = self._ledger.pace(self._moves)
         ends = clock() + next_beat(pace, self._nova.now())
         while (left := ends - clock()) > 0:
             try:
@@ -148,18 +187,19 @@ class DrainWatch:
         self._silent_since = self._silent_since or now
         for move in self._waiting():
             if now - self._silent_since > move.request.api_patience or is_refusal(error):
-                move.fail(error)
+                move.abandon(error)
             else:
                 move.say(f"Nova does not answer, trying again: {error}")
 
     async def _refresh_ledger(self) -> None:
-        for migration in await self._ledger.refresh():
-            if migration.instance_id in self._moves:
-                self._moves[migration.instance_id].stale = True
+        ended = {each.instance_id for each in await self._ledger.refresh(self._waiting())}
+        for move in self._moves:
+            move.stale = move.stale or move.order.instance_id in ended
         self._turns.look_again()
 
     async def _beat(self) -> None:
         self._unlisted.clear()
+        await self._debtor.read(self._waiting())
         for move in self._waiting():
             try:
                 await self._advance(move)
@@ -170,9 +210,15 @@ class DrainWatch:
             except Exception as error:  # one move's: the others go on
                 step_failed(move, self._in_our_words(move.subject, error))
             else:
-                move.failing_since = None
+                if move.ending is None:  # a settlement counts its own setbacks
+                    move.failing_since = None
 
     async def _advance(self, move: Move) -> None:
+        if move.ending is not None:
+            await self._settlement.advance(move)
+            return
+        if move.request.debts is not None and not move.is_debt_known:
+            return
         if busy := self._turns.held_up(move):
             self._wait(move, f"waits for its turn: {busy}")
             return
@@ -183,23 +229,30 @@ class DrainWatch:
         if decision.step is Step.WAIT:
             # Nova is busy with the instance itself: no migration will tell when that ends.
             move.stale = move.stale or decision.migration is None
-            self._wait(move, decision.why)
+            self._wait(move, decision.why, decision.migration)
         elif decision.step is Step.DONE:
-            move.finish(decision.why, decision.migration)
+            await self._finish(move, decision)
         elif decision.step is Step.FAIL:
             move.fail(await failure_of(self._nova, move, decision))
-        elif decision.step is Step.STOP and (why := self._must_wait(move, is_live=False)):
-            self._wait(move, f"waits for its turn: {why}")  # and its guest runs on meanwhile
-        elif decision.step in (Step.START_LIVE, Step.START_COLD):
-            await self._start(move, decision)
-        else:
-            await self._perform(move, decision)
+        elif why := await self._actions.perform(move, decision, self._must_wait):
+            self._wait(move, why)
+
+    async def _finish(self, move: Move, decision: Decision) -> None:
+        is_elsewhere = move.instance is not None and move.instance.host is not None
+        if decision.migration is None and is_elsewhere and not self._ledger.is_sure(move):
+            move.say("it is elsewhere: looks once more for the migration that took it there")
+            move.stale = False
+            return
+        move.finish(decision.why, decision.migration)
+        if move.ending is not None:
+            move.stale = False  # it was read in this very beat
+            await self._settlement.advance(move)
 
     def _decide(self, move: Move) -> Decision:
         # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
         shift = timedelta(seconds=self._nova.clock_offset_seconds - 2)
         order = replace(move.order, since=move.order.since + shift)
-        migrations = self._ledger.of(order.instance_id)
+        migrations = self._ledger.in_step(order.instance_id)
         now = self._nova.now()
         last = migrations[-1] if migrations else None
         is_member = self._turns.is_member(move)
@@ -210,15 +263,21 @@ class DrainWatch:
                 if now - last.updated_at < ASKS_AGAIN_AFTER:
                     return Decision(Step.WAIT, "no host was found; Nova's scheduler is asked again")
                 move.memory = Memory()
-        if last and last.is_moving and last.status != "queued" and not move.memory.running_since:
+        if last and last.is_moving and last.status not in _WAITS and not move.memory.running_since:
             move.memory = replace(move.memory, running_since=now)
-        return next_step(order, move.instance, migrations, move.memory, now)
+        if last is not None and last.id > move.memory.posted_after:
+            move.unsure_since = None
+        is_passed_by = last is not None and self._ledger.has_passed(last)
+        memory = replace(move.memory, is_passed_by=is_passed_by)
+        return next_step(order, move.instance, migrations, memory, now, move.is_owed)
 
     async def _refresh(self, move: Move) -> None:
         """Read the instance again where the last reading may no longer hold."""
         migrations = self._ledger.of(move.order.instance_id)
         if migrations and migrations[-1].is_moving:
-            return  # nothing about the instance decides anything now
+            if not may_be_forgotten(migrations[-1], self._nova.now()):
+                return  # nothing about the instance decides anything now
+            move.stale = True
         now = datetime.now(UTC)
         if move.read_at is None or (not move.stale and now - move.read_at >= _FRESH):
             await self._try_source(move)
@@ -273,77 +332,35 @@ class DrainWatch:
             raise lost
         return self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
 
-    async def _start(self, move: Move, decision: Decision) -> None:
-        request, order = move.request, move.order
-        is_live = decision.step is Step.START_LIVE
-        if why := self._must_wait(move, is_live=is_live):
-            self._wait(move, f"waits for its turn: {why}")
-            return
-        known = self._ledger.of(order.instance_id)
-        move.memory = Memory(self._nova.now(), posted_after=known[-1].id if known else 0)
-        self._turns.look_again()
-        move.waiting_since = datetime.now(UTC)
-        move.say(f"asks Nova for a {'live' if is_live else 'cold'} migration: {decision.why}")
-        to = self._destination(move)
-        if is_live:
-            await asyncio.to_thread(
-                self._nova.live_migrate, order.instance_id, to, request.block_migration
-            )
-        else:
-            await asyncio.to_thread(self._nova.cold_migrate, order.instance_id, to)
+    def _wait(self, move: Move, why: str, migration: Migration | None = None) -> None:
+        """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task.
 
-    def _destination(self, move: Move) -> str | None:
-        """Where to; a plan's suggestion is tried once, then Nova's scheduler chooses."""
-        if not move.request.is_suggestion:
-            return move.request.destination
-        tried = any(
-            each.source == move.order.source and each.created_at >= move.order.since
-            for each in self._ledger.of(move.order.instance_id)
-        )
-        return None if tried or move.is_suggestion_refused else move.request.destination
-
-    def _wait(self, move: Move, why: str) -> None:
-        """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task."""
+        What is on its way, and inside its own limit, does not wait: it is followed.
+        """
+        if migration is not None and self._is_followed(move, migration):
+            move.waiting_since = datetime.now(UTC)
         if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
             raise MigrationFailed(
                 move.subject,
                 f"nothing happened within the policy's turn_patience: {cleaned(why)}",
                 "See `openstack server migration list` and `openstack server event list "
-                "ID`, then clear this task.",
+                f"{move.order.instance_id}`, then clear this task.",
             )
         move.say(why)
 
-    async def _perform(self, move: Move, decision: Decision) -> None:
-        """One action; what ended or changed in this very moment is looked at once more."""
-        from openstack_maintenance.adapters.cloud_errors import Conflict, Refused
+    def _is_followed(self, move: Move, migration: Migration) -> bool:
+        since = move.memory.running_since
+        is_late = since is not None and self._nova.now() - since > timeout(move.order)
+        return migration.status not in _WAITS and not move.was_stuck and not is_late
 
-        move.say(f"{decision.step.value.replace('_', ' ')}: {decision.why}")
-        move.stale = True
-        try:
-            await self._act(move, decision)
-        except Refused as error:
-            raise Conflict(error.subject, error.found, error.remedy) from error
-
-    async def _act(self, move: Move, decision: Decision) -> None:
-        instance_id = move.order.instance_id
-        if decision.step is Step.CONFIRM:
-            await asyncio.to_thread(self._nova.confirm, instance_id)
-        elif decision.step is Step.STOP:
-            move.is_stopping = True
-            self._turns.look_again()
-            await asyncio.to_thread(self._nova.stop_guest, instance_id)
-        elif decision.step is Step.START_GUEST:
-            await asyncio.to_thread(self._nova.start_guest, instance_id)
-        elif decision.migration is not None:
-            is_abort = decision.step is Step.ABORT
-            action = self._nova.abort if is_abort else self._nova.force_complete
-            # Asked once per time-out: it gets as long again before it is asked once more.
-            move.memory = replace(move.memory, running_since=self._nova.now())
-            await asyncio.to_thread(action, decision.migration)
+    def _same(self, move: Move) -> list[Move]:
+        """The other moves of an instance, of other runs."""
+        its = (each for each in self._moves if each.order.instance_id == move.order.instance_id)
+        return [each for each in its if each is not move]
 
     def _waiting(self) -> Sequence[Move]:
         """Moves in the order of their turns: guests that are off for it, then largest RAM first."""
-        waiting = (each for each in self._moves.values() if not each.done.done())
+        waiting = (each for each in self._moves if not each.done.done())
         return sorted(
             waiting,
             key=lambda each: (not each.is_off, -each.order.ram_mib, each.order.instance_id),
