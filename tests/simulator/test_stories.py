@@ -22,20 +22,7 @@ from simulator.story import Story, build
 FOLDER = Path(__file__).resolve().parents[2] / "include/simulator/stories"
 STORIES = sorted(FOLDER.glob("*.json"))
 # Faults whose fix is not here yet: a name leaves this list with its fix.
-NOT_FIXED_YET = {
-    "a1b-cold-move-503",
-    "a1e-cleared-after-stop",
-    "a2b-cell-away-while-disabling",
-    "a3a-one-503-to-a-live-migration",
-    "a4-starts-that-fail",
-    "a7a-a-guest-that-nova-does-not-list",
-    "a7b-hard-affinity",
-    "a7c-no-log-to-prove-it",
-    "a7d-forced-down",
-    "a9-an-owner-shuts-down",
-    "d24-the-conductor-dies-early",
-    "d25-the-conductor-dies-late",
-}
+NOT_FIXED_YET = {"a7c-no-log-to-prove-it"}
 
 pytestmark = [
     # What the SDK says to its own developers.

@@ -33,8 +33,8 @@ class CloudOfHosts:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
 
-    def guests_on(self, host: str) -> Sequence[str]:
-        return self._cloud.guests_on(host)
+    def guest_names_on(self, host: str) -> Sequence[str]:
+        return self._cloud.guest_names_on(host)
 
     def host_starts_nova_compute(self, host: str) -> None:
         self._cloud.host_starts_nova_compute(host)
