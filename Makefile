@@ -10,6 +10,9 @@ FUZZ ?= 2000
 # Before SEED has a value of its own: without one, a rehearsal gives the same answer each time.
 REHEARSE_SEED := $(or $(SEED),1)
 NIGHTS ?= 200
+SEEDS ?= 1000
+# One seed, where a person gave one; else so many.
+CAMPAIGN := $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(CAMPAIGN_OPTIONS)
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 BIN := .venv/bin
 LAB := include/lab/lab
@@ -41,6 +44,10 @@ check: setup ## Everything that needs no lab: format, lint, types, layers, tests
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)
 	@echo "fuzz: FUZZ=$(FUZZ) SEED=$(SEED)"
 	@FUZZ=$(FUZZ) $(PYTEST) --hypothesis-seed=$(SEED) tests/fuzz
+
+.PHONY: campaign
+campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEEDS=1000; SEED=n one again)
+	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.campaign $(CAMPAIGN)
 
 .PHONY: test
 test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not

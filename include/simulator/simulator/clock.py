@@ -9,6 +9,7 @@ runs at the same time, and the same events in the same order always give the sam
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  imported later, its lock would be the world's
 import contextvars
 import functools
 import heapq
@@ -40,6 +41,10 @@ class Stuck(Exception):
     """Nothing is left that could happen, and what was waited for has not."""
 
 
+class TooLong(Exception):
+    """The world has been given so much of a processor's time, and has not come to its end."""
+
+
 class LoopBlocked(Exception):
     """A coroutine called what waits: in a triggerer that would hold up every other trigger."""
 
@@ -68,6 +73,7 @@ class VirtualTime:
         self._killed: set[int] = set()
         self._hub: greenlet | None = None
         self._traveller: time_machine.Traveller | None = None
+        self.cpu_until: float | None = None  # time.process_time(), after which `run` gives up
         self.loop = _Loop(self)
 
     # What the world's parts use.
@@ -140,7 +146,8 @@ class VirtualTime:
 
     def run(self, until: Callable[[], bool] | None = None, at_most: float | None = None) -> bool:
         """Let the world go on until ``until`` is so; at most so many seconds, or as long as
-        anything happens. Returns whether it is so. Raises what a callback of the world raised.
+        anything happens. Returns whether it is so. Raises what a callback of the world raised;
+        TooLong.
         """
         if self._hub is not None:
             raise RuntimeError("the world is going on already")
@@ -148,6 +155,8 @@ class VirtualTime:
         ends = None if at_most is None else self._now + at_most
         try:
             while until is None or not until():
+                if self.cpu_until is not None and time.process_time() > self.cpu_until:
+                    raise TooLong("the world takes too long")
                 if self._ready:
                     self._ready.popleft()()
                 elif not self._next(ends):

@@ -95,6 +95,20 @@ class ExecutionApi:
             self._core.retry_later(ti, msg.retry_delay_seconds)
 
     @answer.register
+    def _(self, msg: comms.RescheduleTask, process: Process) -> None:
+        ti = self._running(process, "up_for_reschedule")
+        if ti is None:
+            return
+        ti.reschedule_at = msg.reschedule_date
+        self._core.set_state(ti, "up_for_reschedule")
+
+        def due() -> None:
+            ti.run.dirty.add(ti.task_id)
+            self._core.wake()
+
+        self._core.clock.at(msg.reschedule_date.timestamp(), due)
+
+    @answer.register
     def _(self, msg: comms.DeferTask, process: Process) -> None:
         ti = self._running(process, "deferred")
         if ti is not None:

@@ -41,7 +41,7 @@ class Decision:
             for name in self.dag.tasks
             if name in names
             for each in self.run.instances(name)
-            if each.state is None or (each.state == "up_for_retry" and self._retry_is_due(each))
+            if each.state is None or self._is_due_again(each)
         ]
         found: list[TaskInstance] = []
         while candidates:
@@ -64,6 +64,11 @@ class Decision:
         if states & FAILED:
             return "failed"
         return "success" if states <= SUCCEEDED else None
+
+    def _is_due_again(self, each: TaskInstance) -> bool:
+        if each.state == "up_for_reschedule":
+            return each.reschedule_at is None or each.reschedule_at <= self.now
+        return each.state == "up_for_retry" and self._retry_is_due(each)
 
     def _retry_is_due(self, each: TaskInstance) -> bool:
         if each.retry_delay is None or each.end_date is None:

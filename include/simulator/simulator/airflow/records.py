@@ -54,6 +54,7 @@ class TaskInstance:
     start_date: datetime | None = None
     end_date: datetime | None = None
     retry_delay: timedelta | None = None
+    reschedule_at: datetime | None = None
     next_method: str | None = None
     next_kwargs: Any = None
     trigger_id: int | None = None

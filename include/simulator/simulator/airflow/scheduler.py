@@ -122,7 +122,7 @@ class Schedulers:
         dag = core.dags[run.dag_id]
         decision = Decision(core.store, dag, run, core.now(), core.make, core.set_state)
         for ti in decision.ready():
-            ti.try_number += 1
+            ti.try_number += ti.state != "up_for_reschedule"
             core.set_state(ti, "scheduled")
         if (outcome := decision.outcome()) is not None:
             core.set_run_state(run, outcome)

@@ -85,7 +85,7 @@ class Cloud:
 
     def guest_names_on(self, host: str) -> list[str]:
         """The same, as libvirt calls them there."""
-        return [self.state.instances[each].guest_name for each in self.guests_on(host)]
+        return [self.instance(each).guest_name for each in self.guests_on(host)]
 
     def guest_processes(self, host: str) -> list[Guest]:
         """The same, as they are."""

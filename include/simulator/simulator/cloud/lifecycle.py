@@ -177,12 +177,12 @@ class Lifecycle:
         interval = self._state.settings.reclaim_instance_interval
         self._operations.next(instance, interval, partial(self._state.bury, instance))
 
-    def reset_state(self, instance: Instance, vm_state: str) -> None:
+    def reset_state(self, instance: Instance, vm_state: str, who: str = "operator") -> None:
         """`openstack server set --state`: Nova's view alone."""
         action = self._state.begin(instance, "resetState")
         self._state.update(instance, vm_state=vm_state, task_state=None)
         self._state.step(action, "resetState")
-        self._state.note("operator", f"resets the state to {vm_state}", instance.id)
+        self._state.note(who, f"resets the state to {vm_state}", instance.id)
 
     # -- what guests do by themselves
 
@@ -194,7 +194,16 @@ class Lifecycle:
         self._state.end_guest(instance.id, guest.host, why)
         host = self._state.hosts[guest.host]
         if host.is_computing:
-            self._state.later(_LIFECYCLE_SECONDS, self.sync_power, instance)
+            self._state.later(_LIFECYCLE_SECONDS, self._sync_until_seen, instance)
+
+    def _sync_until_seen(self, instance: Instance) -> None:
+        """What is under way with an instance lets Nova look later (sync_power_state_interval)."""
+        if instance.is_deleted or instance.id not in self._state.instances:
+            return
+        self.sync_power(instance)
+        if instance.vm_state in ("active", "paused") and self._state.guest_of(instance.id) is None:
+            again = self._state.settings.power_sync_again
+            self._state.later(again, self._sync_until_seen, instance)
 
     def sync_power(self, instance: Instance) -> None:
         """Source: nova.compute.manager._sync_instance_power_state."""

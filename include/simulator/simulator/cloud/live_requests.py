@@ -79,7 +79,7 @@ class LiveRequests:
         if migration.status not in allowed:
             raise BadRequest(_not_now(migration, "abort live migration"))
         self._state.begin(instance, "live_migration_cancel")
-        self._state.note("operator", "aborts the live migration", instance.id)
+        self._state.note("client", "aborts the live migration", instance.id)
         self._state.later(self._state.settings.aborting, self._life.abort, migration)
 
     def force_complete(self, instance: Instance, migration_id: str) -> None:
@@ -94,7 +94,7 @@ class LiveRequests:
         if migration.status != "running":
             raise BadRequest(_not_now(migration, "force complete"))
         self._state.begin(instance, "live_migration_force_complete")
-        self._state.note("operator", "forces the live migration to complete", instance.id)
+        self._state.note("client", "forces the live migration to complete", instance.id)
         self._life.force(migration)
 
     def in_progress(self, instance: Instance) -> list[Migration]:

@@ -70,6 +70,8 @@ class State:
         self.conductor_is_away = False
         self.held: list[Callable[[], Any]] = []  # messages that wait for the conductor or broker
         self._numbers = 0
+        # Whose request is being answered: user and project. None: the owner of the instance.
+        self.acting: tuple[str, str] | None = None
 
     # -- time, chance, words
 
@@ -189,9 +191,8 @@ class State:
     def begin(self, instance: Instance, name: str) -> Action:
         """An action has been asked for."""
         now = self.now()
-        action = Action(
-            name, f"req-{self.new_id()}", instance.user_id, instance.project_id, now, now
-        )
+        user, project = self.acting or (instance.user_id, instance.project_id)
+        action = Action(name, f"req-{self.new_id()}", user, project, now, now)
         instance.actions.append(action)
         return action
 

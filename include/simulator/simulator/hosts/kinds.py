@@ -15,6 +15,11 @@ from simulator.hosts.nova_compute import MessageBroker, NovaCompute, NovaCompute
 from simulator.hosts.service import Service, ServiceHabits
 from simulator.hosts.state import Container, HostClock, LogFile, Said, Unit
 
+_GALERA = (
+    "wsrep_cluster_size\t{}\nwsrep_cluster_status\tPrimary\nwsrep_connected\tON\n"
+    "wsrep_local_state_comment\tSynced\nwsrep_ready\tON"
+)
+
 
 def compute_host(
     clock: VirtualTime,
@@ -92,7 +97,7 @@ class ControlPlane:
         running = self._running(roles.get("broker", ""))
         state.broker = Said(0, self._cluster_status(running))
         size = len(self._running(roles.get("database", "")))
-        state.database = Said(0, f"1\nwsrep_cluster_size\t{size}\nwsrep_cluster_status\tPrimary")
+        state.database = Said(0, f"1\n{_GALERA.format(size)}")
         if machine in self._running(roles.get("cache", "")):
             state.cache = Said(0, "VERSION 1.6.18")
 

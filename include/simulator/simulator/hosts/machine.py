@@ -103,6 +103,7 @@ class Machine:
         self.is_cut_from_broker = False
         self.stray_guests: list[str] = []  # guests that no cloud knows
         self.reboot_orders: list[float] = []
+        self.scripts_run: list[ScriptPlay] = []
         self.on_look: list[Callable[[], None]] = []  # what is worked out when it is looked at
         self._life = 0
         self._pid = 400
@@ -281,6 +282,7 @@ class Machine:
         )
         self.note(unit, f"Started {unit} - maintenance script.", STARTED, "start")
         play = self.scripts(self._stored.get(unit, b""))
+        self.scripts_run.append(play)
         for number, line in enumerate(play.output, 1):
             at = play.seconds * number / (len(play.output) + 1)
             self.later(at, functools.partial(self.note, unit, line, by="sh", pid=pid))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextvars
 import errno
 import hashlib
 import os
@@ -102,6 +103,7 @@ class SimulatedNetwork:
         self.sshds: dict[str, Sshd] = {}
         self.before: list[Judge] = []
         self.after: list[Callable[[Question, Spoken], None]] = []
+        self.on_asked: list[Callable[[Question], None]] = []  # called by who asks
         self.questions: list[Question] = []
         self._random = random
         self._known: dict[tuple[Any, ...], list[str]] = {}
@@ -285,7 +287,13 @@ class SimulatedChannel:
         script, args, text = _taken_apart(self._command)
         at = network.clock.seconds()
         question = Question(host, script, args, bytes(self._stdin), at)
-        task = asyncio.get_running_loop().create_task(self._answer(question, text))
+        for told in network.on_asked:
+            told(question)
+        # A command on a host goes on, whoever asked for it dies.
+        loop = asyncio.get_running_loop()
+        task = contextvars.Context().run(loop.create_task, self._answer(question, text))
+        # A world ends in the middle of things: that is no news.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
         running = self._connection.machine.running
         running.add(task)
         task.add_done_callback(running.discard)

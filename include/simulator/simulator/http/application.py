@@ -78,7 +78,17 @@ class Application:
         is_open = request.service == "identity" or request.path in ("/", "/v2.1", "/v2.0", "/v3")
         if not is_open and not self.keystone.is_valid(request.token):
             return self.keystone.unauthorized()
-        return service(request)
+        return self._acting(request, service)
+
+    def _acting(self, request: Request, service: Callable[[Request], Answer]) -> Answer:
+        """An action that is asked for is noted as the caller's."""
+        token = self.keystone.tokens.get(request.token)
+        state = self.cloud.state
+        state.acting = None if token is None else (f"id-of-{token.user}", f"id-of-{token.project}")
+        try:
+            return service(request)
+        finally:
+            state.acting = None
 
 
 _HTML = {"Content-Type": "text/html"}

@@ -84,7 +84,7 @@ def _reset(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
     asked.require("os_compute_api:os-admin-actions:reset_state")
     if given.get("state") not in ("active", "error"):
         raise BadRequest(f"Invalid input for field/attribute state. Value: {given.get('state')}.")
-    asked.cloud.lifecycle.reset_state(instance, given["state"])
+    asked.cloud.lifecycle.reset_state(instance, given["state"], "client")
     return Answer(None, 202)
 
 

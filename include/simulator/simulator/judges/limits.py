@@ -1,0 +1,85 @@
+"""Never more hosts out, or migrations in flight, than the policy says."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.cloud.journal import Entry
+from simulator.cloud.model import Instance
+from simulator.stage import Stage
+
+_ASKED = ("live-migrates to ", "asks for migrate ")
+MARK = re.compile(r"\[airflow (\S+) ([^\]]+)\](?:\[(\w+)\])?")
+_MOVING = ("migrating", "resize_prep", "resize_migrating", "resize_migrated", "resize_finish")
+
+
+class NeverMoreThanThePolicy:
+    """At each request for a move, and at each host that is taken out."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        policy = stage.story.policy
+        self._per_host = int(policy.get("migrations_per_host", 1))
+        self._total = int(policy.get("migrations_total", 4))
+        self._out = int(policy.get("max_hosts_out", 1))
+        if policy.get("nova_live_migration_limit") == self._per_host:
+            self._per_host += 1  # one request more waits in Nova's own queue
+        self._ours: dict[str, str] = {}  # instance and its source
+        self._dead: set[str] = set()  # migrations
+        self._found: list[str] = []
+        stage.world.cloud.journal.listeners.append(self._heard)
+
+    def _heard(self, entry: Entry) -> None:
+        if (entry.who, entry.what) == ("fault", "nova-conductor dies"):
+            self._note_dead()
+        if entry.who != "client":
+            return
+        if entry.what.startswith(_ASKED):
+            self._judge_moves(entry.instance)
+        elif entry.what.startswith("disabled"):
+            self._judge_hosts()
+
+    def _judge_moves(self, instance_id: str) -> None:
+        instances = self._stage.world.cloud.state.instances
+        self._ours[instance_id] = instances[instance_id].host or ""
+        flying = {
+            each: source
+            for each, source in self._ours.items()
+            if each in instances and self._is_moving(instances[each])
+        }
+        source = self._ours[instance_id]
+        off_host = sum(1 for each in flying.values() if each == source)
+        if off_host > self._per_host:
+            self._found.append(f"{off_host} migrations off {source} were in flight")
+        if len(flying) > self._total + (self._per_host > 1):
+            self._found.append(f"{len(flying)} migrations were in flight")
+
+    def _judge_hosts(self) -> None:
+        out = []
+        for name, host in self._stage.world.cloud.state.hosts.items():
+            mark = MARK.match(host.service.disabled_reason or "")
+            if mark and mark[3] != "closed":
+                out.append(name)
+        if len(out) > self._out:
+            self._found.append(f"{len(out)} hosts were out: {', '.join(out)}")
+
+    def _note_dead(self) -> None:
+        """What the conductor had in hand stays as it is for ever: nothing of it is in flight."""
+        for instance in self._stage.world.cloud.state.instances.values():
+            last = instance.migration
+            if last is not None and not last.is_over and last.destination is None:
+                self._dead.add(last.uuid)
+
+    def _is_moving(self, instance: Instance) -> bool:
+        last = instance.migration
+        return (last is None or last.uuid not in self._dead) and _is_moving(instance)
+
+    def verdicts(self) -> list[str]:
+        return self._found
+
+
+def _is_moving(instance: Instance) -> bool:
+    last = instance.migration
+    if last is not None and last.status in ("finished", "confirming", "reverting"):
+        return False  # it has arrived, and its guest runs again
+    return instance.task_state in _MOVING or (last is not None and not last.is_over)

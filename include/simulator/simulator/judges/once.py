@@ -1,0 +1,51 @@
+"""No host is rebooted twice for one run, and no script that has succeeded is run twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from simulator.cloud.journal import Entry
+from simulator.hosts.ssh import Question, Spoken
+from simulator.stage import Stage
+
+
+class NothingTwice:
+    """A reboot is the run's that has ordered it last."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._ordered: dict[str, tuple[Any, ...]] = {}
+        self._boots: Counter[tuple[Any, ...]] = Counter()
+        self._scripts: Counter[tuple[Any, ...]] = Counter()
+        self._seen: dict[str, int] = {}
+        stage.world.cloud.journal.listeners.append(self._heard)
+        stage.world.hosts.network.after.append(self._said)
+
+    def _said(self, question: Question, spoken: Spoken) -> None:
+        process = self._stage.process_of(question)
+        run = process.ti.run.key if process is not None and process.ti is not None else ("?", "?")
+        machine = self._stage.machine(question.host)
+        if question.script == "reboot":
+            self._ordered[question.host] = (question.host, *run)
+        elif question.script == "script_start":
+            before, now = self._seen.get(question.host, 0), len(machine.scripts_run)
+            self._seen[question.host] = now
+            good = [play for play in machine.scripts_run[before:now] if play.exit_code == 0]
+            self._scripts[question.host, *run] += len(good)
+
+    def _heard(self, entry: Entry) -> None:
+        if (entry.who, entry.what) == ("host", "reboots"):
+            self._boots[self._ordered.get(entry.host, (entry.host, "?", "?"))] += 1
+
+    def verdicts(self) -> list[str]:
+        found = [
+            f"{host} was rebooted {count} times for the run {run}"
+            for (host, _, run), count in self._boots.items()
+            if count > 1
+        ]
+        return found + [
+            f"the script was run {count} times on {host} for the run {run}"
+            for (host, _, run), count in self._scripts.items()
+            if count > 1
+        ]

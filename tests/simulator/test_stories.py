@@ -1,0 +1,199 @@
+"""Named stories of known faults, played on the simulated cloud, and judges that can fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from simulator.campaign import Campaign, Tally, main
+from simulator.draw import draw
+from simulator.judges import all_judges
+from simulator.must import broken
+from simulator.play import play
+from simulator.shrink import shrink
+from simulator.stage import Stage
+from simulator.story import Story, build
+
+FOLDER = Path(__file__).resolve().parents[2] / "include/simulator/stories"
+STORIES = sorted(FOLDER.glob("*.json"))
+# Faults whose fix is not here yet: a name leaves this list with its fix.
+NOT_FIXED_YET = {"a7c-no-log-to-prove-it"}
+
+pytestmark = [
+    # What the SDK says to its own developers.
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedFieldWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("file", STORIES, ids=lambda file: file.stem)
+def test_a_known_fault(file: Path, request: pytest.FixtureRequest) -> None:
+    if file.stem in NOT_FIXED_YET:
+        request.applymarker(pytest.mark.xfail(reason="its fix is not merged yet"))
+    story = Story.read(file)
+    outcome = play(story)
+    found = broken(outcome, story.must)
+    assert not found, "\n".join([story.title, *found, *outcome.timeline])
+
+
+def one_host(*events: dict[str, object]) -> Story:
+    return Story.of(
+        {
+            "fleet": {
+                "hosts": [{"name": "c01"}, {"name": "c02"}],
+                "instances": [{"name": "vm1", "host": "c01"}, {"name": "vm2", "host": "c02"}],
+            },
+            "requests": [{"do": "host", "host": "c01"}],
+            "events": list(events),
+        }
+    )
+
+
+def test_the_same_story_is_the_same_again() -> None:
+    story = draw(3, "host")
+    assert str(story) == str(draw(3, "host")) != str(draw(4, "host"))
+    first, second = play(story), play(story)
+    assert (first.timeline, first.counts) == (second.timeline, second.counts)
+
+
+def reboots_under_a_guest(stage: Stage) -> None:
+    stage.machine("c01").go_down()
+
+
+def stops_and_leaves(stage: Stage) -> None:
+    vm = stage.instance("vm1")
+    assert vm is not None
+    stage.world.cloud.lifecycle.perform(vm, "stop", "client")
+
+
+def starts_what_its_owner_stopped(stage: Stage) -> None:
+    vm = stage.instance("vm1")
+    assert vm is not None
+    life = stage.world.cloud.lifecycle
+    life.perform(vm, "stop", "owner")
+    stage.world.clock.after(10, lambda: life.perform(vm, "start", "client"))
+
+
+def enables_what_another_disabled(stage: Stage) -> None:
+    cloud = stage.world.cloud
+    service = cloud.state.hosts["c01"].service
+    cloud.services.update(service, "disabled", "mine", who="another admin")
+    enable = partial(cloud.services.update, service, "enabled", who="client")
+    stage.world.clock.after(10, enable)
+
+
+def takes_two_hosts_out(stage: Stage) -> None:
+    cloud = stage.world.cloud
+    for host in ("c01", "c02"):
+        reason = f"[airflow compute_host_maintenance {host}][out] kernel"
+        cloud.services.update(cloud.state.hosts[host].service, "disabled", reason, who="client")
+
+
+def moves_two_at_a_time(stage: Stage) -> None:
+    for name in ("vm1", "vm3"):
+        vm = stage.instance(name)
+        assert vm is not None
+        stage.world.cloud.live.accept(vm, who="client")
+
+
+def claims_a_boot_that_was_not(stage: Stage) -> None:
+    folder = stage.world.hosts.folder / "records/compute_host_maintenance"
+    folder.mkdir(parents=True)
+    boot = stage.machine("c01").state.boot_id
+    evidence = {"reboot": {"boot_id_before": boot, "boot_id_after": boot}}
+    record = {
+        "dag_id": "compute_host_maintenance",
+        "run_id": "r1",
+        "outcome": "failed",
+        "host": "c01",
+        "evidence": evidence,
+    }
+    (folder / "r1.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("judge", "deed"),
+    [
+        ("boots", reboots_under_a_guest),
+        ("guests", stops_and_leaves),
+        ("guests", starts_what_its_owner_stopped),
+        ("ownership", enables_what_another_disabled),
+        ("limits", takes_two_hosts_out),
+        ("limits", moves_two_at_a_time),
+        ("records", claims_a_boot_that_was_not),
+    ],
+)
+def test_a_judge_sees(tmp_path: Path, judge: str, deed: Callable[[Stage], None]) -> None:
+    story = one_host()
+    story.fleet["instances"].append({"name": "vm3", "host": "c01"})
+    world = build(story, tmp_path)
+    stage = Stage(story, world)
+    with world.installed():
+        judges = all_judges(stage)
+        deed(stage)
+        world.clock.run(at_most=60)
+        found = {name for name, each in judges.items() if list(each.verdicts())}
+    assert found == {judge}
+
+
+def test_a_fault_happens_at_its_moment_and_ends() -> None:
+    story = one_host(
+        {"when": "task reboot running", "do": "kill_worker"},
+        {"when": "task migrate_instance deferred", "do": "http", "match": "read", "how": "503"},
+    )
+    outcome = play(story)
+    assert outcome.is_good, outcome.found
+    assert outcome.faults == {"kill_worker": 1, "http": 1}
+    assert any("reboot up_for_retry" in line for line in outcome.timeline)
+    assert any("http is over" in line for line in outcome.timeline)
+
+
+def test_the_operator_follows_what_a_red_run_says() -> None:
+    story = one_host({"at": 0, "do": "boot_hangs", "host": "c01", "for": 7200})
+    outcome = play(story)
+    assert outcome.is_good, outcome.found
+    assert outcome.facts is not None and outcome.facts.first["run-1"] == "failed"
+    assert any("operator" in line and "clears" in line for line in outcome.timeline)
+
+
+def test_a_story_is_shrunk_to_what_it_needs() -> None:
+    story = draw(5, "host")
+    story.events = [
+        {"at": 1, "do": "kill_task"},
+        {"at": 2, "do": "order_lost", "host": "c01"},
+        {"at": 3, "do": "kill_scheduler"},
+    ]
+
+    def fails(smaller: Story) -> bool:
+        return any(each["do"] == "order_lost" for each in smaller.events)
+
+    small = shrink(story, fails, seconds=10)
+    assert [each["do"] for each in small.events] == ["order_lost"]
+    assert small.fleet["hosts"] == [{"name": "c01"}]
+    assert not small.policy and not small.fleet.get("instances")
+
+
+def test_a_campaign_counts_and_says_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally()
+    for result in Campaign([17, 33], "checks", jobs=2, shrinking=0.0).results():
+        tally.add(result)
+    assert tally.seeds == 2
+    assert "simulated hours" in str(tally)
+
+
+def test_one_seed_is_played_again_with_its_timeline(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3", "--kind", "host"]) == 0
+    assert "run-1          report success" in capsys.readouterr().out
