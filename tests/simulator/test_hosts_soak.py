@@ -32,7 +32,7 @@ class StrictCloud:
         self.guests: list[str] = []
         self.is_computing: Counter[str] = Counter()
 
-    def guests_on(self, host: str) -> list[str]:
+    def guest_names_on(self, host: str) -> list[str]:
         return self.guests
 
     def host_starts_nova_compute(self, host: str) -> None:
