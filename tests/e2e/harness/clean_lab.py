@@ -23,6 +23,8 @@ def restore(lab: Lab, cloud: Cloud, say: Callable[[str], None]) -> None:
     if leftovers := cloud.instances():
         say(f"deleting {len(leftovers)} instances")
         cloud.delete(leftovers)
+    if forgotten := cloud.free_forgotten_room():
+        say(f"Nova forgot to give room back in Placement: {', '.join(forgotten)}")
 
 
 def put_into_service(lab: Lab, cloud: Cloud, host: str, say: Callable[[str], None]) -> None:
