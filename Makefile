@@ -32,13 +32,21 @@ setup: ## Make .venv from the locks (nothing to do when it is current)
 
 .PHONY: check
 check: setup ## Everything that needs no lab: format, lint, types, layers, tests. Under a minute
+	@$(MAKE) -j2 --output-sync=target lint-python lint-shell layers types known-faults
+	@$(PYTEST) -m "not thorough" --dist worksteal $(NO_LAB)
+
+.PHONY: lint-python lint-shell layers types known-faults
+lint-python:
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
+lint-shell:
 	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+layers:
 	@PYTHONPATH=plugins $(BIN)/lint-imports --cache-dir .import_linter_cache
+types:
 	@$(BIN)/mypy
+known-faults:
 	@include/airflow/audit
-	@$(PYTEST) -m "not thorough" --dist worksteal $(NO_LAB)
 
 .PHONY: fuzz
 fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a target, SEED=N again)

@@ -44,6 +44,9 @@ from simulator.hosts.state import (
     Unit,
 )
 
+# Hundreds of shells.
+pytestmark = pytest.mark.thorough
+
 DEPLOYMENTS = Path(__file__).parents[2] / "include/deployments"
 DEBIAN = load_deployment("debian", DEPLOYMENTS)
 KOLLA = load_deployment("kolla", DEPLOYMENTS)
