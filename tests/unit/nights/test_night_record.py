@@ -84,7 +84,10 @@ def test_the_problem_is_what_the_hosts_said_and_how_many_said_nothing() -> None:
     said = record(states={"maintain_host": "failed", "plan": "failed"}, errors=[ERROR])["problem"]
 
     assert said.startswith("host c02: run nightly__c02__x did not finish it: no answer. Fix that.")
-    assert said.endswith("1 tasks ended without an error message. See their logs.")
+    assert said.endswith(
+        "1 task ended without an error message (killed, or a worker died): plan. "
+        "See the logs, then clear what failed with Downstream."
+    )
 
 
 def test_the_page_shows_who_was_done_and_left_and_links_the_runs() -> None:

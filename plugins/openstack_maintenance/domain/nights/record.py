@@ -57,7 +57,12 @@ def _what_went_wrong(
         return None
     found = failures(tasks, errors)
     said = [str(each) for each in found if not each.is_silent]
-    if silent := sum(each.is_silent for each in found):
-        said.append(f"{silent} tasks ended without an error message. See their logs.")
+    if silent := [each.task_id for each in found if each.is_silent]:
+        counted = "1 task" if len(silent) == 1 else f"{len(silent)} tasks"
+        names = ", ".join(dict.fromkeys(silent))
+        said.append(
+            f"{counted} ended without an error message (killed, or a worker died): {names}. "
+            "See the logs, then clear what failed with Downstream."
+        )
     told = " ".join(said) or "A task failed before anything was started. See the run."
     return shortened(told, LONGEST_SENTENCE)
