@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.drain.debt import Debt
-from openstack_maintenance.domain.drain.move_step import Order
+from openstack_maintenance.domain.drain.move_order import Order
 from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud_hook import CloudHook

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from openstack_maintenance.domain.cloud import Instance, Migration
-from openstack_maintenance.domain.drain.move_step import Decision, Step
+from openstack_maintenance.domain.drain.move_order import Decision, Step
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.moment import read_moment
 

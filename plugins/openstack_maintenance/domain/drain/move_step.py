@@ -7,127 +7,25 @@ any death the same facts lead to the same next step, so a move is never done twi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 
-from openstack_maintenance.domain.cloud import FAILED, POWER_NAMES, SHUTDOWN, Instance, Migration
-from openstack_maintenance.domain.drain.ladder import Climb, Rung, Watermark, next_rung
-from openstack_maintenance.domain.drain.movability import Method
+from openstack_maintenance.domain.cloud import FAILED, Instance, Migration
+from openstack_maintenance.domain.drain.ladder import Climb, Rung, next_rung
+from openstack_maintenance.domain.drain.move_order import Decision, Memory, Order, Step, timeout
+from openstack_maintenance.domain.drain.move_trouble import (
+    in_error,
+    is_lost,
+    is_misplaced,
+    lost,
+    misplaced,
+    went_to_error,
+)
 
 # How long Nova may take to show a migration it accepted.
 _UNSEEN = timedelta(seconds=60)
 # Whether Nova took a request whose answer was an error shows by then: the API itself sets the
 # task_state of what it takes, and refuses a second request while it is set.
 _ASKS_AGAIN = timedelta(seconds=10)
-# How long the source may take to tell Nova where an instance went, once Nova says completed.
-_TELLS_ITS_HOST = timedelta(minutes=5)
-# A migration that nobody works on any more: nova-conductor took it off its queue, and died.
-_FORGOTTEN = timedelta(minutes=5)
-_FORGOTTEN_FOR_SURE = timedelta(minutes=10)
-_CONDUCTOR = "Check that nova-conductor runs."
-_BEFORE_ANY_HOST = frozenset({"accepted", "pre-migrating"})
-# So far back a migration may have been asked for by this run's earlier tries.
-_EARLIER = timedelta(days=1)
-
-
-class Step(Enum):
-    """What to do for one instance now."""
-
-    WAIT = "wait"
-    FEWER = "fewer"  # nothing else is to start beside it
-    START_LIVE = "start_live"
-    START_COLD = "start_cold"
-    CONFIRM = "confirm"
-    STOP = "stop"
-    START_GUEST = "start_guest"
-    ABORT = "abort"
-    FORCE_COMPLETE = "force_complete"
-    DONE = "done"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a move was asked to be. ``since``: when the drain began, by Nova's clock (UTC).
-
-    ``copied_gib``: the disks that a block migration copies besides its RAM.
-    """
-
-    instance_id: str
-    name: str
-    source: str
-    method: Method
-    was_running: bool
-    ram_mib: int
-    since: datetime
-    retries: int
-    timeout_per_gib: timedelta
-    on_stuck: Step
-    may_stop: bool
-    copied_gib: float = 0.0
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A step and, for people, why; for FAIL also what to do.
-
-    ``sought``: the hosts of which one may run its guest, whatever Nova shows; ``first``: what to do
-    before anything else, once they were looked at.
-    """
-
-    step: Step
-    why: str = ""
-    remedy: str = ""
-    migration: Migration | None = None
-    sought: tuple[str, ...] = ()
-    first: str = ""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What this process remembers of a move. All of it may be lost at any time.
-
-    ``posted_at``: when it last asked Nova to move the instance; ``posted_after``: the id of the
-    newest migration it knew of then; ``is_unsure``: Nova's answer to it was an error, and it may
-    have taken it all the same; ``running_since``: when it first saw the migration beyond Nova's
-    queue, or forced or aborted it; ``is_passed_by``: migrations that were asked for later have gone
-    on meanwhile; ``forced``: the id of the migration that was to be completed by force; ``left``:
-    the least that one had left to copy.
-    """
-
-    posted_at: datetime | None = None
-    posted_after: int = 0
-    running_since: datetime | None = None
-    is_unsure: bool = False
-    is_passed_by: bool = False
-    forced: int = 0
-    left: Watermark | None = None
-
-
-def timeout(order: Order) -> timedelta:
-    """How long one running migration may take: by RAM, at least 2 GiB, and the disks to be copied.
-
-    Source: _live_migration_data_gb in nova/virt/libvirt/driver.py.
-    """
-    return order.timeout_per_gib * (max(2.0, order.ram_mib / 1024) + order.copied_gib)
-
-
-def is_forgotten(migration: Migration, now: datetime) -> bool:
-    """Whether surely nobody works on a migration any more, although Nova lists it as moving."""
-    return _untouched_for(migration, now) > _FORGOTTEN_FOR_SURE
-
-
-def may_be_forgotten(migration: Migration, now: datetime) -> bool:
-    """Whether nobody may work on it any more: what its instance shows tells."""
-    return _untouched_for(migration, now) > _FORGOTTEN
-
-
-def _untouched_for(migration: Migration, now: datetime) -> timedelta:
-    """How long a migration has waited for nova-conductor to choose its host."""
-    if migration.status not in _BEFORE_ANY_HOST or migration.destination is not None:
-        return timedelta(0)
-    return now - migration.updated_at
 
 
 def next_step(
@@ -145,22 +43,19 @@ def next_step(
     debts: then it is inferred, and the start is a step of the move.
     """
     ours = [each for each in migrations if each.source == order.source]
-    last = ours[-1] if ours else None
-    if last is not None and last.is_moving:
-        if not _is_lost(last, memory, now):
-            return _under_way(order, last, memory, now)
-        if instance is not None and (instance.task_state or instance.vm_state == "error"):
-            return _lost(order, instance, last, now)
+    if ours and ours[-1].is_moving:
+        if decision := _moving(order, instance, ours[-1], memory, now):
+            return decision
         ours = ours[:-1]  # it was ended by hand: its record alone stays as it was
-        last = ours[-1] if ours else None
+    last = ours[-1] if ours else None
     if instance is None:
         return Decision(Step.DONE, "was deleted meanwhile: nothing to move")
     if instance.vm_state == "soft-delete":
         return Decision(Step.DONE, "was deleted meanwhile (it can be restored): nothing to move")
     if instance.status == "VERIFY_RESIZE":
         return _verify_resize(order, instance, last)
-    if last is not None and last is migrations[-1] and _is_misplaced(order, instance, last):
-        return _misplaced(order, instance, last, now)
+    if last is not None and last is migrations[-1] and is_misplaced(order, instance, last):
+        return misplaced(order, instance, last, now)
     if instance.task_state is not None:
         return Decision(Step.WAIT, f"Nova is busy with it ({instance.task_state})")
     if instance.host != order.source:
@@ -168,6 +63,17 @@ def next_step(
     if _is_awaited(last, memory, now):
         return _unseen(memory, now)
     return _start(order, instance, ours, is_owed)
+
+
+def _moving(
+    order: Order, instance: Instance | None, last: Migration, memory: Memory, now: datetime
+) -> Decision | None:
+    """What to do while Nova lists its migration as moving; None where nobody works on that."""
+    if not is_lost(last, memory, now):
+        return _under_way(order, last, memory, now)
+    if instance is not None and (instance.task_state or instance.vm_state == "error"):
+        return lost(order, instance, last, now)
+    return None
 
 
 def _under_way(order: Order, last: Migration, memory: Memory, now: datetime) -> Decision:
@@ -194,55 +100,6 @@ def _under_way(order: Order, last: Migration, memory: Memory, now: datetime) -> 
         if climb.is_forced:
             why = f"{why}, also after Nova was asked to complete it by force"
     return Decision(Step(rung.value), why, migration=last)
-
-
-def _is_lost(last: Migration, memory: Memory, now: datetime) -> bool:
-    return is_forgotten(last, now) or (memory.is_passed_by and may_be_forgotten(last, now))
-
-
-def _lost(order: Order, instance: Instance, last: Migration, now: datetime) -> Decision:
-    minutes = int((now - last.updated_at).total_seconds() // 60)
-    off = (
-        f", then `openstack server stop {instance.id}`" if instance.power_state == SHUTDOWN else ""
-    )
-    return Decision(
-        Step.FAIL,
-        f"Nova accepted its migration {minutes} minutes ago, but nobody works on it "
-        "(no destination was chosen: nova-conductor may have been restarted meanwhile). "
-        f"{_seen(instance)}",
-        f"{_CONDUCTOR} Run `openstack server set --state active {instance.id}`{off}, then clear "
-        "this task.",
-        sought=_ends(order, instance, last) if last.is_live else (),
-        first=_CONDUCTOR,
-    )
-
-
-def _seen(instance: Instance) -> str:
-    """Where a guest is, as far as Nova shows it."""
-    power = POWER_NAMES.get(instance.power_state, str(instance.power_state))
-    return f"Nova shows its guest on {instance.host}, power_state {power}"
-
-
-def _is_misplaced(order: Order, instance: Instance, newest: Migration) -> bool:
-    """Whether Nova says that its newest migration is completed, and yet shows it on the source."""
-    is_elsewhere = newest.destination not in (None, order.source)
-    is_recent = newest.created_at > order.since - _EARLIER
-    is_done = newest.is_live and newest.status == "completed"
-    return is_done and is_elsewhere and is_recent and instance.host == order.source
-
-
-def _misplaced(order: Order, instance: Instance, newest: Migration, now: datetime) -> Decision:
-    to, source = newest.destination, order.source
-    if now - newest.updated_at < _TELLS_ITS_HOST:
-        return Decision(Step.WAIT, f"arrived on {to}, but Nova still shows it on {source}")
-    return Decision(
-        Step.FAIL,
-        f"Nova says the migration to {to} is completed but still shows the instance on {source} "
-        f"(task_state {instance.task_state or 'none'}): its guest runs on {to}",
-        f"See nova-compute's log on {source} (post-live-migration). Do not run `openstack server "
-        f"set --state active {instance.id}` alone: {source} may then stop the guest. Have the host "
-        f"in Nova's record of the instance set to {to}, then clear this task.",
-    )
 
 
 def _verify_resize(order: Order, instance: Instance, last: Migration | None) -> Decision:
@@ -286,7 +143,7 @@ def _elsewhere(
     if instance.vm_state == "error":
         fault = f" ({instance.fault})" if instance.fault else ""
         why = f"arrived on {instance.host} but is in ERROR{fault}"
-        return _in_error(order, instance, last, why)
+        return in_error(order, instance, last, why)
     off = ""
     if instance.vm_state == "stopped" and order.was_running and is_owed is False:
         off = "; it was shut down by its owner meanwhile and stays off"
@@ -347,44 +204,12 @@ def _start(
     if order.method == "stop" and instance.vm_state in {"active", "error"}:
         return Decision(Step.STOP, "cannot move live")
     if instance.vm_state == "error":
-        return _went_to_error(order, instance, tried)
+        return went_to_error(order, instance, tried)
     return Decision(
         Step.FAIL,
         f"became {instance.status} and cannot be migrated",
         "Bring it to ACTIVE or SHUTOFF, then clear this task.",
     )
-
-
-def _went_to_error(order: Order, instance: Instance, tried: Sequence[Migration]) -> Decision:
-    last = tried[-1] if tried else None
-    when = ""
-    if last is not None:
-        to = f" to {last.destination}" if last.destination else ""
-        when = f" when its migration{to} ended as {last.status}"
-    fault = f" ({instance.fault})" if instance.fault else ""
-    why = f"became ERROR on {instance.host}{when}{fault}"
-    return _in_error(order, instance, last, why)
-
-
-def _in_error(order: Order, instance: Instance, last: Migration | None, why: str) -> Decision:
-    sought = _ends(order, instance, last)
-    return Decision(
-        Step.FAIL,
-        why,
-        f"{_seen(instance)}. Look for it on {' and '.join(sought)} (`virsh list --all`). If it "
-        "runs on "
-        f"{instance.host}, run "
-        f"`openstack server set --state active {instance.id}`, then clear this task. If it runs "
-        "elsewhere, have its host in Nova's record set right first.",
-        migration=last,
-        sought=sought if last is not None and last.is_live else (),
-    )
-
-
-def _ends(order: Order, instance: Instance, last: Migration | None) -> tuple[str, ...]:
-    """The hosts on which its guest may be."""
-    ends = [order.source, instance.host, last.destination if last else None]
-    return tuple(dict.fromkeys(each for each in ends if each))
 
 
 def _once_more(tried: Sequence[Migration]) -> str:

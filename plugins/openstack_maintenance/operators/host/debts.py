@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.cloud import instance_facts
 from openstack_maintenance.domain.drain.debt import Debt, owed_facts, payment_step
-from openstack_maintenance.domain.drain.move_step import Decision, Step
+from openstack_maintenance.domain.drain.move_order import Decision, Step
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.records.debts import Debts

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from openstack_maintenance.domain.drain.move_step import Decision, Memory, Step
+from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move

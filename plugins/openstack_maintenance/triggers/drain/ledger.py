@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.beat import Pace
-from openstack_maintenance.domain.drain.move_step import is_forgotten
+from openstack_maintenance.domain.drain.move_trouble import is_forgotten
 from openstack_maintenance.triggers.drain.move import Move
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.debt import Debt
-from openstack_maintenance.domain.drain.move_step import Memory, Order, Step
+from openstack_maintenance.domain.drain.move_order import Memory, Order, Step
 from openstack_maintenance.domain.drain.sighting import Look
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MaintenanceError

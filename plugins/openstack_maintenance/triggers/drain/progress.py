@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.drain.ladder import is_worth_reading, lower
-from openstack_maintenance.domain.drain.move_step import timeout
+from openstack_maintenance.domain.drain.move_order import timeout
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.triggers.drain.move import Move
 from openstack_maintenance.triggers.drain.setbacks import is_refusal

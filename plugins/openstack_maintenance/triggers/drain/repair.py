@@ -10,11 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from openstack_maintenance.domain.drain.move_step import (
-    Decision,
-    Memory,
-    may_be_forgotten,
-)
+from openstack_maintenance.domain.drain.move_order import Decision, Memory
+from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.drain.sighting import (
     Look,
     remedy_for,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
-from openstack_maintenance.domain.drain.move_step import Decision
+from openstack_maintenance.domain.drain.move_order import Decision
 from openstack_maintenance.domain.errors import CloudError, MigrationFailed
 from openstack_maintenance.triggers.drain.move import Move
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.debt import Debt, payment_step
-from openstack_maintenance.domain.drain.move_step import Decision, Step, may_be_forgotten
+from openstack_maintenance.domain.drain.move_order import Decision, Step
+from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.move import Move
 from openstack_maintenance.triggers.drain.setbacks import is_refusal, is_worth_a_look

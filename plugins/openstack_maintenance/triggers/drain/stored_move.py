@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from openstack_maintenance.domain.drain.move_step import Order, Step
+from openstack_maintenance.domain.drain.move_order import Order, Step
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MigrationFailed
 from openstack_maintenance.domain.foreign_text import in_short

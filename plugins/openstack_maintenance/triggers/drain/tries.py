@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
-from openstack_maintenance.domain.drain.move_step import Decision, Step
+from openstack_maintenance.domain.drain.move_order import Decision, Step
 from openstack_maintenance.domain.errors import CloudError, MigrationFailed
 from openstack_maintenance.triggers.drain.move import Move
 

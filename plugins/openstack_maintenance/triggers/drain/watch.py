@@ -19,14 +19,9 @@ from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.drain.beat import next_beat
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
-from openstack_maintenance.domain.drain.move_step import (
-    Decision,
-    Memory,
-    Step,
-    may_be_forgotten,
-    next_step,
-    timeout,
-)
+from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step, timeout
+from openstack_maintenance.domain.drain.move_step import next_step
+from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.debtor import Debtor
