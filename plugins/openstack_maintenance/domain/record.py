@@ -47,11 +47,10 @@ def build(
     problem: str | None,
     own: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A record, as plain JSON: what every kind has, and what is its ``own``.
+    """A record, as plain JSON: what every kind has, and its ``own``. Schemas: docs/records.
 
     ``run``: dag_id, run_id, params, started_at, triggered_by. ``tasks``: task_id, map_index, state,
-    seconds. ``errors``: task_id, map_index, subject, found, remedy of each task that said why it
-    failed. docs/records has the JSON schema of each kind.
+    seconds. ``errors``: task_id, map_index, subject, found, remedy of each that said why it failed.
     """
     return {
         "schema": {"name": f"openstack-maintenance/{kind}", "version": SCHEMA_VERSION},

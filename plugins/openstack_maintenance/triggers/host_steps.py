@@ -13,6 +13,12 @@ from openstack_maintenance.domain.host.amqp_log import amqp_lines
 from openstack_maintenance.domain.host.bus_evidence import BusVerdict, judge_bus
 from openstack_maintenance.domain.host.facts import AmqpEvidence, ScriptState
 from openstack_maintenance.domain.host.network import NETWORK_AGENT
+from openstack_maintenance.domain.host.still_heartbeat import (
+    HEARTBEAT_GOES_ON,
+    STILL_SECONDS,
+    heartbeat_goes_on,
+    still_heartbeat,
+)
 from openstack_maintenance.domain.host.zone import local_zone
 from openstack_maintenance.domain.ownership import silent_cell
 from openstack_maintenance.triggers import stored
@@ -22,27 +28,7 @@ from openstack_maintenance.triggers.waiting import StillWaiting
 
 # Who answers for so long is not shutting down.
 _SHUTDOWN = timedelta(minutes=3)
-# Nova's report_interval is 10 s by default: in so long one heartbeat at least would have come.
-STILL_SECONDS = 15.0
 _FORCED_DOWN = "Nova holds it forced down"
-HEARTBEAT_GOES_ON = "its heartbeat in Nova goes on"
-
-
-def still_heartbeat(last: datetime | None) -> dict[str, Any]:
-    """The proof that Nova hears nothing more of a nova-compute, as plain JSON."""
-    return {"last": last.isoformat() if last else None, "still_for_seconds": STILL_SECONDS}
-
-
-def heartbeat_goes_on(host: str, found: str) -> CheckFailed:
-    """nova-compute's unit is stopped, and a nova-compute reports as this host all the same."""
-    return CheckFailed(
-        f"host {host}",
-        f"nova-compute's unit is stopped, but {found.removeprefix('still there: ')}",
-        f"Another nova-compute reports as {host}. Find it (`pgrep -a nova-compute`, `docker ps`, "
-        "`systemctl list-units '*nova*'` on the host; on other hosts a nova.conf with the same "
-        "`host`), set the right deployment in the policy, then clear stop_nova_compute with "
-        "Downstream.",
-    )
 
 
 class NovaComputeGoneTrigger(HostWaitTrigger):

@@ -8,7 +8,7 @@ from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
 from openstack_maintenance.domain.foreign_text import brief_list
 from openstack_maintenance.domain.host.amqp_log import amqp_lines
-from openstack_maintenance.domain.host.facts import GuestProcess, HostFacts, UnitState
+from openstack_maintenance.domain.host.facts import AmqpEvidence, GuestProcess, HostFacts, UnitState
 from openstack_maintenance.domain.policy import Policy
 
 
@@ -81,19 +81,8 @@ def check_bus(service: ComputeService, policy: Policy, facts: HostFacts) -> list
     bus = facts.bus
     if bus is None or not (service.is_up and bus.nova_compute.is_active):
         return []
-    host = f"host {service.host}"
     if policy.amqp_evidence == "log_line":
-        if not bus.log_error:
-            return []
-        return [
-            Blocker(
-                host,
-                "the policy demands the AMQP log line (amqp_evidence: log_line), but its log "
-                f"{bus.log_path} cannot be read: {bus.log_error}",
-                "Let the login read it, name the right log under nova_compute.log_paths in the "
-                "deployment file, or set amqp_evidence: any in the policy.",
-            )
-        ]
+        return [_unreadable_log(service.host, bus)] if bus.log_error else []
     logs_it = any(each.news == "connected" for each in amqp_lines(bus.log.lines))
     if bus.sockets or bus.sockets_error or logs_it:
         return []
@@ -101,10 +90,20 @@ def check_bus(service: ComputeService, policy: Policy, facts: HostFacts) -> list
     elsewhere = f" (it is connected to {', '.join(brief_list(peers))})" if peers else ""
     return [
         Blocker(
-            host,
+            f"host {service.host}",
             f"nova-compute holds no connection to the broker's ports{elsewhere}, and its log has "
             "no line of one: after the reboot nothing could prove that it is on the message bus",
             "Name the broker's port under nova_compute.broker_ports in the deployment file "
             "(transport_url in nova.conf has it; the default is [5671, 5672]).",
         )
     ]
+
+
+def _unreadable_log(host: str, bus: AmqpEvidence) -> Blocker:
+    return Blocker(
+        f"host {host}",
+        "the policy demands the AMQP log line (amqp_evidence: log_line), but its log "
+        f"{bus.log_path} cannot be read: {bus.log_error}",
+        "Let the login read it, name the right log under nova_compute.log_paths in the "
+        "deployment file, or set amqp_evidence: any in the policy.",
+    )

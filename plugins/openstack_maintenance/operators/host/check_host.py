@@ -84,10 +84,7 @@ class CheckHostOperator(HostOperator):
     def perform(self) -> dict[str, Any]:
         """Read, judge, and tell."""
         request, policy = self.request, self.policy
-        self._refuse(check_params(self.params_given, request, [each.name for each in scripts()]))
-        self._end_if_done()
-        nova_compute = self.deployment.nova_compute  # a bad flavour shows before all else
-        self.log.info("nova-compute is %s in this deployment", nova_compute.unit)
+        self._begin()
         version = self.nova.check_version()
         services = self._services()
         instances = self.nova.instances_on(request.host)
@@ -96,11 +93,7 @@ class CheckHostOperator(HostOperator):
         # At once: one question is harmless because of what the list says of its instance.
         missing = self._missing_rights(plan)
         facts = HostInCloud(services, self.nova.find_hypervisor(request.host), instances)
-        others = running_among(self._context, [each.mark for each in services], self.mark)
-        blockers = check_host_rules(request, policy, facts, self.mark, others)
-        blockers += check_plan(request, plan, conf.getint("core", "max_map_length"))
-        blockers += missing
-        blockers += affinity_in_the_way(self, plan, instances)
+        blockers = self._judge(facts, plan) + missing
         ports = ports_on(self) if plan.moves else []
         blockers += port_blockers(plan.moves, ports, newest, may_stop=request.on_blocked == "stop")
         blockers += self._check_room(facts, plan)
@@ -122,6 +115,22 @@ class CheckHostOperator(HostOperator):
         if request.dry_run:
             self._end_dry_run(found, plan, closed)
         return found
+
+    def _begin(self) -> None:
+        """What is asked for must be possible, and not done yet; a bad flavour shows before all."""
+        names = [each.name for each in scripts()]
+        self._refuse(check_params(self.params_given, self.request, names))
+        self._end_if_done()
+        unit = self.deployment.nova_compute.unit
+        self.log.info("nova-compute is %s in this deployment", unit)
+
+    def _judge(self, facts: HostInCloud, plan: DrainPlan) -> list[Blocker]:
+        """What Nova's own records of the host and its instances forbid."""
+        marks = [each.mark for each in facts.services]
+        others = running_among(self._context, marks, self.mark)
+        blockers = check_host_rules(self.request, self.policy, facts, self.mark, others)
+        blockers += check_plan(self.request, plan, conf.getint("core", "max_map_length"))
+        return blockers + affinity_in_the_way(self, plan, list(facts.instances))
 
     def _warn(self, found: dict[str, Any]) -> None:
         """What is not sure, and no reason to refuse the host."""
@@ -230,13 +239,18 @@ class CheckHostOperator(HostOperator):
             blockers.append(wrong)
         blockers += _host_blockers(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
-            blockers += check_nova_compute(service, host_facts.nova_compute)
-            blockers += check_bus(service, self.policy, host_facts)
-            blockers += check_guests(self.request.host, host_facts.guests, near)
-            due_in = self.turn.boot_id
-            rebooted = rebooted_blocker(service, self.mark, due_in, host_facts.boot_id)
-            blockers += [rebooted] if rebooted else []
+            blockers += self._judge_host(service, host_facts, near)
         return host_facts
+
+    def _judge_host(
+        self, service: ComputeService, facts: HostFacts, near: Sequence[Instance]
+    ) -> list[Blocker]:
+        """What Nova's service and the host itself say against each other."""
+        blockers = check_nova_compute(service, facts.nova_compute)
+        blockers += check_bus(service, self.policy, facts)
+        blockers += check_guests(self.request.host, facts.guests, near)
+        rebooted = rebooted_blocker(service, self.mark, self.turn.boot_id, facts.boot_id)
+        return blockers + ([rebooted] if rebooted else [])
 
     async def _read_facts(self, address: str) -> HostFacts:
         async with self.on_host(address) as host:
@@ -266,19 +280,19 @@ class CheckHostOperator(HostOperator):
             "booted": host_facts.booted.isoformat() if host_facts.booted else None,
             "clock": host_facts.clock.isoformat(),
             "nova_compute": str(host_facts.nova_compute),
-            "moves": [
-                {**planned, "may_fail": _doubt(move, parse_microversion(version), ports)}
-                for move, planned in zip(
-                    plan.moves,
-                    planned_moves(plan.moves, debts_by_instance(self.policy)),
-                    strict=True,
-                )
-            ],
+            "moves": self._planned(plan, parse_microversion(version), ports),
             "left": [instance_facts(each) for each in plan.left],
         }
 
-    def _planned(self, plan: DrainPlan) -> list[dict[str, Any]]:
-        return planned_moves(plan.moves, debts_by_instance(self.policy))
+    def _planned(
+        self, plan: DrainPlan, newest: Microversion | None, ports: list[HostPort]
+    ) -> list[dict[str, Any]]:
+        """Each move as plain JSON, with what may make it fail."""
+        planned = planned_moves(plan.moves, debts_by_instance(self.policy))
+        return [
+            {**facts, "may_fail": _doubt(move, newest, ports)}
+            for move, facts in zip(plan.moves, planned, strict=True)
+        ]
 
     def _plan_in_words(self, plan: DrainPlan, doubts: dict[str, str | None]) -> str:
         request = self.request

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import Instance, Migration
+    from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
     from openstack_maintenance.domain.host.holders import Holder
     from openstack_maintenance.operators.host.base import HostOperator
 
@@ -51,20 +51,28 @@ def prove_empty(step: HostOperator) -> dict[str, Any]:
             f"it is not empty: {in_the_way_in_words(blocking, arriving)}",
             remedy_of_arrival(step.task_id, host, step.deployment.nova_compute),
         )
-    if held := [each for each in holders if not each.is_left_over(host)]:
-        raise _held(host, provider, held)
-    for each in holders:
-        step.log.warning("host %s: %s", host, " ".join(str(each.blocker(host, provider)).split()))
+    _check_held(step, provider, holders)
     return {
         "checked_at": utc_now().isoformat(),
         "instances": 0,
         "left": [instance_facts(each) for each in instances],
-        "witnesses": {
-            "nova": _in_words("instance", len(instances)) + ", and none is on its way",
-            "placement": f"{_in_words('allocation', len(instances))}{_left_over(holders)} "
-            f"(resource provider {provider})",
-            "service": f"answers, and is disabled by this run: {service.disabled_reason}",
-        },
+        "witnesses": _witnesses(instances, holders, provider, service),
+    }
+
+
+def _witnesses(
+    instances: Collection[Instance],
+    holders: Collection[Holder],
+    provider: str,
+    service: ComputeService,
+) -> dict[str, str]:
+    """What each of them showed, for the record."""
+    left = len(instances)
+    return {
+        "nova": _in_words("instance", left) + ", and none is on its way",
+        "placement": f"{_in_words('allocation', left)}{_left_over(holders)} "
+        f"(resource provider {provider})",
+        "service": f"answers, and is disabled by this run: {service.disabled_reason}",
     }
 
 
@@ -95,13 +103,18 @@ def other_holders(
     return found
 
 
-def _held(host: str, provider: str, holders: list[Holder]) -> CheckFailed:
-    found, remedy = holders_in_words(holders, host, provider)
-    return CheckFailed(
-        f"host {host}",
-        f"it is not empty, although Nova lists nothing in the way there: {found}",
-        f"The host was not rebooted. {remedy}",
-    )
+def _check_held(step: HostOperator, provider: str, holders: list[Holder]) -> None:
+    """Raises: CheckFailed, where anything holds room there that is not only left over."""
+    host = step.request.host
+    if held := [each for each in holders if not each.is_left_over(host)]:
+        found, remedy = holders_in_words(held, host, provider)
+        raise CheckFailed(
+            f"host {host}",
+            f"it is not empty, although Nova lists nothing in the way there: {found}",
+            f"The host was not rebooted. {remedy}",
+        )
+    for each in holders:
+        step.log.warning("host %s: %s", host, each.blocker(host, provider))
 
 
 def _left_over(holders: Collection[Holder]) -> str:

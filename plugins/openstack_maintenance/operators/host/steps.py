@@ -14,6 +14,11 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from openstack_maintenance.adapters.policy_file import script_path
 from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.host.guests import guests_run
+from openstack_maintenance.domain.host.still_heartbeat import (
+    HEARTBEAT_GOES_ON,
+    STILL_SECONDS,
+    heartbeat_goes_on,
+)
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.operators.deeds import find_deed, note_deed, store_of
 from openstack_maintenance.operators.host.base import HostOperator
@@ -21,14 +26,11 @@ from openstack_maintenance.operators.host.emptiness import NO_GUEST, prove_empty
 from openstack_maintenance.operators.wait import since_in_words, wait
 from openstack_maintenance.records.deeds import Deed
 from openstack_maintenance.triggers.host_steps import (
-    HEARTBEAT_GOES_ON,
-    STILL_SECONDS,
     AmqpTrigger,
     NovaComputeStillTrigger,
     NovaComputeUpTrigger,
     RebootedTrigger,
     ScriptTrigger,
-    heartbeat_goes_on,
     script_result,
 )
 

@@ -15,11 +15,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.drain.beat import next_beat
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
-from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step, timeout
+from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step
 from openstack_maintenance.domain.drain.move_step import next_step
 from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
@@ -27,6 +26,7 @@ from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
+from openstack_maintenance.triggers.drain.patience import WAITS_IN_NOVA, Patience
 from openstack_maintenance.triggers.drain.progress import Progress
 from openstack_maintenance.triggers.drain.repair import Repair
 from openstack_maintenance.triggers.drain.setbacks import (
@@ -40,14 +40,11 @@ from openstack_maintenance.triggers.drain.turns import Turns
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
-    from openstack_maintenance.domain.cloud import Migration
 
 log = logging.getLogger(__name__)
 
 # Facts about an instance older than this are read again before anything is started.
 _FRESH = timedelta(seconds=60)
-# These wait in Nova, and do not move yet.
-_WAITS = frozenset({"accepted", "queued"})
 # While Nova is busy with an instance it is read again this often.
 _BUSY = timedelta(seconds=3)
 # Tasks that defer together arrive within moments: they are taken in one beat.
@@ -107,6 +104,7 @@ class DrainWatch:
             self._ledger = MigrationLedger(self._nova)
             self._turns = Turns(self._nova, self._ledger, self._waiting)
             self._health = SourceHealth(self._nova)
+            self._patience = Patience(self._nova, self._turns, self._health)
             self._debtor = Debtor(self._nova)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
             self._progress = Progress(self._nova)
@@ -218,7 +216,7 @@ class DrainWatch:
         if move.request.debts is not None and not move.is_debt_known:
             return
         if busy := self._turns.held_up(move):
-            self._wait(move, f"waits for its turn: {busy}")
+            self._patience.wait(move, f"waits for its turn: {busy}")
             return
         await self._refresh(move)
         if move.done.done():
@@ -232,11 +230,11 @@ class DrainWatch:
         if decision.step in (Step.WAIT, Step.FEWER):
             # Nova is busy with the instance itself: no migration will tell when that ends.
             move.stale = move.stale or decision.migration is None
-            self._wait(move, decision.why, decision.migration)
+            self._patience.wait(move, decision.why, decision.migration)
         elif decision.step is Step.DONE:
             await self._finish(move, decision)
-        elif why := await self._actions.perform(move, decision, self._must_wait):
-            self._wait(move, why)
+        elif why := await self._actions.perform(move, decision, self._patience.must_wait):
+            self._patience.wait(move, why)
 
     async def _finish(self, move: Move, decision: Decision) -> None:
         is_elsewhere = move.instance is not None and move.instance.host is not None
@@ -279,7 +277,12 @@ class DrainWatch:
                 if now - last.updated_at < ASKS_AGAIN_AFTER:
                     return Decision(Step.WAIT, "no host was found; Nova's scheduler is asked again")
                 move.memory = Memory()
-        if last and last.is_moving and last.status not in _WAITS and not move.memory.running_since:
+        if (
+            last
+            and last.is_moving
+            and last.status not in WAITS_IN_NOVA
+            and not move.memory.running_since
+        ):
             move.memory = replace(move.memory, running_since=now)
         if last is not None and last.id > move.memory.posted_after:
             move.unsure_since = None
@@ -334,40 +337,6 @@ class DrainWatch:
                 move.knows(found[move.order.instance_id], now)
             else:
                 move.stale = True  # only its own record tells where it is
-
-    def _must_wait(self, move: Move, *, is_live: bool) -> str | None:
-        """Why nothing is begun for a move now: neither a migration nor the stop of its guest.
-
-        Raises: MigrationFailed, OwnershipLost: nothing is to be begun any more.
-        """
-        # A guest that was stopped for its move is moved and started, whatever the time.
-        held = None if move.is_off else move.request.may_start(datetime.now(UTC))
-        if held is not None:
-            raise MigrationFailed(move.subject, held, "Clear this task when the window is open.")
-        if lost := self._health.lost(move):
-            raise lost
-        return self._turns.busy(move, is_live=is_live) or self._turns.restless(move)
-
-    def _wait(self, move: Move, why: str, migration: Migration | None = None) -> None:
-        """Nothing waits forever: neither for its turn, nor in Nova's queue, nor for a task.
-
-        What is on its way, and inside its own limit, does not wait: it is followed.
-        """
-        if migration is not None and self._is_followed(move, migration):
-            move.waiting_since = datetime.now(UTC)
-        if datetime.now(UTC) - move.waiting_since > move.request.turn_patience:
-            raise MigrationFailed(
-                move.subject,
-                f"nothing happened within the policy's turn_patience: {cleaned(why)}",
-                "See `openstack server migration list` and `openstack server event list "
-                f"{move.order.instance_id}`, then clear this task.",
-            )
-        move.say(why)
-
-    def _is_followed(self, move: Move, migration: Migration) -> bool:
-        since = move.memory.running_since
-        is_late = since is not None and self._nova.now() - since > timeout(move.order)
-        return migration.status not in _WAITS and not move.was_stuck and not is_late
 
     def _same(self, move: Move) -> list[Move]:
         """The other moves of an instance, of other runs."""
