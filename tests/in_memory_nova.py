@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import builders
@@ -27,8 +28,10 @@ from openstack_maintenance.domain.cloud import (
 from openstack_maintenance.domain.drain.affinity import AffinityGroup
 from openstack_maintenance.domain.host.holders import Holder
 
-WAITS = frozenset({"accepted", "queued"})
+WAITS = frozenset({"accepted", "pre-migrating", "queued"})
 RUNS = frozenset({"running", "migrating"})
+_OFF = {"status": "SHUTOFF", "vm_state": "stopped", "power_state": SHUTDOWN}
+_ON = {"status": "ACTIVE", "vm_state": "active", "power_state": RUNNING}
 
 
 @dataclass
@@ -38,9 +41,14 @@ class CloudState:
     ``takes``, ``confirm_takes``: seconds of a migration and of a confirmation. ``nova_limit``:
     migrations that run off one host at a time. ``endings``: how an instance's migrations end, in
     turn, before they succeed: a status, or "never", "no host" (the scheduler finds none),
-    "completed in place" (on the host where it was). ``scheduler_choice``: where goes what names no
-    destination. ``groups``: the anti-affinity group of an instance. ``affinity_groups``: the hard
-    ones that hold together. ``placed``: who holds room on a host, where that is not who is on it.
+    "completed in place" (on the host where it was), "dies", "dies there" (the control plane does:
+    the instance is in ERROR on the source, or on the destination), "forgotten" (nobody works on
+    it). ``starts``, ``stops``: whether a start or a stop that was taken works, in turn.
+    ``scheduler_choice``: where goes what names no destination. ``lag``: of the clock that stamps
+    migrations. ``groups``: the anti-affinity group of an instance. ``affinity_groups``: the hard
+    ones that hold together. ``hypervisors``: the records that are not as the builder has them.
+    ``room``: the ids of the hypervisors that have room (None: all). ``unlisted``: hosts whose
+    instances are in no list. ``placed``: who holds room on a host, where that is not who is on it.
     ``left``: the bytes that a migration has left to copy.
     """
 
@@ -49,9 +57,15 @@ class CloudState:
     confirm_takes: int = 1
     nova_limit: int = 100
     endings: dict[str, list[str]] = field(default_factory=dict)
+    starts: list[bool] = field(default_factory=list)
+    stops: list[bool] = field(default_factory=list)
     scheduler_choice: str = "c02"
+    lag: timedelta = timedelta(0)
     groups: dict[str, str] = field(default_factory=dict)
     affinity_groups: tuple[AffinityGroup, ...] = ()
+    hypervisors: dict[str, Hypervisor] = field(default_factory=dict)
+    room: frozenset[str] | None = None
+    unlisted: frozenset[str] = frozenset()
     placed: dict[str, frozenset[str]] = field(default_factory=dict)
     services: dict[str, ComputeService] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
@@ -59,6 +73,8 @@ class CloudState:
     seconds: float = 0
     on_second: Callable[[float], None] = lambda _: None
     left: Callable[[Migration], int | None] = lambda _: None
+    # Migrations that nobody works on.
+    forgotten: set[int] = field(default_factory=set)
     # What ran and what waited, second by second.
     history: list[list[Migration]] = field(default_factory=list)
     # Orders that came at the wrong time.
@@ -66,6 +82,10 @@ class CloudState:
 
     def now(self) -> datetime:
         return self.began + timedelta(seconds=self.seconds)
+
+    def stamp(self) -> datetime:
+        """The time that a migration gets now."""
+        return self.now() - self.lag
 
     # What a test puts there.
 
@@ -77,7 +97,7 @@ class CloudState:
     def add(self, *names: str, status: str = "ACTIVE", host: str = "c01", **given: Any) -> None:
         """Instances, the largest first."""
         for number, name in enumerate(names):
-            facts = {"host": host, "ram_mib": 512 * (len(names) - number), **given}
+            facts = {"host": host, "ram_mib": 512 * (len(names) - number), "vcpus": 1, **given}
             self.instances[name] = builders.instance(name, status, **facts)
 
     def change(self, instance_id: str, **what: Any) -> None:
@@ -88,13 +108,27 @@ class CloudState:
     def change_service(self, host: str, **what: Any) -> None:
         self.services[host] = replace(self.services[host], **what)
 
+    def shut_down(self, instance_id: str) -> None:
+        self.change(instance_id, **_OFF)
+
     def delete(self, instance_id: str) -> None:
         """An instance with all that goes on with it."""
         self.instances.pop(instance_id)
         for row in self._of(instance_id):
             self._set(row, "error")
 
-    # What Placement shows.
+    # What Placement and the lists show.
+
+    def hypervisor(self, host: str) -> Hypervisor:
+        return self.hypervisors.get(host) or builders.hypervisor(host)
+
+    def hosts_with_room(self) -> frozenset[str]:
+        """Ids of hypervisors."""
+        all_of_them = frozenset(self.hypervisor(host).id for host in self.services)
+        return all_of_them if self.room is None else self.room
+
+    def listed(self) -> list[Instance]:
+        return [each for each in self.instances.values() if each.host not in self.unlisted]
 
     def consumers_on(self, host: str) -> frozenset[str]:
         """Who holds room on a host: the instances on it, and moves off it that are not over."""
@@ -110,21 +144,21 @@ class CloudState:
         """Begin a migration of this ``kind``. Raises: NotThere, Conflict."""
         self.change(instance_id)
         instance = self.instances[instance_id]
-        if instance.task_state or any(row.is_moving for row in self._of(instance_id)):
+        if instance.task_state or self._is_moved(instance_id):
             self.conflicts.append(f"{kind} of {instance_id}")
             raise Conflict("instance", f"it is {instance.task_state}", "Look.")
         number = len(self.migrations) + 1
-        self.change(instance_id, task_state="migrating")
+        is_live = kind == "live-migration"
+        self.change(instance_id, task_state="migrating" if is_live else "resize_prep")
         self.migrations[number] = builders.migration(
             id=number,
-            uuid=f"uuid-{number}",
             instance_id=instance_id,
             kind=kind,
-            status="accepted",
+            status="accepted" if is_live else "pre-migrating",
             source=instance.host or "",
-            destination=destination or self.scheduler_choice,
-            created_at=self.now(),
-            updated_at=self.now(),
+            destination=destination,
+            created_at=self.stamp(),
+            updated_at=self.stamp(),
         )
 
     def confirm(self, instance_id: str) -> None:
@@ -134,10 +168,20 @@ class CloudState:
         self._set(last, "confirming")
 
     def stop(self, instance_id: str) -> None:
-        self.change(instance_id, status="SHUTOFF", vm_state="stopped", power_state=SHUTDOWN)
+        if self._state_of(instance_id) == "stopped":
+            raise Conflict("instance", "Cannot 'stop' while it is in vm_state stopped", "Look.")
+        if self.stops.pop(0) if self.stops else True:
+            self.shut_down(instance_id)
 
     def start(self, instance_id: str) -> None:
-        self.change(instance_id, status="ACTIVE", vm_state="active", power_state=RUNNING)
+        if (state := self._state_of(instance_id)) != "stopped":
+            raise Conflict("instance", f"Cannot 'start' while it is in vm_state {state}", "Look.")
+        if self.starts.pop(0) if self.starts else True:
+            self.change(instance_id, **_ON)
+
+    def _state_of(self, instance_id: str) -> str:
+        self.change(instance_id)
+        return self.instances[instance_id].vm_state
 
     def end(self, migration_id: int, way: str) -> None:
         """End a migration in one of the ways of ``endings``."""
@@ -152,6 +196,10 @@ class CloudState:
             if not row.is_live:
                 way = "finished"
                 self.change(row.instance_id, status="VERIFY_RESIZE", vm_state="resized")
+        if way in ("dies", "dies there"):  # its guest runs on
+            where = row.source if way == "dies" else row.destination
+            self.change(row.instance_id, host=where, status="ERROR", vm_state="error")
+            way = "error"
         if way == "no host":
             row, way = replace(row, destination=None), "error"
         self._set(row, "completed" if way == "completed in place" else way)
@@ -165,23 +213,38 @@ class CloudState:
         for row in self._with({"confirming"}):
             if self._is_over(row, self.confirm_takes):
                 self._set(row, "confirmed")
-                self.change(row.instance_id, status="SHUTOFF", vm_state="stopped")
+                self.shut_down(row.instance_id)
         for row in self._with(RUNS):
             if self._is_over(row, self.takes):
                 ways = self.endings.get(row.instance_id)
                 self.end(row.id, ways.pop(0) if ways else "completed")
         for row in self._with(WAITS):
-            if sum(each.source == row.source for each in self._with(RUNS)) < self.nova_limit:
-                self._set(row, "running" if row.is_live else "migrating")
-            else:
-                self._set(row, "queued")
+            self._go_on(row)
         self.history.append(self._with(RUNS | {"queued"}))
 
+    def _go_on(self, row: Migration) -> None:
+        """What waits gets its destination, and begins where its source has a place for it."""
+        ways = self.endings.get(row.instance_id)
+        if ways and ways[0] == "forgotten":
+            ways.pop(0)
+            self.forgotten.add(row.id)
+        if row.id in self.forgotten:
+            return
+        row = replace(row, destination=row.destination or self.scheduler_choice)
+        if sum(each.source == row.source for each in self._with(RUNS)) < self.nova_limit:
+            self._set(row, "running" if row.is_live else "migrating")
+        else:
+            self._set(row, "queued")
+
+    def _is_moved(self, instance_id: str) -> bool:
+        moves = [row for row in self._of(instance_id) if row.is_moving]
+        return any(row.id not in self.forgotten for row in moves)
+
     def _is_over(self, row: Migration, seconds: int) -> bool:
-        return self.now() - row.updated_at >= timedelta(seconds=seconds)
+        return self.stamp() - row.updated_at >= timedelta(seconds=seconds)
 
     def _set(self, row: Migration, status: str) -> None:
-        self.migrations[row.id] = replace(row, status=status, updated_at=self.now())
+        self.migrations[row.id] = replace(row, status=status, updated_at=self.stamp())
 
     def _with(self, statuses: Iterable[str]) -> list[Migration]:
         return [row for row in self.migrations.values() if row.status in statuses]
@@ -203,14 +266,22 @@ class InMemoryNova:
     """The calls of `adapters.nova.Nova` on a cloud in memory.
 
     ``errors``: what a call raises, in turn (None: nothing), or one error for ever. ``before``: runs
-    before each call, with its name and arguments; it may change the cloud, or raise. A list of
-    the migrations lets ``second_a_list`` seconds pass. ``missing``: rights that are.
+    before each call, with its name and arguments; it may change the cloud, or raise. An order
+    that raises is carried out nevertheless with ``done_all_the_same``. A list of the migrations
+    lets ``second_a_list`` seconds pass; ``shown``: what it shows, of what there is and since when.
+    ``missing``: rights that are. ``acted``: what a user did with any instance. ``why``: why any
+    migration failed.
     """
 
     cloud: CloudState = field(default_factory=CloudState)
     errors: dict[str, Exception | list[Exception | None]] = field(default_factory=dict)
     before: Callable[..., None] = lambda *_: None
+    done_all_the_same: bool = False
     second_a_list: int = 0
+    shown: Callable[[list[Migration], datetime], list[Migration]] = lambda rows, _: rows
+    version: str = "2.95"
+    acted: str | None = None
+    why: str = "the disk is too slow"
     missing: list[Blocker] = field(default_factory=list)
     clock_offset_seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
@@ -238,7 +309,7 @@ class InMemoryNova:
 
     def check_version(self) -> str:
         self._called("check_version")
-        return "2.95"
+        return self.version
 
     def missing_rights(self, needed: Any) -> list[Blocker]:
         self._called("missing_rights", needed)
@@ -261,14 +332,14 @@ class InMemoryNova:
 
     def hypervisors(self) -> list[Hypervisor]:
         self._called("hypervisors")
-        return [builders.hypervisor(host) for host in self.cloud.services]
+        return [self.cloud.hypervisor(host) for host in self.cloud.services]
 
     def find_hypervisor(self, host: str) -> Hypervisor | None:
         return next((each for each in self.hypervisors() if each.host == host), None)
 
     def hosts_with_room(self, need: Any) -> frozenset[str]:
         self._called("hosts_with_room", need)
-        return frozenset()
+        return self.cloud.hosts_with_room()
 
     def anti_affinity_groups(self) -> dict[str, str]:
         self._called("anti_affinity_groups")
@@ -281,7 +352,7 @@ class InMemoryNova:
     def consumers(self, hypervisor_id: str) -> frozenset[str]:
         self._called("consumers", hypervisor_id)
         for host in self.cloud.services:
-            if builders.hypervisor(host).id == hypervisor_id:
+            if self.cloud.hypervisor(host).id == hypervisor_id:
                 return self.cloud.consumers_on(host)
         raise Refused(f"hypervisor {hypervisor_id}", "Placement does not have it", "Look.")
 
@@ -296,11 +367,11 @@ class InMemoryNova:
 
     def instances(self) -> list[Instance]:
         self._called("instances")
-        return list(self.cloud.instances.values())
+        return self.cloud.listed()
 
     def instances_on(self, host: str) -> list[Instance]:
         self._called("instances_on", host)
-        return [each for each in self.cloud.instances.values() if each.host == host]
+        return [each for each in self.cloud.listed() if each.host == host]
 
     def find_instance(self, instance_id: str) -> Instance | None:
         self._called("find_instance", instance_id)
@@ -311,11 +382,15 @@ class InMemoryNova:
         for _ in range(self.second_a_list):
             self.cloud.pass_second()
         rows = sorted(self.cloud.migrations.values(), key=lambda each: each.id)
-        return [each for each in rows if each.updated_at >= changes_since]
+        return self.shown([row for row in rows if row.updated_at >= changes_since], changes_since)
 
     def why_it_failed(self, instance_id: str) -> str | None:
         self._called("why_it_failed", instance_id)
-        return "the disk is too slow"
+        return self.why
+
+    def acted_since(self, instance_id: str, since: datetime) -> str | None:
+        self._called("acted_since", instance_id, since)
+        return self.acted
 
     def left_to_copy(self, migration: Migration) -> int | None:
         self._called("left_to_copy", migration)
@@ -327,55 +402,61 @@ class InMemoryNova:
 
     # What is ordered.
 
+    def _order(self, order: Ordered, act: Callable[[], None], *args: Any) -> None:
+        try:
+            self._called(order.call, *args)
+        except Exception:
+            if self.done_all_the_same:
+                act()
+            raise
+        act()
+        self.orders.append(order)
+
     def disable(self, service: ComputeService, reason: str) -> None:
-        self._called("disable", service, reason)
-        self.cloud.change_service(service.host, is_enabled=False, disabled_reason=reason[:255])
-        self.orders.append(Ordered("disable", service.host, reason[:255]))
+        order = Ordered("disable", service.host, reason[:255])
+        facts = {"is_enabled": False, "disabled_reason": reason[:255]}
+        act = partial(self.cloud.change_service, service.host, **facts)
+        self._order(order, act, service, reason)
 
     def enable(self, service: ComputeService) -> None:
-        self._called("enable", service)
-        self.cloud.change_service(service.host, is_enabled=True, disabled_reason=None)
-        self.orders.append(Ordered("enable", service.host))
+        facts = {"is_enabled": True, "disabled_reason": None}
+        act = partial(self.cloud.change_service, service.host, **facts)
+        self._order(Ordered("enable", service.host), act, service)
 
     def live_migrate(self, instance_id: str, destination: str | None, block_migration: str) -> None:
-        self._called("live_migrate", instance_id, destination, block_migration)
-        self.cloud.migrate(instance_id, "live-migration", destination)
-        self.orders.append(Ordered("live_migrate", instance_id, destination))
+        order = Ordered("live_migrate", instance_id, destination)
+        act = partial(self.cloud.migrate, instance_id, "live-migration", destination)
+        self._order(order, act, instance_id, destination, block_migration)
 
     def cold_migrate(self, instance_id: str, destination: str | None) -> None:
-        self._called("cold_migrate", instance_id, destination)
-        self.cloud.migrate(instance_id, "migration", destination)
-        self.orders.append(Ordered("cold_migrate", instance_id, destination))
+        order = Ordered("cold_migrate", instance_id, destination)
+        act = partial(self.cloud.migrate, instance_id, "migration", destination)
+        self._order(order, act, instance_id, destination)
 
     def confirm(self, instance_id: str) -> None:
-        self._called("confirm", instance_id)
-        self.cloud.confirm(instance_id)
-        self.orders.append(Ordered("confirm", instance_id))
+        order = Ordered("confirm", instance_id)
+        self._order(order, partial(self.cloud.confirm, instance_id), instance_id)
 
     def stop_guest(self, instance_id: str) -> None:
-        self._called("stop_guest", instance_id)
-        self.cloud.stop(instance_id)
-        self.orders.append(Ordered("stop_guest", instance_id))
+        order = Ordered("stop_guest", instance_id)
+        self._order(order, partial(self.cloud.stop, instance_id), instance_id)
 
     def start_guest(self, instance_id: str) -> None:
-        self._called("start_guest", instance_id)
-        self.cloud.start(instance_id)
-        self.orders.append(Ordered("start_guest", instance_id))
+        order = Ordered("start_guest", instance_id)
+        self._order(order, partial(self.cloud.start, instance_id), instance_id)
 
     def reset_state(self, instance_id: str) -> None:
-        self._called("reset_state", instance_id)
-        self.cloud.change(instance_id, status="ACTIVE", vm_state="active", task_state=None)
-        self.orders.append(Ordered("reset_state", instance_id))
+        facts = {"status": "ACTIVE", "vm_state": "active", "task_state": None}
+        act = partial(self.cloud.change, instance_id, **facts)
+        self._order(Ordered("reset_state", instance_id), act, instance_id)
 
     def abort(self, migration: Migration) -> None:
-        self._called("abort", migration)
-        self.cloud.end(migration.id, "cancelled")
-        self.orders.append(Ordered("abort", migration.instance_id))
+        order = Ordered("abort", migration.instance_id)
+        self._order(order, partial(self.cloud.end, migration.id, "cancelled"), migration)
 
     def force_complete(self, migration: Migration) -> None:
-        self._called("force_complete", migration)
-        self.cloud.end(migration.id, "completed")
-        self.orders.append(Ordered("force_complete", migration.instance_id))
+        order = Ordered("force_complete", migration.instance_id)
+        self._order(order, partial(self.cloud.end, migration.id, "completed"), migration)
 
 
 @dataclass

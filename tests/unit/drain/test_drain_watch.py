@@ -123,7 +123,7 @@ async def test_a_move_that_was_done_before_the_restart_is_done(watch_of: Watches
     found = {"outcome": "moved to c02 by a migration that was under way already", "steps": []}
     assert again == first | found
     assert begun(nova) == ["i1"]
-    assert again["migration"] == "uuid-1"
+    assert again["migration"] == "u1"
 
 
 async def test_what_comes_while_the_watch_is_at_work_is_taken_too(watch_of: Watches) -> None:
