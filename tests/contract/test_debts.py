@@ -16,8 +16,9 @@ from unittest.mock import Mock
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
-from drain_nova import DESTINATION, OWNER, SILENCE, SOURCE, DrainNova, debt
+from drain_nova import DESTINATION, OWNER, SILENCE, SOURCE, debt, drain_nova
 from openstack_maintenance.adapters.policy_file import read_policy
+from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.errors import RecordUnreadable
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.host import debts as host_debts
@@ -114,9 +115,9 @@ def made(step: type[Any], nova: Any, **given: Any) -> Any:
 
 
 def test_a_guest_that_is_off_and_owed_is_listed_as_one_that_ran(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add("owed", status="SHUTOFF")
-    nova.add("off", status="SHUTOFF")
+    nova = drain_nova()
+    nova.cloud.add("owed", status="SHUTOFF")
+    nova.cloud.add("off", status="SHUTOFF")
     debts.write(debt("owed"))
     found = made(drain.ListInstancesOperator, nova).execute(context())
     told = {each["id"]: (each["method"], each["was_running"]) for each in found}
@@ -124,9 +125,9 @@ def test_a_guest_that_is_off_and_owed_is_listed_as_one_that_ran(debts: Debts) ->
 
 
 def test_a_guest_that_left_the_host_but_does_not_run_yet_is_listed_once_more(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add("arrived", status="VERIFY_RESIZE", host=DESTINATION, vm_state="resized")
-    nova.add("runs", host=DESTINATION)
+    nova = drain_nova()
+    nova.cloud.add("arrived", status="VERIFY_RESIZE", host=DESTINATION, vm_state="resized")
+    nova.cloud.add("runs", host=DESTINATION)
     for name in ("arrived", "runs", "deleted"):
         debts.write(debt(name))
     debts.write(debt("others", host="c09"))
@@ -136,7 +137,7 @@ def test_a_guest_that_left_the_host_but_does_not_run_yet_is_listed_once_more(deb
 
 
 def test_a_move_is_stored_with_what_its_debt_needs() -> None:
-    step = made(drain.MigrateInstanceOperator, DrainNova(), instance={})
+    step = made(drain.MigrateInstanceOperator, drain_nova(), instance={})
     step.instance = {
         "id": "i1",
         "name": "i1",
@@ -166,71 +167,71 @@ def report(nova: Any, **params: Any) -> list[str]:
 
 
 def test_a_run_that_ends_badly_starts_what_it_has_shut_down(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
     debts.write(debt(run_id=OWNER.run_id))
     assert report(nova) == [
         "instance i1 (i1): its guest was shut down on c01 for its move; "
         "it was started again, its guest runs on c01"
     ]
-    assert nova.instances["i1"].status == "ACTIVE"
+    assert nova.cloud.instances["i1"].status == "ACTIVE"
     assert debts.all() == []
 
 
 def test_it_confirms_what_was_off_before_and_does_not_start_it(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
-    nova._post("i1", "migration")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
+    nova.cloud.migrate("i1", "migration")
     debts.write(debt(run_id=OWNER.run_id, starts=False))
     assert report(nova) == [
         "instance i1 (i1): it was on its cold move off c01 when the move's task was ended; "
         "it is SHUTOFF on c02, as it was before"
     ]
-    assert nova.count("start_guest") == 0
+    assert nova.calls["start_guest"] == 0
 
 
 def test_it_confirms_a_cold_arrival_first(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
-    nova._post("i1", "migration")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
+    nova.cloud.migrate("i1", "migration")
     debts.write(debt(run_id=OWNER.run_id))
     report(nova)
-    there = nova.instances["i1"]
+    there = nova.cloud.instances["i1"]
     assert (there.host, there.status) == (DESTINATION, "ACTIVE")
-    assert nova.count("confirm") == 1
+    assert nova.calls["confirm"] == 1
 
 
 def test_it_pays_what_earlier_runs_owe_on_its_host_and_nobody_elses(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add("earlier", status="SHUTOFF")
-    nova.add("others", status="SHUTOFF", host="c09")
+    nova = drain_nova()
+    nova.cloud.add("earlier", status="SHUTOFF")
+    nova.cloud.add("others", status="SHUTOFF", host="c09")
     debts.write(debt("earlier"))
     debts.write(debt("others", host="c09"))
     assert len(report(nova)) == 1
     assert [each.instance_id for each in debts.all()] == ["others"]
-    assert nova.count("start_guest") == 1
+    assert nova.calls["start_guest"] == 1
 
 
 def test_a_guest_whose_owner_has_acted_since_is_left_as_it_is(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
     nova.acted = "user ana asked for stop at 2026-03-10 01:00:00 UTC"
     debts.write(debt(run_id=OWNER.run_id))
     (told,) = report(nova)
     assert told.endswith("it stays as it is: user ana asked for stop at 2026-03-10 01:00:00 UTC")
-    assert nova.count("start_guest") == 0
+    assert nova.calls["start_guest"] == 0
     assert debts.all() == []
 
 
 def test_a_guest_that_does_not_start_is_named_with_the_command(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
-    nova.starts = [False] * 99
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
+    nova.cloud.starts = [False] * 99
     debts.write(debt(run_id=OWNER.run_id))
     (told,) = report(nova)
     assert "in vain: libvirt: no such disk" in told
     assert told.endswith("Run `openstack server start i1`")
-    assert nova.count("start_guest") == 3
+    assert nova.calls["start_guest"] == 3
     assert len(debts.all()) == 1
 
 
@@ -238,8 +239,8 @@ def test_a_cloud_that_does_not_answer_costs_no_record(
     debts: Debts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_debts, "_PAYS_WITHIN", timedelta(seconds=0.05))
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
     nova.errors = {"find_instance": [SILENCE] * 99_999}
     debts.write(debt(run_id=OWNER.run_id))
     (told,) = report(nova)
@@ -248,11 +249,11 @@ def test_a_cloud_that_does_not_answer_costs_no_record(
 
 
 def test_a_dry_run_starts_nothing(debts: Debts) -> None:
-    nova = DrainNova()
-    nova.add(status="SHUTOFF")
+    nova = drain_nova()
+    nova.cloud.add("i1", status="SHUTOFF")
     debts.write(debt(run_id=OWNER.run_id))
     report(nova, dry_run=True)
-    assert nova.count("start_guest") == 0
+    assert nova.calls["start_guest"] == 0
 
 
 # A person ends the task.
@@ -264,8 +265,8 @@ async def test_killing_a_task_starts_its_guest(
     monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
     monkeypatch.setattr(settlement, "_STOP_MAY_COME", timedelta(0))
     stored = json.loads(GOLDEN.read_text())["kwargs"]
-    nova, name = DrainNova(), stored["order"]["instance_id"]
-    nova.add(name, status="SHUTOFF")
+    nova, name = drain_nova(), stored["order"]["instance_id"]
+    nova.cloud.add(name, status="SHUTOFF")
     debts.write(debt(name))
 
     async def opened(self: CloudHook) -> Any:
@@ -274,7 +275,7 @@ async def test_killing_a_task_starts_its_guest(
     monkeypatch.setattr(CloudHook, "aget_conn", opened)
     monkeypatch.setattr(migrate_instance, "_watches", {})
     await MigrateInstanceTrigger(**stored).on_kill()
-    assert nova.instances[name].status == "ACTIVE"
+    assert nova.cloud.instances[name].status == "ACTIVE"
     assert debts.all() == []
 
 
@@ -283,9 +284,9 @@ async def test_killing_a_cold_move_of_a_guest_that_was_off_confirms_it_where_it_
 ) -> None:
     monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
     stored = json.loads(GOLDEN.read_text())["kwargs"]
-    nova, name = DrainNova(), stored["order"]["instance_id"]
-    nova.add(name, status="SHUTOFF")
-    nova._post(name, "migration")
+    nova, name = drain_nova(), stored["order"]["instance_id"]
+    nova.cloud.add(name, status="SHUTOFF")
+    nova.cloud.migrate(name, "migration")
 
     async def opened(self: CloudHook) -> Any:
         return nova
@@ -293,7 +294,7 @@ async def test_killing_a_cold_move_of_a_guest_that_was_off_confirms_it_where_it_
     monkeypatch.setattr(CloudHook, "aget_conn", opened)
     monkeypatch.setattr(migrate_instance, "_watches", {})
     await MigrateInstanceTrigger(**stored).on_kill()
-    there = nova.instances[name]
+    there = nova.cloud.instances[name]
     assert (there.host, there.status) == (DESTINATION, "SHUTOFF")
     assert debts.all() == []
 
@@ -302,10 +303,10 @@ async def test_a_debt_that_cannot_be_read_does_not_keep_a_migration_from_being_a
     debts: Debts, policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = json.loads(GOLDEN.read_text())["kwargs"]
-    nova, name = DrainNova(takes=10**6), stored["order"]["instance_id"]
-    nova.add(name)
-    nova._post(name, "live-migration")
-    nova.migrations(nova.began)
+    nova, name = drain_nova(takes=10**6), stored["order"]["instance_id"]
+    nova.cloud.add(name)
+    nova.cloud.migrate(name, "live-migration")
+    nova.migrations(nova.cloud.began)
     debts.write(debt(name))
     (file,) = (policy / "debts").iterdir()
     file.write_text("{")
@@ -317,7 +318,7 @@ async def test_a_debt_that_cannot_be_read_does_not_keep_a_migration_from_being_a
     log = Mock()
     monkeypatch.setattr(MigrateInstanceTrigger, "log", log)
     await MigrateInstanceTrigger(**stored).on_kill()
-    assert nova.count("abort") == 1
+    assert nova.calls["abort"] == 1
     text, *parts = log.error.call_args.args
     told = text % tuple(parts)
     assert "whether its guest was shut down for its move cannot be known" in told
@@ -335,23 +336,20 @@ async def test_a_request_that_is_on_its_way_at_the_kill_is_aborted_once_it_shows
     monkeypatch.setattr(migrate_instance, "_LOOKS_EVERY_SECONDS", 0.01)
     stored = json.loads(GOLDEN.read_text())["kwargs"] | {"window": None}
     stored["order"]["since"] = datetime.now(UTC).isoformat()
-    nova, name = DrainNova(takes=10**6), stored["order"]["instance_id"]
-    nova.add(name)
-    post, begun = nova._post, threading.Event()
+    nova, name = drain_nova(takes=10**6), stored["order"]["instance_id"]
+    nova.cloud.add(name)
+    begun = threading.Event()
 
-    def slowly(*given: str) -> None:
-        begun.set()
-        time.sleep(seconds)
-        post(*given)
-        nova.seconds_of_post = nova.seconds  # type: ignore[attr-defined]
+    def slowly(call: str, *_: Any) -> None:
+        if call == "live_migrate":
+            begun.set()
+            time.sleep(seconds)
 
-    def shows_late(since: datetime) -> list[Any]:
-        is_shown = nova.rows and nova.seconds > nova.seconds_of_post + 5  # type: ignore[attr-defined]
-        return [*lists(since)] if is_shown else lists(since)[:0]
+    def shows_late(rows: list[Migration], since: datetime) -> list[Migration]:
+        late = timedelta(seconds=5)
+        return [row for row in rows if nova.now() - row.created_at > late]
 
-    lists = nova.migrations
-    nova._post = slowly  # type: ignore[method-assign]
-    nova.migrations = shows_late  # type: ignore[method-assign]
+    nova.before, nova.shown = slowly, shows_late
 
     async def opened(self: CloudHook) -> Any:
         return nova
@@ -369,5 +367,5 @@ async def test_a_request_that_is_on_its_way_at_the_kill_is_aborted_once_it_shows
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.wait_for(trigger.on_kill(), 10)
-    assert nova.count("abort") == 1
-    assert [each.status for each in nova.rows.values()] == ["cancelled"]
+    assert nova.calls["abort"] == 1
+    assert [each.status for each in nova.cloud.migrations.values()] == ["cancelled"]

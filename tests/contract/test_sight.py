@@ -15,7 +15,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from airflow_run import context_of, write_policy
-from drain_nova import OWNER, DrainNova
+from builders import hypervisor
+from drain_nova import OWNER, drain_nova
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.drain.sighting import Look
@@ -99,14 +100,14 @@ async def test_a_guest_is_known_by_its_name_and_what_cannot_be_seen_is_said(
     monkeypatch: pytest.MonkeyPatch, guests: Any, runs: bool | None, why: str
 ) -> None:
     Reached(monkeypatch, guests)
-    assert await eyes().look(DrainNova(), "c01", GUEST) == Look("c01", runs, why)
+    assert await eyes().look(drain_nova(), "c01", GUEST) == Look("c01", runs, why)
 
 
 async def test_a_guest_without_a_name_is_looked_for_nowhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reached = Reached(monkeypatch, [OTHERS])
-    assert (await eyes().look(DrainNova(), "c01", "")).runs is None
+    assert (await eyes().look(drain_nova(), "c01", "")).runs is None
     assert reached.at == []
 
 
@@ -115,8 +116,10 @@ async def test_each_host_is_reached_where_the_rest_of_the_project_reaches_it(
 ) -> None:
     """The source where check_host did; another by the policy, else by Nova's host_ip."""
     reached = Reached(monkeypatch, [])
+    nova = drain_nova()
+    nova.cloud.hypervisors["c02"] = hypervisor("c02", host_ip="10.0.0.1")
     for host in ("c01", "c02", "c03"):
-        await eyes().look(DrainNova(), host, GUEST)
+        await eyes().look(nova, host, GUEST)
     assert reached.at == ["10.0.0.21", "10.0.0.1", "10.9.9.3"]
 
 
@@ -138,7 +141,7 @@ async def test_a_host_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         return ()
 
     monkeypatch.setattr(reached, "read_guests", hang)
-    found = await eyes().look(DrainNova(), "c01", GUEST)
+    found = await eyes().look(drain_nova(), "c01", GUEST)
     assert (found.runs, found.why) == (None, "it did not answer within 0 s")
 
 

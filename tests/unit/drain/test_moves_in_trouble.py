@@ -18,9 +18,10 @@ from drain_nova import (
     SILENCE,
     SOURCE,
     DebtsInMemory,
-    DrainNova,
+    drain_nova,
     request,
 )
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.capacity import Need, need_of
 from openstack_maintenance.domain.drain.move_step import (
@@ -41,7 +42,7 @@ from openstack_maintenance.triggers.drain.watch import DrainWatch
 
 SLOW = CloudError("compute API", "the cloud lab answered 429: slow down", "Wait.")
 NOW = datetime(2026, 3, 10, 1, 20, tzinfo=UTC)
-Watches = Callable[[DrainNova], DrainWatch]
+Watches = Callable[[InMemoryNova], DrainWatch]
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def watch_of() -> AsyncIterator[Watches]:
     made: list[DrainWatch] = []
 
-    def make(nova: DrainNova) -> DrainWatch:
+    def make(nova: InMemoryNova) -> DrainWatch:
         async def opened() -> Any:
             return nova
 
@@ -93,36 +94,36 @@ async def until(reached: Callable[[], bool]) -> None:
 async def test_a_migration_whose_request_was_answered_with_an_error_begins_once(
     watch_of: Watches, error: Exception, status: str, was_taken: bool
 ) -> None:
-    nova = DrainNova()
-    nova.add(status=status)
+    nova = drain_nova()
+    nova.cloud.add("i1", status=status)
     call = "live_migrate" if status == "ACTIVE" else "cold_migrate"
     nova.errors = {call: [error]}
     nova.done_all_the_same = was_taken
     (outcome,) = await ended(watch_of(nova).enter(request(nova)))
     assert outcome["host"] == DESTINATION
-    assert nova.count(call) == (1 if was_taken else 2)
-    assert len(nova.rows) == 1
+    assert nova.calls[call] == (1 if was_taken else 2)
+    assert len(nova.cloud.migrations) == 1
 
 
 async def test_it_is_not_asked_again_while_nova_works_on_it_unseen(watch_of: Watches) -> None:
     """The task_state is set, but the migration is not listed for a while."""
-    nova = DrainNova()
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add("i1")
     nova.errors = {"live_migrate": [SILENCE]}
     hidden = {"until": 30}
-    nova.on_second = lambda second: nova.change(
+    nova.cloud.on_second = lambda second: nova.cloud.change(
         "i1", task_state="migrating" if second < hidden["until"] else None
     )
     move = watch_of(nova).enter(request(nova))
-    await until(lambda: nova.seconds >= 25)
-    assert nova.count("live_migrate") <= 1
+    await until(lambda: nova.cloud.seconds >= 25)
+    assert nova.calls["live_migrate"] <= 1
     (outcome,) = await ended(move)
     assert outcome["host"] == DESTINATION
 
 
 async def test_what_never_gets_an_answer_ends_within_the_patience(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add("i1")
     nova.errors = {"live_migrate": [SILENCE] * 99_999}
     asked = request(nova, api_patience=timedelta(seconds=0.2))
     (error,) = await ended(watch_of(nova).enter(asked))
@@ -134,38 +135,38 @@ async def test_what_never_gets_an_answer_ends_within_the_patience(watch_of: Watc
 async def test_other_steps_are_looked_at_and_asked_again(
     watch_of: Watches, call: str, was_taken: bool
 ) -> None:
-    nova, debts = DrainNova(), DebtsInMemory()
-    nova.add()
+    nova, debts = drain_nova(), DebtsInMemory()
+    nova.cloud.add("i1")
     nova.errors = {call: [SILENCE]}
     nova.done_all_the_same = was_taken
     (outcome,) = await ended(watch_of(nova).enter(request(nova, method="stop", debts=debts)))
     assert (outcome["host"], outcome["status"]) == (DESTINATION, "ACTIVE")
-    assert nova.count(call) == (1 if was_taken else 2)
+    assert nova.calls[call] == (1 if was_taken else 2)
 
 
 async def test_an_abort_whose_answer_was_lost_is_asked_again_at_once(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
-    nova.endings = {"i1": ["never"]}
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.endings = {"i1": ["never"] * 9999}
     nova.errors = {"abort": [SILENCE]}
     asked = request(nova, per_gib=timedelta(seconds=20), may_stop=False)  # 40 s
     (error,) = await ended(watch_of(nova).enter(asked))
     assert "ended as cancelled" in str(error)
-    assert nova.count("abort") == 2
-    assert nova.seconds < 60  # not after another 40 s
+    assert nova.calls["abort"] == 2
+    assert nova.cloud.seconds < 60  # not after another 40 s
 
 
 # Two runs, one instance.
 
 
 async def test_two_runs_that_have_one_instance_both_end(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add("i1")
     watch = watch_of(nova)
     first, second = watch.enter(request(nova)), watch.enter(request(nova))
     ends = await ended(first, second)
     assert [each["host"] for each in ends] == [DESTINATION] * 2
-    assert len(nova.rows) == 1
+    assert len(nova.cloud.migrations) == 1
     watch.leave(second)
     assert watch._moves == [first]
 
@@ -174,18 +175,18 @@ async def test_two_runs_that_have_one_instance_both_end(watch_of: Watches) -> No
 
 
 async def test_a_migration_that_runs_inside_its_own_limit_is_followed(watch_of: Watches) -> None:
-    nova = DrainNova(takes=300)
-    nova.add(ram_mib=512 * 1024)
+    nova = drain_nova(takes=300)
+    nova.cloud.add("i1", ram_mib=512 * 1024)
     (outcome,) = await ended(
         watch_of(nova).enter(request(nova, turn_patience=timedelta(seconds=0.1)))
     )
     assert outcome["host"] == DESTINATION
-    assert nova.count("abort") == 0
+    assert nova.calls["abort"] == 0
 
 
 async def test_a_cold_one_is_followed_too(watch_of: Watches) -> None:
-    nova = DrainNova(takes=300)
-    nova.add(status="SHUTOFF")
+    nova = drain_nova(takes=300)
+    nova.cloud.add("i1", status="SHUTOFF")
     (outcome,) = await ended(
         watch_of(nova).enter(request(nova, turn_patience=timedelta(seconds=0.1)))
     )
@@ -193,9 +194,9 @@ async def test_a_cold_one_is_followed_too(watch_of: Watches) -> None:
 
 
 async def test_one_that_cannot_be_ended_is_not_followed_for_ever(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
-    nova.endings = {"i1": ["never"]}
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.endings = {"i1": ["never"] * 9999}
     nova.abort = lambda migration: None  # type: ignore[method-assign]
     asked = request(nova, per_gib=timedelta(seconds=1), turn_patience=timedelta(seconds=0.2))
     (error,) = await ended(watch_of(nova).enter(asked))
@@ -203,11 +204,11 @@ async def test_one_that_cannot_be_ended_is_not_followed_for_ever(watch_of: Watch
 
 
 async def test_what_nova_holds_in_its_queue_waits_for_its_turn(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
-    nova._post("i1", "live-migration")
-    nova.endings = {"i1": ["forgotten"]}
-    nova.rows[1] = replace(nova.rows[1], status="queued")
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.migrate("i1", "live-migration")
+    nova.cloud.endings = {"i1": ["forgotten"]}
+    nova.cloud.migrations[1] = replace(nova.cloud.migrations[1], status="queued")
     (error,) = await ended(
         watch_of(nova).enter(request(nova, turn_patience=timedelta(seconds=0.1)))
     )
@@ -347,23 +348,23 @@ def test_once_a_person_has_set_it_right_it_is_moved_although_its_old_record_stay
 
 
 async def test_the_conductor_dies_and_the_run_says_so_within_minutes(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add()
-    nova.endings = {"i1": ["forgotten"]}
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.endings = {"i1": ["forgotten"]}
     (error,) = await ended(watch_of(nova).enter(request(nova)))
     assert "nobody works on it" in str(error)
-    assert nova.seconds < 15 * 60
-    assert nova.count("live_migrate") == 1
+    assert nova.cloud.seconds < 15 * 60
+    assert nova.calls["live_migrate"] == 1
 
 
 async def test_it_holds_no_slot_for_ever(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add("i1")
-    nova.add("i2")
-    nova.endings = {"i1": ["forgotten"]}
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.add("i2")
+    nova.cloud.endings = {"i1": ["forgotten"]}
     watch = watch_of(nova)
     first = watch.enter(request(nova, "i1"))
-    await until(lambda: nova.count("live_migrate") == 1)
+    await until(lambda: nova.calls["live_migrate"] == 1)
     second = watch.enter(request(nova, "i2"))
     error, outcome = await ended(first, second)
     assert isinstance(error, MigrationFailed)
@@ -371,18 +372,18 @@ async def test_it_holds_no_slot_for_ever(watch_of: Watches) -> None:
 
 
 async def test_others_that_go_on_tell_it_sooner(watch_of: Watches) -> None:
-    nova = DrainNova()
-    nova.add("i1")
-    nova.add("i2")
-    nova.endings = {"i1": ["forgotten"]}
+    nova = drain_nova()
+    nova.cloud.add("i1")
+    nova.cloud.add("i2")
+    nova.cloud.endings = {"i1": ["forgotten"]}
     watch = watch_of(nova)
     limits = Limits(2, 4)
     first = watch.enter(request(nova, "i1", limits=limits))
-    await until(lambda: nova.count("live_migrate") == 1)
+    await until(lambda: nova.calls["live_migrate"] == 1)
     second = watch.enter(request(nova, "i2", limits=limits))
     error, _ = await ended(first, second)
     assert "nobody works on it" in str(error)
-    assert nova.seconds < 6 * 60
+    assert nova.cloud.seconds < 6 * 60
 
 
 # Clocks that differ.
@@ -392,41 +393,42 @@ async def test_others_that_go_on_tell_it_sooner(watch_of: Watches) -> None:
 async def test_clocks_that_differ_lose_no_migrations_end(
     watch_of: Watches, lag_seconds: int
 ) -> None:
-    nova = DrainNova(takes=20)
-    nova.lag = timedelta(seconds=lag_seconds)
-    nova.add()
+    nova = drain_nova(takes=20)
+    nova.cloud.lag = timedelta(seconds=lag_seconds)
+    nova.cloud.add("i1")
     (outcome,) = await ended(watch_of(nova).enter(request(nova)))
     assert outcome["outcome"] == "moved to c02"
-    assert nova.seconds < 60
+    assert nova.cloud.seconds < 60
 
 
 @pytest.mark.parametrize("lag_seconds", [45, 300])
 async def test_nor_after_a_restart_of_the_triggerer(watch_of: Watches, lag_seconds: int) -> None:
-    nova = DrainNova(takes=40)
-    nova.lag = timedelta(seconds=lag_seconds)
-    nova.add()
-    nova._post("i1", "live-migration")
+    nova = drain_nova(takes=40)
+    nova.cloud.lag = timedelta(seconds=lag_seconds)
+    nova.cloud.add("i1")
+    nova.cloud.migrate("i1", "live-migration")
     asked = request(nova)
     (outcome,) = await ended(watch_of(nova).enter(asked))
     assert outcome["migration"] == "u1"
-    assert nova.seconds < 150
-    assert nova.count("live_migrate") == 0
+    assert nova.cloud.seconds < 150
+    assert nova.calls["live_migrate"] == 0
 
 
 async def test_who_is_elsewhere_is_looked_for_once_more_before_it_was_someone_else(
     watch_of: Watches,
 ) -> None:
     """Its migration ended between the list and the look at the instance."""
-    nova = DrainNova()
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add("i1")
     asked = request(nova)
-    nova.change("i1", host=DESTINATION)
+    nova.cloud.change("i1", host=DESTINATION)
 
     def appear(second: int) -> None:
         if second == 2:
-            nova.rows[1] = replace(row("completed"), created_at=nova.now(), updated_at=nova.now())
+            at = {"created_at": nova.now(), "updated_at": nova.now()}
+            nova.cloud.migrations[1] = row("completed", **at)
 
-    nova.on_second = appear
+    nova.cloud.on_second = appear
     (outcome,) = await ended(watch_of(nova).enter(asked))
     assert "someone else" not in outcome["outcome"]
     assert outcome["migration"] == "u1"
@@ -439,15 +441,15 @@ async def test_a_service_that_is_unknown_is_waited_for_like_a_silent_api(
     watch_of: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
-    nova = DrainNova()
-    nova.mark, nova.is_unknown = None, True
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add_host(SOURCE, is_unknown=True)
+    nova.cloud.add("i1")
 
     def answers_again(second: int) -> None:
         if second == 5:
-            nova.mark, nova.is_unknown = str(OWNER), False
+            nova.cloud.add_host(SOURCE, reason=str(OWNER))
 
-    nova.on_second = answers_again
+    nova.cloud.on_second = answers_again
     (outcome,) = await ended(watch_of(nova).enter(request(nova)))
     assert outcome["host"] == DESTINATION
 
@@ -456,10 +458,10 @@ async def test_the_moves_of_other_cells_go_on(
     watch_of: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
-    nova = DrainNova()
-    nova.mark, nova.is_unknown = None, True
-    nova.add("i1")
-    nova.add("i2", host="c05")
+    nova = drain_nova()
+    nova.cloud.add_host(SOURCE, is_unknown=True)
+    nova.cloud.add("i1")
+    nova.cloud.add("i2", host="c05")
     brief = timedelta(seconds=0.1)
     watch = watch_of(nova)
     silent = watch.enter(request(nova, "i1", api_patience=brief))
@@ -473,16 +475,13 @@ async def test_one_whose_cell_is_silent_is_not_called_down(
     watch_of: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
-    nova = DrainNova(takes=20)
-    nova.add()
+    nova = drain_nova(takes=20)
+    nova.cloud.add("i1")
 
-    def silent(second: int) -> None:
-        nova.is_unknown = second > 5
+    def silent(second: float) -> None:
+        nova.cloud.change_service(SOURCE, is_unknown=second > 5, is_up=second <= 5)
 
-    nova.on_second = silent
-    nova.services = lambda binary="": [  # type: ignore[method-assign]
-        builders.service(SOURCE, str(OWNER), is_unknown=nova.is_unknown, is_up=not nova.is_unknown)
-    ]
+    nova.cloud.on_second = silent
     (outcome,) = await ended(watch_of(nova).enter(request(nova)))
     assert outcome["host"] == DESTINATION
 
@@ -491,22 +490,22 @@ async def test_one_that_stays_unknown_ends_the_moves_with_one_sentence(
     watch_of: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_health, "_EVERY", timedelta(0))
-    nova = DrainNova()
-    nova.mark, nova.is_unknown = None, True
-    nova.add()
+    nova = drain_nova()
+    nova.cloud.add_host(SOURCE, is_unknown=True)
+    nova.cloud.add("i1")
     asked = request(nova, api_patience=timedelta(seconds=0.1))
     (error,) = await ended(watch_of(nova).enter(asked))
     assert str(error).startswith(
         "host c01: its cell does not answer (Nova shows its nova-compute as UNKNOWN). "
     )
-    assert nova.count("live_migrate") == 0
+    assert nova.calls["live_migrate"] == 0
 
 
 async def test_the_cells_of_a_cloud_may_have_the_same_migration_ids() -> None:
-    nova: Any = DrainNova()
+    nova: Any = drain_nova()
     ledger = MigrationLedger(nova)
     one = replace(row("running"), created_at=nova.now(), updated_at=nova.now())
     other = replace(one, uuid="u-of-another-cell", instance_id="i9")
-    nova.migrations = lambda since: [one, other]
+    nova.shown = lambda *_: [one, other]
     await ledger.refresh()
     assert {each.instance_id for each in ledger.rows()} == {"i1", "i9"}

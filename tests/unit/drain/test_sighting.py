@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import builders
-from drain_nova import DESTINATION, SOURCE, DrainNova, request
+from drain_nova import DESTINATION, SOURCE, drain_nova, request
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.domain.cloud import PAUSED, SHUTDOWN, Instance, Migration
 from openstack_maintenance.domain.drain.sighting import (
@@ -32,7 +33,7 @@ HERE, NOT_HERE = Look("c01", True), Look("c01", False)
 THERE, NOT_THERE = Look("c02", True), Look("c02", False)
 DARK = Look("c02", None, "it does not answer SSH.")
 BROKEN = builders.instance("i1", "ERROR")
-Watches = Callable[[DrainNova], DrainWatch]
+Watches = Callable[[InMemoryNova], DrainWatch]
 
 
 # Words.
@@ -160,7 +161,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 async def watch_of() -> AsyncIterator[Watches]:
     made: list[DrainWatch] = []
 
-    def make(nova: DrainNova) -> DrainWatch:
+    def make(nova: InMemoryNova) -> DrainWatch:
         async def opened() -> Any:
             return nova
 
@@ -174,10 +175,10 @@ async def watch_of() -> AsyncIterator[Watches]:
             await asyncio.gather(watch._task, return_exceptions=True)
 
 
-def nova_that(ending: str, *more: str) -> DrainNova:
-    nova = DrainNova()
-    nova.add("i1", guest_name=GUEST)
-    nova.endings["i1"] = [ending, *more]
+def nova_that(ending: str, *more: str) -> InMemoryNova:
+    nova = drain_nova()
+    nova.cloud.add("i1", guest_name=GUEST)
+    nova.cloud.endings["i1"] = [ending, *more]
     return nova
 
 
@@ -208,7 +209,7 @@ async def test_an_error_on_the_source_says_where_its_guest_was_seen(watch_of: Wa
     )
     assert error.remedy == f"Run {COMMAND}, then clear this task."
     assert sorted(eyes.asked) == [SOURCE, DESTINATION]
-    assert nova.count("reset_state") == 0
+    assert nova.calls["reset_state"] == 0
 
 
 async def test_an_error_on_the_destination_does_too(watch_of: Watches) -> None:
@@ -234,7 +235,7 @@ async def test_a_host_that_cannot_be_looked_at_is_named_with_the_reason(watch_of
     assert "c02 could not be looked at (it does not answer)" in error.found
     assert "was not set right by the run: not every host could be looked at" in error.found
     assert "Look for it on c02" in error.remedy
-    assert nova.count("reset_state") == 0
+    assert nova.calls["reset_state"] == 0
 
 
 async def test_an_older_release_s_move_looks_at_no_host(watch_of: Watches) -> None:
@@ -250,12 +251,12 @@ async def test_by_policy_the_state_is_set_right_and_the_move_goes_on(
 ) -> None:
     nova, eyes, book = nova_that(ending), Eyes(c01=True, c02=False), Book()
     if ending == "forgotten":  # the next one is not
-        nova.on_second = lambda _: (
-            nova.endings.pop("i1", None) if nova.count("reset_state") else None
+        nova.cloud.on_second = lambda _: (
+            nova.cloud.endings.pop("i1", None) if nova.calls["reset_state"] else None
         )
     found = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=book, retries=1)))
     assert found["host"] == DESTINATION, found
-    assert (nova.count("reset_state"), nova.count("live_migrate")) == (1, 2)
+    assert (nova.calls["reset_state"], nova.calls["live_migrate"]) == (1, 2)
     assert steps_of(found) == ["start_live", "look", "repair_error_state", "start_live"]
     assert "its guest runs on c01" in found["steps"][2]["why"]
     assert list(book.noted) == ["i1"]
@@ -265,7 +266,7 @@ async def test_what_arrived_in_error_is_set_right_and_is_done(watch_of: Watches)
     nova, eyes, book = nova_that("dies there"), Eyes(c01=False, c02=True), Book()
     found = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=book)))
     assert (found["host"], found["status"]) == (DESTINATION, "ACTIVE")
-    assert (nova.count("reset_state"), nova.count("live_migrate")) == (1, 1)
+    assert (nova.calls["reset_state"], nova.calls["live_migrate"]) == (1, 1)
 
 
 async def test_the_state_is_set_right_once_in_a_run(watch_of: Watches) -> None:
@@ -273,7 +274,7 @@ async def test_the_state_is_set_right_once_in_a_run(watch_of: Watches) -> None:
     asked = request(nova, sight=eyes, repairs=book, retries=3)
     error = await ended(watch_of(nova).enter(asked))
     assert "it was set right once in this run already" in error.found
-    assert nova.count("reset_state") == 1
+    assert nova.calls["reset_state"] == 1
     assert error.remedy == f"Run {COMMAND}, then clear this task."
 
 
@@ -283,7 +284,7 @@ async def test_a_refusal_is_told_with_what_was_seen(watch_of: Watches) -> None:
     error = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=Book())))
     assert "its guest runs on c01; not on c02. Its state was not set right" in error.found
     assert "Policy doesn't allow it (Allow it)" in error.found
-    assert nova.count("reset_state") == 1
+    assert nova.calls["reset_state"] == 1
 
 
 async def test_nothing_is_set_right_that_cannot_be_noted(watch_of: Watches) -> None:
@@ -291,7 +292,7 @@ async def test_nothing_is_set_right_that_cannot_be_noted(watch_of: Watches) -> N
     book.error = PolicyError("records storage x", "cannot be used", "Fix it.")
     error = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=book)))
     assert "records storage x: cannot be used" in error.found
-    assert nova.count("reset_state") == 0
+    assert nova.calls["reset_state"] == 0
 
 
 async def test_nothing_is_set_right_that_changed_during_the_look(watch_of: Watches) -> None:
@@ -299,16 +300,16 @@ async def test_nothing_is_set_right_that_changed_during_the_look(watch_of: Watch
     eyes.gate.clear()
     move = watch_of(nova).enter(request(nova, sight=eyes, repairs=book, retries=1))
     await until(lambda: len(eyes.asked) == 2)
-    nova.change("i1", status="ACTIVE", vm_state="active")  # a person was faster
+    nova.cloud.change("i1", status="ACTIVE", vm_state="active")  # a person was faster
     eyes.gate.set()
     found = await ended(move)
     assert found["host"] == DESTINATION
-    assert nova.count("reset_state") == 0
+    assert nova.calls["reset_state"] == 0
 
 
 async def test_other_moves_go_on_while_hosts_are_looked_at(watch_of: Watches) -> None:
     nova, eyes = nova_that("dies"), Eyes(c01=True, c02=False)
-    nova.add("i2")
+    nova.cloud.add("i2")
     eyes.gate.clear()
     watch = watch_of(nova)
     looking = watch.enter(request(nova, sight=eyes))
@@ -321,12 +322,12 @@ async def test_other_moves_go_on_while_hosts_are_looked_at(watch_of: Watches) ->
 
 
 async def test_a_cold_move_that_failed_is_no_matter_of_looks(watch_of: Watches) -> None:
-    nova, eyes = DrainNova(), Eyes()
-    nova.add("i1", "SHUTOFF", guest_name=GUEST)
-    nova.endings["i1"] = ["dies"]
+    nova, eyes = drain_nova(), Eyes()
+    nova.cloud.add("i1", status="SHUTOFF", guest_name=GUEST)
+    nova.cloud.endings["i1"] = ["dies"]
     error = await ended(watch_of(nova).enter(request(nova, sight=eyes, repairs=Book(), retries=1)))
     assert "became ERROR" in error.found
-    assert (eyes.asked, nova.count("reset_state")) == ([], 0)
+    assert (eyes.asked, nova.calls["reset_state"]) == ([], 0)
 
 
 async def test_nothing_is_set_right_while_somebody_moves_it(watch_of: Watches) -> None:
@@ -335,16 +336,15 @@ async def test_nothing_is_set_right_while_somebody_moves_it(watch_of: Watches) -
     eyes.gate.clear()
     move = watch_of(nova).enter(request(nova, sight=eyes, repairs=book))
     await until(lambda: len(eyes.asked) == 2)
-    listed = nova.migrations
     moves = builders.migration(instance_id="i1", status="running", uuid="u9", source="c09")
 
-    def with_one_more(since: datetime) -> list[Migration]:
+    def with_one_more(listed: list[Migration], since: datetime) -> list[Migration]:
         # The watch looks back some seconds, the repair a day.
         far = nova.now() - since > timedelta(hours=12)
-        return [*listed(since), *([moves] if far else [])]
+        return [*listed, *([moves] if far else [])]
 
-    nova.migrations = with_one_more  # type: ignore[method-assign]
+    nova.shown = with_one_more
     eyes.gate.set()
     error = await ended(move)
     assert "not set right by the run: its migration u9 is running" in error.found
-    assert nova.count("reset_state") == 0
+    assert nova.calls["reset_state"] == 0
