@@ -122,10 +122,14 @@ class CloudState:
     def hypervisor(self, host: str) -> Hypervisor:
         return self.hypervisors.get(host) or builders.hypervisor(host)
 
+    def all_hypervisors(self) -> list[Hypervisor]:
+        return [self.hypervisor(host) for host in {**self.services, **self.hypervisors}]
+
     def hosts_with_room(self) -> frozenset[str]:
         """Ids of hypervisors."""
-        all_of_them = frozenset(self.hypervisor(host).id for host in self.services)
-        return all_of_them if self.room is None else self.room
+        if self.room is not None:
+            return self.room
+        return frozenset(each.id for each in self.all_hypervisors())
 
     def listed(self) -> list[Instance]:
         return [each for each in self.instances.values() if each.host not in self.unlisted]
@@ -332,7 +336,7 @@ class InMemoryNova:
 
     def hypervisors(self) -> list[Hypervisor]:
         self._called("hypervisors")
-        return [self.cloud.hypervisor(host) for host in self.cloud.services]
+        return self.cloud.all_hypervisors()
 
     def find_hypervisor(self, host: str) -> Hypervisor | None:
         return next((each for each in self.hypervisors() if each.host == host), None)
@@ -351,9 +355,9 @@ class InMemoryNova:
 
     def consumers(self, hypervisor_id: str) -> frozenset[str]:
         self._called("consumers", hypervisor_id)
-        for host in self.cloud.services:
-            if self.cloud.hypervisor(host).id == hypervisor_id:
-                return self.cloud.consumers_on(host)
+        for each in self.cloud.all_hypervisors():
+            if each.id == hypervisor_id:
+                return self.cloud.consumers_on(each.host)
         raise Refused(f"hypervisor {hypervisor_id}", "Placement does not have it", "Look.")
 
     def holders(self, consumers: Collection[str], host: str, since: datetime) -> list[Holder]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_run import context_of, write_policy
-from builders import NOW, instance, migration, service
+from builders import NOW, hypervisor, instance, migration, service
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.cloud_errors import Refused
-from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
+from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, OwnershipLost
 from openstack_maintenance.domain.host.facts import GuestProcess, HostFacts, UnitState
-from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.operators.host import emptiness, steps
 from openstack_maintenance.operators.host import service as host_service
@@ -37,51 +38,35 @@ from openstack_maintenance.triggers.waiting import StillWaiting
 DAG, RUN = "compute_host_maintenance", "r1"
 OURS = str(Mark(DAG, RUN, "kernel"))
 SILENT = service("c01", None, is_enabled=False, is_up=False, is_unknown=True, updated_at=None)
+OUR_SERVICE = service("c01", OURS)
 OLD = instance("i2", "SUSPENDED", name="old-1")
 
 
-class Nova:
-    """A cloud whose Nova lists nothing on c01. ``asked``: in which order it was asked what."""
+def nova_of(
+    given: ComputeService | None = OUR_SERVICE,
+    listed: Sequence[Instance] = (),
+    placed: Sequence[set[str]] = (set(),),
+    known: Sequence[Instance] = (),
+    moves: Sequence[Migration] = (),
+) -> InMemoryNova:
+    """A cloud whose Nova lists nothing on c01. ``placed``: who holds room there, look by look.
 
-    def __init__(self, **given: Any) -> None:
-        self.service: ComputeService | None = service("c01", OURS)
-        self.listed: list[Instance] = []
-        self.placed: list[set[str]] = [set()]
-        self.known: dict[str, Instance] = {}
-        self.moves: list[Migration] = []
-        self.asked: list[str] = []
-        self.__dict__.update(given)
+    ``known``: instances that no list has, but which Nova shows when it is asked for them.
+    """
+    cloud = CloudState(
+        services={"c01": given} if given else {},
+        hypervisors={"c01": hypervisor("c01", id="p1")},
+        instances={each.id: each for each in [*listed, *known]},
+        migrations={each.id: each for each in moves},
+        unlisted=frozenset() if listed else frozenset({"c01"}),
+    )
+    looks = list(placed)
 
-    def find_service(self, host: str) -> ComputeService | None:
-        self.asked.append("service")
-        return self.service
+    def look(call: str, *_: Any) -> None:
+        if call == "consumers":
+            cloud.placed["c01"] = frozenset(looks.pop(0) if len(looks) > 1 else looks[0])
 
-    def services(self, binary: str = "") -> list[ComputeService]:
-        return [each for each in (self.service,) if each]
-
-    def instances_on(self, host: str) -> list[Instance]:
-        self.asked.append("instances")
-        return self.listed
-
-    def migrations(self, changes_since: datetime) -> list[Migration]:
-        self.asked.append("migrations")
-        return []
-
-    def find_hypervisor(self, host: str) -> Hypervisor:
-        return Hypervisor("p1", "c01.example.com", host, "10.0.0.21", "QEMU")
-
-    def consumers(self, hypervisor_id: str) -> frozenset[str]:
-        assert hypervisor_id == "p1"
-        self.asked.append("placement")
-        return frozenset(self.placed.pop(0) if len(self.placed) > 1 else self.placed[0])
-
-    def holders(self, consumers: Any, host: str, since: datetime) -> list[Holder]:
-        by_uuid = {each.uuid: each for each in self.moves}
-        found = []
-        for each in sorted(consumers):
-            move = by_uuid.get(each)
-            found.append(Holder(each, self.known.get(move.instance_id if move else each), move))
-        return found
+    return InMemoryNova(cloud, before=look)
 
 
 UP = UnitState("nova-compute", "systemd", "active", "running", 812, (812,))
@@ -138,7 +123,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(
-    nova: Nova,
+    nova: InMemoryNova,
     kind: type[Any] = CheckHostEmptyOperator,
     task_id: str = "check_host_empty",
     **params: Any,
@@ -151,7 +136,7 @@ def made(
 
 
 def test_nothing_listed_and_nothing_allocated_is_empty_and_each_witness_is_recorded() -> None:
-    proof = prove_empty(made(Nova()))
+    proof = prove_empty(made(nova_of()))
     assert proof["witnesses"] == {
         "nova": "no instance, and none is on its way",
         "placement": "no allocation (resource provider p1)",
@@ -160,76 +145,79 @@ def test_nothing_listed_and_nothing_allocated_is_empty_and_each_witness_is_recor
 
 
 def test_the_service_is_read_after_the_lists() -> None:
-    nova = Nova()
+    nova, asked = nova_of(), []
+    nova.before = lambda call, *_: asked.append(call)
     prove_empty(made(nova))
-    assert nova.asked == ["migrations", "instances", "placement", "service"]
+    witnesses = {"migrations", "instances_on", "consumers", "find_service", "services"}
+    seen = [each for each in asked if each in witnesses]
+    assert seen == ["migrations", "instances_on", "consumers", "find_service"]
 
 
 def test_a_cell_that_does_not_answer_is_silence_and_no_empty_host() -> None:
     with pytest.raises(CloudError, match="its cell does not answer") as raised:
-        prove_empty(made(Nova(service=SILENT)))
+        prove_empty(made(nova_of(SILENT)))
     assert not isinstance(raised.value, Refused)  # asked again like an API that is silent
 
 
 def test_before_2_69_the_service_of_a_silent_cell_is_left_out_which_is_silence_too() -> None:
     with pytest.raises(CloudError, match="deleted, or its cell does not answer") as raised:
-        prove_empty(made(Nova(service=None)))
+        prove_empty(made(nova_of(None)))
     assert not isinstance(raised.value, Refused)
 
 
 def test_a_full_host_of_a_silent_cell_is_not_empty_although_nova_lists_nothing() -> None:
-    nova = Nova(placed=[{"i1"}], known={"i1": instance("i1", host="c01")})
+    nova = nova_of(placed=[{"i1"}], known=[instance("i1", host="c01")])
     with pytest.raises(CheckFailed, match=r"although Nova lists nothing.*i1 \(i1\) is there"):
         prove_empty(made(nova))
 
 
 def test_a_host_that_somebody_took_while_the_lists_were_read_is_not_ours() -> None:
     with pytest.raises(OwnershipLost):
-        prove_empty(made(Nova(service=service("c01", None))))
+        prove_empty(made(nova_of(service("c01", None))))
 
 
 def test_the_other_half_of_a_resize_is_in_the_way() -> None:
     half = migration(status="finished", kind="resize")
-    nova = Nova(
-        placed=[{"u1"}], moves=[half], known={"i1": instance("i1", "VERIFY_RESIZE", host="c02")}
+    nova = nova_of(
+        placed=[{"u1"}], moves=[half], known=[instance("i1", "VERIFY_RESIZE", host="c02")]
     )
     with pytest.raises(CheckFailed, match="openstack server resize confirm i1"):
         prove_empty(made(nova))
 
 
 def test_room_of_an_ended_migration_that_nova_forgot_is_told_and_in_nobodys_way() -> None:
-    elsewhere = {"i1": instance("i1", host="c02")}
-    nova = Nova(placed=[{"u1"}], moves=[migration(status="error")], known=elsewhere)
+    elsewhere = [instance("i1", host="c02")]
+    nova = nova_of(placed=[{"u1"}], moves=[migration(status="error")], known=elsewhere)
     proof = prove_empty(made(nova))
     assert proof["witnesses"]["placement"] == (
         "no allocation but those of migrations that have ended, which Nova forgot (u1) "
         "(resource provider p1)"
     )
-    here = {"i1": instance("i1", host="c01")}
+    here = [instance("i1", host="c01")]
     with pytest.raises(CheckFailed, match="openstack resource provider allocation delete u1"):
-        prove_empty(made(Nova(placed=[{"u1"}], moves=[migration(status="error")], known=here)))
+        prove_empty(made(nova_of(placed=[{"u1"}], moves=[migration(status="error")], known=here)))
 
 
 def test_an_allocation_of_a_deleted_instance_is_named_with_the_command_that_removes_it() -> None:
     with pytest.raises(CheckFailed, match="openstack resource provider allocation delete dead"):
-        prove_empty(made(Nova(placed=[{"dead"}])))
+        prove_empty(made(nova_of(placed=[{"dead"}])))
 
 
 def test_room_that_nova_gives_back_a_moment_later_is_waited_for() -> None:
-    assert prove_empty(made(Nova(placed=[{"u1"}, {"u1"}, set()])))["instances"] == 0
+    assert prove_empty(made(nova_of(placed=[{"u1"}, {"u1"}, set()])))["instances"] == 0
 
 
 def test_what_on_blocked_leaves_there_may_keep_its_room_and_nothing_else_may() -> None:
-    nova = Nova(listed=[OLD], placed=[{"i2"}])
+    nova = nova_of(listed=[OLD], placed=[{"i2"}])
     proof = prove_empty(made(nova, on_blocked="leave"))
     assert "no allocation but those of the 1 that may stay" in proof["witnesses"]["placement"]
-    nova = Nova(listed=[OLD], placed=[{"i2", "dead"}])
+    nova = nova_of(listed=[OLD], placed=[{"i2", "dead"}])
     with pytest.raises(CheckFailed, match="dead"):
         prove_empty(made(nova, on_blocked="leave"))
 
 
 def test_after_the_stop_an_arrival_is_told_with_the_start_that_must_come_first() -> None:
-    nova = Nova(listed=[instance("i9")])
+    nova = nova_of(listed=[instance("i9")])
     with pytest.raises(CheckFailed, match=r"start it on the host: .*clear list_arrivals"):
         prove_empty(made(nova, task_id="reboot"))
 
@@ -239,14 +227,14 @@ def test_a_silent_cell_is_never_a_person_who_disabled_the_host(
 ) -> None:
     monkeypatch.setattr(host_service, "running_among", lambda *given: frozenset())
     with pytest.raises(CloudError, match="its cell does not answer"):
-        made(Nova(service=SILENT), DisableServiceOperator).perform()
+        made(nova_of(SILENT), DisableServiceOperator).perform()
 
 
 GUEST = GuestProcess(2211, "qemu-system-x86_64", "instance-0000002a")
 
 
 def at(host: Host, kind: type[Any], monkeypatch: pytest.MonkeyPatch, **params: Any) -> Any:
-    step = made(Nova(), kind, **params)
+    step = made(nova_of(), kind, **params)
     monkeypatch.setattr(kind, "on_host", lambda self, address=None: host)
     monkeypatch.setattr(steps, "wait", lambda *given, **known: None)
     return step
@@ -292,7 +280,9 @@ def test_what_the_witnesses_showed_is_kept_with_the_stop(monkeypatch: pytest.Mon
 # The right nova-compute was stopped, and no other one goes on (A8).
 
 
-def stopped(nova: Nova, host: Host, monkeypatch: pytest.MonkeyPatch, beat: Any = NOW) -> None:
+def stopped(
+    nova: InMemoryNova, host: Host, monkeypatch: pytest.MonkeyPatch, beat: Any = NOW
+) -> None:
     step = at(host, steps.RunScriptOperator, monkeypatch)
     step.__dict__["nova"] = nova
     result = {"heartbeat": {"last": beat.isoformat()}} if beat else {}
@@ -300,16 +290,17 @@ def stopped(nova: Nova, host: Host, monkeypatch: pytest.MonkeyPatch, beat: Any =
     steps.check_stopped(step, "The host was not rebooted")
 
 
-class Beating(Nova):
+def beating(*beats: datetime) -> InMemoryNova:
     """Its c01 goes on to report, or is written to once: ``beats`` are the heartbeats it shows."""
+    nova, left = nova_of(), list(beats)
 
-    def __init__(self, *beats: datetime) -> None:
-        super().__init__()
-        self.beats = list(beats)
+    def beat(call: str, *_: Any) -> None:
+        if call == "find_service":
+            at = left.pop(0) if len(left) > 1 else left[0]
+            nova.cloud.change_service("c01", updated_at=at)
 
-    def find_service(self, host: str) -> ComputeService:
-        beat = self.beats.pop(0) if len(self.beats) > 1 else self.beats[0]
-        return service("c01", OURS, updated_at=beat)
+    nova.before = beat
+    return nova
 
 
 def off() -> Host:
@@ -323,20 +314,20 @@ LATER = NOW + timedelta(seconds=10)
 
 def test_a_heartbeat_that_is_the_stops_is_proof_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps.time, "sleep", lambda seconds: pytest.fail("nothing to wait for"))
-    stopped(Nova(), off(), monkeypatch)
+    stopped(nova_of(), off(), monkeypatch)
 
 
 def test_a_reason_that_was_written_since_the_stop_is_no_heartbeat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stopped(Beating(LATER), off(), monkeypatch)
-    stopped(Beating(LATER), off(), monkeypatch, beat=None)  # stopped by an older release
+    stopped(beating(LATER), off(), monkeypatch)
+    stopped(beating(LATER), off(), monkeypatch, beat=None)  # stopped by an older release
 
 
 def test_a_heartbeat_that_goes_on_ends_the_run_before_script_and_reboot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    nova = Beating(LATER, LATER + timedelta(seconds=10))
+    nova = beating(LATER, LATER + timedelta(seconds=10))
     with pytest.raises(CheckFailed, match="Another nova-compute reports as c01"):
         stopped(nova, off(), monkeypatch)
 
@@ -350,10 +341,10 @@ def test_a_nova_compute_that_runs_ends_the_run_before_script_and_reboot(
     host = off()
     host.unit = unit
     with pytest.raises(CheckFailed, match="nova-compute runs again"):
-        stopped(Nova(), host, monkeypatch)
+        stopped(nova_of(), host, monkeypatch)
 
 
-async def looked(nova: Nova, monkeypatch: pytest.MonkeyPatch) -> Any:
+async def looked(nova: InMemoryNova, monkeypatch: pytest.MonkeyPatch) -> Any:
     trigger = NovaComputeStillTrigger("c01", "10.0.0.21", {}, NOW.isoformat())
 
     async def gone(self: Any) -> dict[str, Any]:
@@ -371,10 +362,10 @@ async def looked(nova: Nova, monkeypatch: pytest.MonkeyPatch) -> Any:
 async def test_a_stop_is_proven_once_the_heartbeat_stands_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = await looked(Nova(), monkeypatch)
+    found = await looked(nova_of(), monkeypatch)
     assert found["heartbeat"]["last"] == NOW.isoformat()
     with pytest.raises(StillWaiting, match="its heartbeat in Nova goes on"):
-        await looked(Beating(NOW, LATER), monkeypatch)
+        await looked(beating(NOW, LATER), monkeypatch)
 
 
 async def test_a_stop_of_the_wrong_unit_is_told_when_its_time_is_over() -> None:
@@ -386,7 +377,7 @@ async def test_a_stop_of_the_wrong_unit_is_told_when_its_time_is_over() -> None:
 
 def test_of_a_service_that_is_unknown_nothing_else_is_believed() -> None:
     with pytest.raises(CloudError):
-        prove_empty(made(Nova(service=replace(SILENT, disabled_reason=OURS))))
+        prove_empty(made(nova_of(replace(SILENT, disabled_reason=OURS))))
 
 
 async def test_a_host_that_nova_holds_forced_down_is_told_with_what_ends_that() -> None:
@@ -399,7 +390,7 @@ async def test_a_host_that_nova_holds_forced_down_is_told_with_what_ends_that() 
 def test_a_report_that_cannot_mark_a_host_of_a_silent_cell_asks_again_and_then_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    step = made(Nova(service=SILENT), ReportOperator, "report")
+    step = made(nova_of(SILENT), ReportOperator, "report")
     tasks = [{"task_id": "disable_service", "map_index": -1, "state": "success"}]
     with pytest.raises(TaskDeferred):
         step._mark_host("it failed", tasks)

@@ -12,9 +12,9 @@ import pytest
 from airflow.sdk.exceptions import DownstreamTasksSkipped, TaskDeferred
 
 from airflow_run import context_of, write_policy
-from builders import NOW, instance, service
+from builders import NOW, hypervisor, instance, service
+from in_memory_nova import CloudState, InMemoryNova
 from openstack_maintenance.adapters.cloud_errors import Refused
-from openstack_maintenance.domain.cloud import Hypervisor
 from openstack_maintenance.domain.drain.affinity import AffinityGroup
 from openstack_maintenance.domain.drain.ports import HostPort
 from openstack_maintenance.domain.host.facts import GuestProcess, HostFacts, UnitState
@@ -45,22 +45,19 @@ class World:
         self.unit = UP
         self.guests: tuple[GuestProcess, ...] = ()
 
-    def nova(self) -> Any:
-        return SimpleNamespace(
-            check_version=lambda: self.version,
-            services=lambda binary="": self.services,
-            instances_on=lambda host: self.listed,
-            find_hypervisor=lambda host: Hypervisor("p1", "c01", host, "10.0.0.21", "QEMU"),
-            missing_rights=lambda needed: [],
-            affinity_groups=lambda: self.groups,
-            consumers=self.consumers,
-            holders=lambda consumers, host, since: self.held,
+    def nova(self) -> InMemoryNova:
+        held = [each.instance for each in self.held if each.instance]
+        cloud = CloudState(
+            services={each.host: each for each in self.services},
+            hypervisors={"c01": hypervisor("c01", id="p1")},
+            instances={each.id: each for each in [*self.listed, *held]},
+            affinity_groups=self.groups,
+            placed={"c01": frozenset(each.id for each in [*self.listed, *self.held])},
         )
-
-    def consumers(self, hypervisor_id: str) -> frozenset[str]:
+        nova = InMemoryNova(cloud, version=self.version)
         if not self.right_to_allocations:
-            raise Refused("placement API", "the cloud forbids it", "Allow it.")
-        return frozenset({each.id for each in [*self.listed, *self.held]})
+            nova.errors["consumers"] = Refused("placement API", "the cloud forbids it", "Allow it.")
+        return nova
 
     def health(self) -> Any:
         def of(host: str | None = None) -> list[NetworkAgent] | None:
