@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -25,57 +24,20 @@ from openstack_maintenance.adapters.cloud_errors import Conflict
 from openstack_maintenance.domain.cloud import SHUTDOWN
 from openstack_maintenance.domain.errors import MaintenanceError, MigrationFailed, PolicyError
 from openstack_maintenance.triggers.drain import settlement, source_health, tries
-from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.move import Move
-from openstack_maintenance.triggers.drain.watch import DrainWatch
-
-Watches = Callable[[InMemoryNova], DrainWatch]
+from watched_moves import Watches, end, until
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
-    monkeypatch.setattr(drain_watch, "_ARRIVAL_SECONDS", 0.0)
-    monkeypatch.setattr(drain_watch, "_BUSY", timedelta(0))
     monkeypatch.setattr(tries, "_PAUSES", [timedelta(0)] * 3)
     monkeypatch.setattr(settlement, "_STOP_MAY_COME", timedelta(seconds=0.05))
-
-
-@pytest.fixture
-async def watch_of() -> AsyncIterator[Watches]:
-    made: list[DrainWatch] = []
-
-    def make(nova: InMemoryNova) -> DrainWatch:
-        async def opened() -> Any:
-            return nova
-
-        made.append(DrainWatch(opened))
-        return made[-1]
-
-    yield make
-    for watch in made:
-        await end(watch)
-
-
-async def end(watch: DrainWatch) -> None:
-    """What happens to a watch whose triggerer dies."""
-    if watch._task is not None:
-        watch._task.cancel()
-        await asyncio.gather(watch._task, return_exceptions=True)
 
 
 async def ended(move: Move) -> Any:
     """The move's outcome, or its error."""
     (found,) = await asyncio.wait_for(asyncio.gather(move.done, return_exceptions=True), 10)
     return found
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if reached():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("it never came to that")
 
 
 def stopping(nova: InMemoryNova, debts: DebtsInMemory, **given: Any) -> Any:

@@ -4,7 +4,6 @@ works on, clocks that differ, and two runs that want one instance."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +20,6 @@ from drain_nova import (
     drain_nova,
     request,
 )
-from in_memory_nova import InMemoryNova
 from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.capacity import Need, need_of
 from openstack_maintenance.domain.drain.move_step import (
@@ -35,54 +33,23 @@ from openstack_maintenance.domain.drain.move_step import (
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import CloudError, MigrationFailed
 from openstack_maintenance.triggers.drain import source_health, tries
-from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move
-from openstack_maintenance.triggers.drain.watch import DrainWatch
+from watched_moves import Watches, until
 
 SLOW = CloudError("compute API", "the cloud lab answered 429: slow down", "Wait.")
 NOW = datetime(2026, 3, 10, 1, 20, tzinfo=UTC)
-Watches = Callable[[InMemoryNova], DrainWatch]
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.001)
-    monkeypatch.setattr(drain_watch, "_ARRIVAL_SECONDS", 0.0)
-    monkeypatch.setattr(drain_watch, "_BUSY", timedelta(0))
     monkeypatch.setattr(tries, "_PAUSES", [timedelta(0)] * 3)
-
-
-@pytest.fixture
-async def watch_of() -> AsyncIterator[Watches]:
-    made: list[DrainWatch] = []
-
-    def make(nova: InMemoryNova) -> DrainWatch:
-        async def opened() -> Any:
-            return nova
-
-        made.append(DrainWatch(opened))
-        return made[-1]
-
-    yield make
-    for watch in made:
-        if watch._task is not None:
-            watch._task.cancel()
-            await asyncio.gather(watch._task, return_exceptions=True)
 
 
 async def ended(*moves: Move) -> list[Any]:
     return await asyncio.wait_for(
         asyncio.gather(*(each.done for each in moves), return_exceptions=True), 20
     )
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if reached():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("it never came to that")
 
 
 # An answer that is an error says nothing about what was asked.

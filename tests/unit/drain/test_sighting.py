@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +21,8 @@ from openstack_maintenance.domain.drain.sighting import (
     why_not_repaired,
 )
 from openstack_maintenance.domain.errors import MigrationFailed, PolicyError
-from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.move import Move
-from openstack_maintenance.triggers.drain.watch import DrainWatch
+from watched_moves import Watches, until
 
 GUEST = "instance-0000002a"
 COMMAND = "`openstack server set --state active i1`"
@@ -33,7 +31,6 @@ HERE, NOT_HERE = Look("c01", True), Look("c01", False)
 THERE, NOT_THERE = Look("c02", True), Look("c02", False)
 DARK = Look("c02", None, "it does not answer SSH.")
 BROKEN = builders.instance("i1", "ERROR")
-Watches = Callable[[InMemoryNova], DrainWatch]
 
 
 # Words.
@@ -150,31 +147,6 @@ class Book:
         self.noted[instance_id] = at
 
 
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.001)
-    monkeypatch.setattr(drain_watch, "_ARRIVAL_SECONDS", 0.0)
-    monkeypatch.setattr(drain_watch, "_BUSY", timedelta(0))
-
-
-@pytest.fixture
-async def watch_of() -> AsyncIterator[Watches]:
-    made: list[DrainWatch] = []
-
-    def make(nova: InMemoryNova) -> DrainWatch:
-        async def opened() -> Any:
-            return nova
-
-        made.append(DrainWatch(opened))
-        return made[-1]
-
-    yield make
-    for watch in made:
-        if watch._task is not None:
-            watch._task.cancel()
-            await asyncio.gather(watch._task, return_exceptions=True)
-
-
 def nova_that(ending: str, *more: str) -> InMemoryNova:
     nova = drain_nova()
     nova.cloud.add("i1", guest_name=GUEST)
@@ -185,14 +157,6 @@ def nova_that(ending: str, *more: str) -> InMemoryNova:
 async def ended(move: Move) -> Any:
     (found,) = await asyncio.wait_for(asyncio.gather(move.done, return_exceptions=True), 20)
     return found
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if reached():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("it never came to that")
 
 
 def steps_of(found: dict[str, Any]) -> list[str]:
