@@ -187,6 +187,21 @@ class CloudState:
         self.change(instance_id)
         return self.instances[instance_id].vm_state
 
+    def begin(self, migration_id: int) -> None:
+        """A migration that waits gets its destination, and runs where its source has a place."""
+        row = self.migrations[migration_id]
+        ways = self.endings.get(row.instance_id)
+        if ways and ways[0] == "forgotten":
+            ways.pop(0)
+            self.forgotten.add(row.id)
+        if row.id in self.forgotten:
+            return
+        row = replace(row, destination=row.destination or self.scheduler_choice)
+        if sum(each.source == row.source for each in self._with(RUNS)) < self.nova_limit:
+            self._set(row, "running" if row.is_live else "migrating")
+        else:
+            self._set(row, "queued")
+
     def end(self, migration_id: int, way: str) -> None:
         """End a migration in one of the ways of ``endings``."""
         row = self.migrations[migration_id]
@@ -223,22 +238,8 @@ class CloudState:
                 ways = self.endings.get(row.instance_id)
                 self.end(row.id, ways.pop(0) if ways else "completed")
         for row in self._with(WAITS):
-            self._go_on(row)
+            self.begin(row.id)
         self.history.append(self._with(RUNS | {"queued"}))
-
-    def _go_on(self, row: Migration) -> None:
-        """What waits gets its destination, and begins where its source has a place for it."""
-        ways = self.endings.get(row.instance_id)
-        if ways and ways[0] == "forgotten":
-            ways.pop(0)
-            self.forgotten.add(row.id)
-        if row.id in self.forgotten:
-            return
-        row = replace(row, destination=row.destination or self.scheduler_choice)
-        if sum(each.source == row.source for each in self._with(RUNS)) < self.nova_limit:
-            self._set(row, "running" if row.is_live else "migrating")
-        else:
-            self._set(row, "queued")
 
     def _is_moved(self, instance_id: str) -> bool:
         moves = [row for row in self._of(instance_id) if row.is_moving]
@@ -273,8 +274,8 @@ class InMemoryNova:
     before each call, with its name and arguments; it may change the cloud, or raise. An order
     that raises is carried out nevertheless with ``done_all_the_same``. A list of the migrations
     lets ``second_a_list`` seconds pass; ``shown``: what it shows, of what there is and since when.
-    ``missing``: rights that are. ``acted``: what a user did with any instance. ``why``: why any
-    migration failed.
+    ``missing``: rights that are. ``secret_texts``: what is secret. ``acted``: what a user did
+    with any instance. ``why``: why any migration failed.
     """
 
     cloud: CloudState = field(default_factory=CloudState)
@@ -287,6 +288,7 @@ class InMemoryNova:
     acted: str | None = None
     why: str = "the disk is too slow"
     missing: list[Blocker] = field(default_factory=list)
+    secret_texts: set[str] = field(default_factory=set)
     clock_offset_seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
     orders: list[Ordered] = field(default_factory=list)
@@ -318,6 +320,10 @@ class InMemoryNova:
     def missing_rights(self, needed: Any) -> list[Blocker]:
         self._called("missing_rights", needed)
         return self.missing
+
+    def secrets(self) -> set[str]:
+        self._called("secrets")
+        return self.secret_texts
 
     def services(self, binary: str | None = None) -> list[ComputeService]:
         self._called("services", binary)

@@ -6,17 +6,15 @@ Not the simulated cloud: only what the model of Airflow is tried with.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from builders import instance, service
+from in_memory_nova import RUNS, CloudState, InMemoryNova
 from openstack_maintenance.adapters.shell import HostUnreachable
-from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
-from openstack_maintenance.domain.drain.affinity import AffinityGroup
+from openstack_maintenance.domain.cloud import Instance, Migration
 from openstack_maintenance.domain.drain.ports import HostPort
 from openstack_maintenance.domain.host.amqp_log import LogFile
 from openstack_maintenance.domain.host.facts import (
@@ -26,7 +24,6 @@ from openstack_maintenance.domain.host.facts import (
     RebootAnswer,
     UnitState,
 )
-from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.host.network import NetworkAgent
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.operators.host import base as host_base
@@ -36,28 +33,60 @@ from simulator.clock import VirtualTime
 REQUEST, SSH, MIGRATION, BOOT = 0.05, 0.5, 20.0, 60.0
 
 
-class PlainCloud:
-    """c01 with instances, c02 without; a migration takes 20 s, a boot a minute."""
+class CloudInTime(CloudState):
+    """c01 with instances, c02 without, in virtual time; a migration takes 20 s."""
 
-    clock_offset_seconds = 0.0
+    def __init__(self, clock: VirtualTime, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.clock = clock
+        self.add_host("c01", "c02")
+        for name in names:
+            self.add(name)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def migrate(self, instance_id: str, kind: str, destination: str | None = None) -> None:
+        super().migrate(instance_id, kind, destination)
+        number = len(self.migrations)
+        self.begin(number)
+        self.clock.after(MIGRATION, lambda: self._arrive(number))
+
+    def _arrive(self, number: int) -> None:
+        if self.migrations[number].status in RUNS:
+            self.end(number, "completed")
+
+
+class PlainCloud:
+    """A Nova that takes its time to answer, and c01, whose boot takes a minute."""
 
     def __init__(self, clock: VirtualTime, names: tuple[str, ...] = ("web", "db")) -> None:
         self.clock = clock
-        self.instances = {name: instance(name, name=name) for name in names}
-        self.reasons: dict[str, str | None] = {"c01": None, "c02": None}
-        self.rows: list[Migration] = []
+        self.nova = InMemoryNova(CloudInTime(clock, names), before=self._asked)
         self.boots = 1
         self.compute_since: datetime | None = clock.now() - timedelta(days=9)
         self.last_beat = clock.now()
         self.is_down = False
         self.requests: list[str] = []
 
+    @property
+    def instances(self) -> dict[str, Instance]:
+        return self.nova.cloud.instances
+
+    @property
+    def rows(self) -> list[Migration]:
+        return list(self.nova.cloud.migrations.values())
+
+    @property
+    def reasons(self) -> dict[str, str | None]:
+        return {host: each.disabled_reason for host, each in self.nova.cloud.services.items()}
+
     @contextmanager
     def installed(self) -> Iterator[None]:
         """While this lasts, the plugin's hooks give this cloud and its host."""
 
-        async def nova(_: Any) -> PlainCloud:
-            return self
+        async def nova(_: Any) -> InMemoryNova:
+            return self.nova
 
         async def health(_: Any) -> PlainHealth:
             return PlainHealth(self)
@@ -67,7 +96,7 @@ class PlainCloud:
             yield PlainHost(self)
 
         with (
-            mock.patch.object(CloudHook, "get_conn", lambda _: self),
+            mock.patch.object(CloudHook, "get_conn", lambda _: self.nova),
             mock.patch.object(CloudHook, "aget_conn", nova),
             mock.patch.object(CloudHook, "get_health", lambda _: PlainHealth(self)),
             mock.patch.object(CloudHook, "aget_health", health),
@@ -76,131 +105,24 @@ class PlainCloud:
         ):
             yield
 
-    # Nova.
-
-    def _asked(self, what: str) -> None:
+    def _asked(self, call: str, *args: Any) -> None:
         time.sleep(REQUEST)
-        self.requests.append(what)
+        if call in ("live_migrate", "abort"):
+            call = f"{call} {getattr(args[0], 'instance_id', args[0])}"
+        self.requests.append(call)
+        self._report()
 
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def read_clock(self) -> None:
-        self._asked("read_clock")
-
-    def check_version(self) -> str:
-        return "2.95"
-
-    def services(self, binary: str = "nova-compute") -> list[ComputeService]:
-        self._asked("services")
-        return [self._service(host) for host in self.reasons]
-
-    def get_service(self, host: str) -> ComputeService:
-        self._asked("get_service")
-        return self._service(host)
-
-    find_service = get_service
-
-    def _service(self, host: str) -> ComputeService:
-        if host == "c01" and self.compute_since is None:
-            return service(host, self.reasons[host], is_up=False, updated_at=self.last_beat)
-        return service(host, self.reasons[host], updated_at=self.beat())
+    def _report(self) -> None:
+        """What the nova-compute of each host has told Nova."""
+        is_up = self.compute_since is not None
+        at = self.beat() if is_up else self.last_beat
+        self.nova.cloud.change_service("c01", is_up=is_up, updated_at=at)
+        self.nova.cloud.change_service("c02", updated_at=self.beat())
 
     def beat(self) -> datetime:
         """The last heartbeat of a service that runs: one every 10 s."""
         now = self.clock.now()
         return now.replace(second=now.second // 10 * 10, microsecond=0)
-
-    def disable(self, given: ComputeService, reason: str) -> None:
-        self._asked("disable")
-        self.reasons[given.host] = reason
-
-    def enable(self, given: ComputeService) -> None:
-        self._asked("enable")
-        self.reasons[given.host] = None
-
-    def instances_on(self, host: str) -> list[Instance]:
-        self._asked("instances_on")
-        return [each for each in self.instances.values() if each.host == host]
-
-    def find_instance(self, instance_id: str) -> Instance | None:
-        self._asked("find_instance")
-        return self.instances.get(instance_id)
-
-    def migrations(self, changes_since: datetime) -> list[Migration]:
-        self._asked("migrations")
-        return list(self.rows)
-
-    def find_hypervisor(self, host: str) -> Hypervisor:
-        return Hypervisor(host, host, host, "10.0.0.21", "QEMU")
-
-    def consumers(self, hypervisor_id: str) -> frozenset[str]:
-        """The hypervisor's id is its host's name; a move holds room where it came from."""
-        self._asked("consumers")
-        moves = {row.uuid for row in self.rows if row.is_moving and row.source == hypervisor_id}
-        there = (each.id for each in self.instances.values() if each.host == hypervisor_id)
-        return frozenset(moves.union(there))
-
-    def holders(self, consumers: Collection[str], host: str, since: datetime) -> list[Holder]:
-        moves = {row.uuid: row for row in self.rows}
-        return [
-            Holder(
-                each,
-                self.instances.get(moves[each].instance_id if each in moves else each),
-                moves.get(each),
-            )
-            for each in sorted(consumers)
-        ]
-
-    def affinity_groups(self) -> tuple[AffinityGroup, ...]:
-        return ()
-
-    def missing_rights(self, needed: Any) -> list[Any]:
-        return []
-
-    def hosts_with_room(self, need: Any) -> frozenset[str]:
-        return frozenset({"c02"})
-
-    def anti_affinity_groups(self) -> dict[str, str]:
-        return {}
-
-    def live_migrate(self, instance_id: str, destination: str | None, block: str) -> None:
-        self._asked(f"live_migrate {instance_id}")
-        number, now = len(self.rows), self.clock.now()
-        self.rows.append(
-            Migration(
-                id=number + 1,
-                uuid=f"uuid-{number}",
-                instance_id=instance_id,
-                kind="live-migration",
-                source="c01",
-                destination="c02",
-                status="running",
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        self.instances[instance_id] = replace(
-            self.instances[instance_id], status="MIGRATING", task_state="migrating"
-        )
-        self.clock.after(MIGRATION, lambda: self._moved(number))
-
-    def abort(self, migration: Migration) -> None:
-        self._asked(f"abort {migration.instance_id}")
-        self._end(migration.id - 1, "cancelled")
-
-    def _moved(self, number: int) -> None:
-        if self.rows[number].status == "running":
-            name = self.rows[number].instance_id
-            self._end(number, "completed")
-            self.instances[name] = replace(self.instances[name], host="c02")
-
-    def _end(self, number: int, status: str) -> None:
-        row = self.rows[number]
-        self.rows[number] = replace(row, status=status, updated_at=self.clock.now())
-        self.instances[row.instance_id] = replace(
-            self.instances[row.instance_id], status="ACTIVE", task_state=None
-        )
 
     # The host.
 

@@ -112,6 +112,7 @@ def test_a_killed_triggerers_moves_are_found_by_the_next_one_and_not_started_aga
     assert run.state == "success", airflow.states(run)
     assert [row.instance_id for row in cloud.rows].count("web") == 1
     assert [row.instance_id for row in cloud.rows].count("db") == 1
+    assert cloud.nova.cloud.conflicts == []
 
 
 def test_a_worker_that_dies_while_it_disables_is_followed_by_another_try(world: World) -> None:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_run import context_of
 from builders import instance, service
+from in_memory_nova import InMemoryNova
 from night_plan import __main__ as plan_command
 from night_plan import rehearse as rehearse_command
 from night_plan.snapshot_file import save
@@ -208,19 +209,14 @@ def test_a_synthetic_fleet_is_written_and_played(
     assert "No instance would block now." in out
 
 
-class NovaOf:
-    """What the commands ask of the adapter itself."""
-
-    def secrets(self) -> set[str]:
-        return {SECRET}
-
-
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cloud as `facts` has it, every host read."""
     for module in (plan_command, rehearse_command):
         monkeypatch.setattr(module, "judge_hosts", lambda *_: (verdicts(), []))
-        monkeypatch.setattr(module.CloudHook, "get_conn", lambda _: NovaOf())
+        monkeypatch.setattr(
+            module.CloudHook, "get_conn", lambda _: InMemoryNova(secret_texts={SECRET})
+        )
     monkeypatch.setattr(plan_operator, "read_cloud", lambda _: facts())
 
 
@@ -243,7 +239,7 @@ def dry_run(monkeypatch: pytest.MonkeyPatch, **params: Any) -> dict[str, Any]:
     """What plan tells the report."""
     monkeypatch.setattr(plan_operator, "read_cloud", lambda _: facts())
     step = PlanNightOperator(task_id="plan")
-    step.__dict__["nova"] = NovaOf()
+    step.__dict__["nova"] = InMemoryNova(secret_texts={SECRET})
     results = {"select_hosts": [vars(each) for each in verdicts()]}
     asked = {"reason": "", "dry_run": True, "ignore_window": False, **params}
     context = context_of(NIGHT_DAG, params=asked, results=results)
