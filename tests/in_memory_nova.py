@@ -217,7 +217,8 @@ class CloudState:
                 self.change(row.instance_id, status="VERIFY_RESIZE", vm_state="resized")
         if way in ("dies", "dies there"):  # its guest runs on
             where = row.source if way == "dies" else row.destination
-            self.change(row.instance_id, host=where, status="ERROR", vm_state="error")
+            if is_there:
+                self.change(row.instance_id, host=where, status="ERROR", vm_state="error")
             way = "error"
         if way == "no host":
             row, way = replace(row, destination=None), "error"
