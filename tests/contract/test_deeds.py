@@ -272,7 +272,7 @@ def test_a_controllers_change_is_remembered_as_well(world: World, action: str) -
         host="ctl01",
         request=SimpleNamespace(action=action),
         refuse=lambda *args: None,
-        nova=SimpleNamespace(services=list, instances=list),
+        nova=InMemoryNova(),
         _context={"task_state_store": world.store},
     )
     assert notes.noted_of(step) is None

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
@@ -17,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from airflow_run import context_of, write_policy
 from builders import hypervisor
 from drain_nova import OWNER, drain_nova
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.deployment import NovaCompute
 from openstack_maintenance.domain.drain.sighting import Look
@@ -127,8 +127,7 @@ async def test_a_host_without_an_address_cannot_be_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Reached(monkeypatch, [])
-    nova = Mock(find_hypervisor=lambda host: None)
-    found = await eyes().look(nova, "c02", GUEST)
+    found = await eyes().look(InMemoryNova(), "c02", GUEST)
     assert found == Look("c02", None, "Nova does not show its address")
 
 

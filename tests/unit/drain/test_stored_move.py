@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
+from in_memory_nova import InMemoryNova
 from openstack_maintenance.domain.errors import ConnectionMissing, MigrationFailed, error_payload
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers import migrate_instance
@@ -185,12 +186,10 @@ async def test_killing_a_task_whose_move_cannot_be_read_raises_nothing(
 async def test_killing_a_task_while_the_cloud_answers_nonsense_raises_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Nonsense:
-        def migrations(self, since: Any) -> Any:
-            return [None]
+    nonsense: Any = [None]
 
     async def opened(self: CloudHook) -> Any:
-        return Nonsense()
+        return InMemoryNova(shown=lambda *_: nonsense)
 
     monkeypatch.setattr(CloudHook, "aget_conn", opened)
     log = Mock()
