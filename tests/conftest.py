@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+import os_service_types
 import pytest
 
 
@@ -22,6 +23,21 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
         return (yield)
     finally:
         signal.signal(signal.SIGTERM, former)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def table_of_services_as_it_is() -> Iterator[None]:
+    """openstacksdk looks it up some ten times a question, and copies it whole each time.
+
+    That alone is a sixth of what the tests with clouds take. Nobody changes what he is given.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            os_service_types.ServiceTypes,
+            "all_types_by_service_type",
+            property(lambda types: types._service_types_data["all_types_by_service_type"]),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,17 @@ STORIES = sorted(FOLDER.glob("*.json"))
 # Faults whose fix is not here yet: a name leaves this list with its fix.
 NOT_FIXED_YET = {"a7c-no-log-to-prove-it"}
 
+# Half a second of CPU each, and more.
+LONG = {
+    "a1a-cold-move-refused",
+    "a4-starts-that-fail",
+    "a5-two-runs-one-instance",
+    "a7c-no-log-to-prove-it",
+    "b11-a-run-waits-for-its-window",
+    "b12-clocks-apart",
+    "d24-the-conductor-dies-early",
+}
+
 pytestmark = [
     # What the SDK says to its own developers.
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
@@ -39,7 +50,13 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("file", STORIES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(file, marks=pytest.mark.thorough if file.stem in LONG else (), id=file.stem)
+        for file in STORIES
+    ],
+)
 def test_a_known_fault(file: Path, request: pytest.FixtureRequest) -> None:
     if file.stem in NOT_FIXED_YET:
         request.applymarker(pytest.mark.xfail(reason="its fix is not merged yet"))

@@ -35,6 +35,7 @@ class ComputeApi:
         self.name = name
         self._session = CloudSession(name, options, _REQUEST_SECONDS)
         self.clock_offset_seconds = 0.0
+        self._theirs: tuple[int, int] | None = None
 
     @property
     def _cloud(self) -> Connection:
@@ -102,12 +103,19 @@ class ComputeApi:
     ) -> dict[str, Any]:
         """One answer as Nova sends it, in the newest format that both sides know."""
         with self._errors(subject):
-            endpoint = self._compute.get_endpoint_data()
-            theirs = (endpoint.max_microversion if endpoint else None) or OLDEST
-            version = ".".join(map(str, min(newest, theirs)))
+            version = ".".join(map(str, min(newest, self._newest())))
             answer = self._compute.get(path, params=query, microversion=version)
             sdk_errors.raise_from_response(answer)
             return body_of(answer)
+
+    def _newest(self) -> tuple[int, int]:
+        """The newest microversion of the other side, found out once: the SDK takes as long to look
+        that up as to ask a small question.
+        """
+        if self._theirs is None:
+            endpoint = self._compute.get_endpoint_data()
+            self._theirs = endpoint.max_microversion if endpoint else None
+        return self._theirs or OLDEST
 
     def _errors(self, subject: str) -> AbstractContextManager[None]:
         return self._session.errors(subject)
