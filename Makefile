@@ -18,7 +18,8 @@ BIN := .venv/bin
 LAB := include/lab/lab
 # Bytecode is kept, also where the environment says not to, as container images do: to compile the
 # tests with their assertions takes each worker longer than to collect them.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n auto
+# Half as many workers again as there are cores: some tests wait for what they started.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n $(shell echo $$(($$(nproc) * 3 / 2)))
 NO_LAB = $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
 SHELL_SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!.*\b(bash|sh)$$' --)
 

@@ -111,6 +111,7 @@ def test_no_database_at_all_is_said_and_is_no_error() -> None:
     assert (done.returncode, done.stdout) == (0, UNREACHED)
 
 
+@pytest.mark.thorough
 def test_a_database_that_never_answers_holds_nobody_up() -> None:
     begun = time.monotonic()
     with database({}, delay=30) as url:
