@@ -29,11 +29,7 @@ from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.patience import WAITS_IN_NOVA, Patience
 from openstack_maintenance.triggers.drain.progress import Progress
 from openstack_maintenance.triggers.drain.repair import Repair
-from openstack_maintenance.triggers.drain.setbacks import (
-    is_refusal,
-    step_failed,
-    unexpected,
-)
+from openstack_maintenance.triggers.drain.setbacks import is_refusal, step_failed, unexpected
 from openstack_maintenance.triggers.drain.settlement import Settlement
 from openstack_maintenance.triggers.drain.source_health import SourceHealth
 from openstack_maintenance.triggers.drain.turns import Turns
