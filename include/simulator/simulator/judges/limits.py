@@ -18,16 +18,20 @@ class NeverMoreThanThePolicy:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        policy = stage.story.policy
-        self._per_host = int(policy.get("migrations_per_host", 1))
-        self._total = int(policy.get("migrations_total", 4))
-        self._out = int(policy.get("max_hosts_out", 1))
-        if policy.get("nova_live_migration_limit") == self._per_host:
-            self._per_host += 1  # one request more waits in Nova's own queue
         self._ours: dict[str, str] = {}  # instance and its source
         self._dead: set[str] = set()  # migrations
         self._found: list[str] = []
         stage.world.cloud.journal.listeners.append(self._heard)
+
+    def _most(self, field: str, default: int) -> int:
+        """By the policy of this moment: a person may change it."""
+        return int(self._stage.story.policy.get(field, default))
+
+    @property
+    def _per_host(self) -> int:
+        most = self._most("migrations_per_host", 1)
+        # Where Nova's own limit is the same, one request more waits in its queue.
+        return most + (self._stage.story.policy.get("nova_live_migration_limit") == most)
 
     def _heard(self, entry: Entry) -> None:
         if (entry.who, entry.what) == ("fault", "nova-conductor dies"):
@@ -51,7 +55,7 @@ class NeverMoreThanThePolicy:
         off_host = sum(1 for each in flying.values() if each == source)
         if off_host > self._per_host:
             self._found.append(f"{off_host} migrations off {source} were in flight")
-        if len(flying) > self._total + (self._per_host > 1):
+        if len(flying) > self._most("migrations_total", 4) + (self._per_host > 1):
             self._found.append(f"{len(flying)} migrations were in flight")
 
     def _judge_hosts(self) -> None:
@@ -60,7 +64,7 @@ class NeverMoreThanThePolicy:
             mark = MARK.match(host.service.disabled_reason or "")
             if mark and mark[3] != "closed":
                 out.append(name)
-        if len(out) > self._out:
+        if len(out) > self._most("max_hosts_out", 1):
             self._found.append(f"{len(out)} hosts were out: {', '.join(out)}")
 
     def _note_dead(self) -> None:

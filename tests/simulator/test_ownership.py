@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from harness import Stage
+from simulated_stage import Stage
 
 
 def test_a_second_run_for_a_host_and_a_host_too_many_are_refused_while_the_first_goes_on(
     stage: Stage,
 ) -> None:
     stage.place("c01", "ACTIVE")
-    stage.lab.fault("c01", "migration-seconds", "3600")
+    stage.set_migration_seconds("c01", 3600)
     before = stage.picture()
 
-    first = stage.airflow.maintain("c01")
+    first = stage.maintain("c01")
     stage.wait_for_migration("active-01", "running")
-    second = stage.airflow.maintain("c01")
-    other = stage.airflow.maintain("c02")
+    second = stage.maintain("c01")
+    other = stage.maintain("c02")
     refused = stage.fail(second, "check_host")
     too_many = stage.fail(other, "check_host")
 
@@ -44,17 +44,16 @@ def test_a_second_run_for_a_host_and_a_host_too_many_are_refused_while_the_first
 
 def test_a_new_run_takes_over_a_host_that_a_failed_run_left_disabled(stage: Stage) -> None:
     stage.place("c01", "ACTIVE")
-    stage.lab.fault("c01", "migration-refuse", "active-01")
-    boot = stage.lab.boot_id("c01")
+    stage.refuse_live_migrations("the CPU is too old")
+    boot = stage.boot_id("c01")
 
-    failed = stage.airflow.maintain("c01")
+    failed = stage.maintain("c01")
     stage.fail(failed, "migrate_instance")
-    other = stage.airflow.maintain("c02")
+    other = stage.maintain("c02")
     assert "(max_hosts_out) are out already: c01" in stage.fail(other, "check_host")
 
-    stage.lab.fault("c01", "clear")
-    takes_over = stage.airflow.maintain("c01")
-    record = stage.finish(takes_over)
+    stage.refuse_live_migrations("")
+    record = stage.finish(stage.maintain("c01"))
 
     assert record["evidence"]["disabled"]["took_over"] == failed.run_id
     stage.assert_given_back("c01", boot)
@@ -62,12 +61,12 @@ def test_a_new_run_takes_over_a_host_that_a_failed_run_left_disabled(stage: Stag
 
 def test_a_host_that_a_person_enables_meanwhile_is_left_alone(stage: Stage) -> None:
     stage.place("c01", "ACTIVE")
-    stage.lab.fault("c01", "migration-seconds", "3600")
+    stage.set_migration_seconds("c01", 3600)
     before = stage.picture()
 
-    run = stage.airflow.maintain("c01")
+    run = stage.maintain("c01")
     stage.wait_for_migration("active-01", "running")
-    stage.cloud.enable("c01")
+    stage.enable("c01")
     stage.complete_migration("active-01")
     problem = stage.fail(run, "list_arrivals")
 
@@ -81,10 +80,10 @@ def test_a_host_that_a_person_enables_meanwhile_is_left_alone(stage: Stage) -> N
 
 
 def test_a_host_that_a_person_disabled_is_refused(stage: Stage) -> None:
-    stage.cloud.disable("c01", "disk is being replaced, ask Ana")
+    stage.disable("c01", "disk is being replaced, ask Ana")
     before = stage.picture()
 
-    problem = stage.fail(stage.airflow.maintain("c01"), "check_host")
+    problem = stage.fail(stage.maintain("c01"), "check_host")
 
     assert problem == (
         "host c01: it is disabled with the reason 'disk is being replaced, ask Ana'. Find out who "

@@ -1,25 +1,26 @@
-"""The maintenance window on the wall clock."""
+"""The maintenance window, and who waits for it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
-from harness import Stage
+from simulated_stage import Stage
 
 
-def window(opens_in: timedelta, patience: str) -> str:
-    start = datetime.now(UTC) + opens_in
+def window(stage: Stage, opens_in: timedelta, patience: str) -> dict[str, Any]:
+    start = stage.world.clock.now() + opens_in
     end = start + timedelta(minutes=20)
-    hours = f'start: "{start:%H:%M:%S}", end: "{end:%H:%M:%S}", timezone: UTC'
-    return f"window: {{{hours}}}\nwindow_patience: {patience}\n"
+    hours = {"start": f"{start:%H:%M:%S}", "end": f"{end:%H:%M:%S}", "timezone": "UTC"}
+    return {"window": hours, "window_patience": patience}
 
 
 def test_a_window_that_stays_closed_for_too_long_ends_the_run_at_once(stage: Stage) -> None:
     before = stage.picture()
-    stage.set_policy(window(timedelta(hours=3), "90min"))
+    stage.set_policy(**window(stage, timedelta(hours=3), "90min"))
 
-    dry = stage.airflow.maintain("c04", ignore_window=False, dry_run=True)
-    problem = stage.fail(stage.airflow.maintain("c04", ignore_window=False), "check_host")
+    dry = stage.maintain("c04", ignore_window=False, dry_run=True)
+    problem = stage.fail(stage.maintain("c04", ignore_window=False), "check_host")
 
     assert dry.wait() == "success"
     told = dry.log("check_host")
@@ -36,10 +37,13 @@ def test_a_window_that_stays_closed_for_too_long_ends_the_run_at_once(stage: Sta
 
 def test_a_run_waits_for_its_window_without_a_worker_and_then_goes_on(stage: Stage) -> None:
     before = stage.picture()
-    stage.set_policy(window(timedelta(seconds=45), "5min"))
+    stage.set_policy(**window(stage, timedelta(minutes=45), "1h"))
 
-    run = stage.airflow.maintain("c04", ignore_window=False, reboot=False)
+    run = stage.maintain("c04", ignore_window=False, reboot=False)
     run.wait_for("wait_for_window", "deferred")
+    stage.world.clock.run(at_most=2000)
+    (waits,) = run.tasks("wait_for_window")
+    assert (waits.state, stage.picture()) == ("deferred", before)
 
     record = stage.finish(run)
     assert record["tasks"][0]["task_id"] == "check_host"
