@@ -105,6 +105,10 @@ bench-checks: setup ## What a look at a controller costs beyond its SSH connecti
 bench-planner: setup ## Nights of synthetic fleets (up to 10,000 hosts), by the plan and without
 	@PYTHONPATH=plugins:include/bench $(BIN)/python -m planner_bench $(BENCH)
 
+.PHONY: bench-rehearsal
+bench-rehearsal: setup ## Rehearse a night of the lab's hosts, play it, and say how near the rehearsal was
+	@PYTHONPATH=include/airflow:include/bench:include/demo $(BIN)/python -m rehearsal_bench $(BENCH)
+
 .PHONY: footprint
 footprint: setup ## CPU and memory of the Airflow that runs (FOOTPRINT="--compose PROJECT" for containers)
 	@PYTHONPATH=include/airflow:include/bench $(BIN)/python -m footprint $(FOOTPRINT)
