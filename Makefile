@@ -59,8 +59,9 @@ campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEED
 	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.campaign $(CAMPAIGN)
 
 .PHONY: test
-test: check ## Everything: the checks, then the whole maintenance on the lab, brought up if it is not
+test: check ## Everything: the checks, 500 drawn stories, then the maintenance on the lab, brought up if it is not
 	@$(PYTEST) -m thorough --dist worksteal $(NO_LAB)
+	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.campaign --seeds 500
 	@tests/e2e/run
 
 .PHONY: plan
