@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from simulated_stage import Stage
+
+pytestmark = pytest.mark.thorough
 
 
 def test_instances_that_cannot_move_are_all_named_before_anything_changes(stage: Stage) -> None:

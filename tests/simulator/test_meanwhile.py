@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from simulated_stage import Run, Stage
 from simulator.hosts.machine import ScriptPlay
+
+pytestmark = pytest.mark.thorough
 
 
 def test_instances_that_arrive_vanish_or_are_moved_by_others(stage: Stage) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from simulated_stage import Stage
+
+pytestmark = pytest.mark.thorough
 
 
 def test_a_second_run_for_a_host_and_a_host_too_many_are_refused_while_the_first_goes_on(

@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from simulated_stage import Stage
+
+pytestmark = pytest.mark.thorough
 
 
 def window(stage: Stage, opens_in: timedelta, patience: str) -> dict[str, Any]:
