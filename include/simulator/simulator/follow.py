@@ -16,6 +16,7 @@ from simulator.judges.records import records_of
 from simulator.stage import Stage
 
 MOST_ROUNDS = 6
+DEADLINE = 86_400.0 * 1.5  # seconds, until every run must have ended
 _A_DAY = 86_400.0
 _QUARTER = 900.0
 _ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
@@ -47,8 +48,11 @@ class Operator:
         self._over: set[Run] = set()
 
     def work(self) -> None:
-        """Until every run that is red is green, or was run again with success."""
-        while red := self._red_runs():
+        """Until every run that is red is green, or was run again with success.
+
+        A run that the scheduler has begun meanwhile comes to its end first.
+        """
+        while self._all_have_ended() and (red := self._red_runs()):
             self.rounds += 1
             if self.rounds > self._most:
                 for run in red if self._most else ():
@@ -123,6 +127,9 @@ class Operator:
         self._over.add(run)
         self._stage.note("operator", f"is done with {self._name(run)}")
         return True
+
+    def _all_have_ended(self) -> bool:
+        return self._stage.world.airflow.run_until(self._is_quiet, at_most=DEADLINE)
 
     def _is_quiet(self) -> bool:
         runs = self._stage.world.airflow.runs

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator import asked, events
-from simulator.follow import Operator
+from simulator.follow import DEADLINE, Operator
 from simulator.judges import all_judges
 from simulator.judges.records import records_of
 from simulator.stage import Stage
 from simulator.story import Story, build
 
-DEADLINE = 86_400.0 * 1.5
 _SHORT = 60.0
 
 
