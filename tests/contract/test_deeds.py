@@ -210,6 +210,23 @@ def test_a_script_that_fails_while_its_answer_is_lost_runs_again_only_when_clear
     assert world.host.did == [SCRIPT, SCRIPT]
 
 
+def test_a_look_for_guests_without_an_answer_is_no_start_of_this_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.host.failed = True  # in an earlier try; a person has cleared the task
+
+    async def silent(self: Host, then: str) -> None:
+        raise HostUnreachable("host c01", "the connection broke", "Check the network.")
+
+    with monkeypatch.context() as patched, pytest.raises(TaskDeferred) as silence:
+        patched.setattr(Host, "check_no_guests", silent)
+        script(world)
+    assert silence.value.method_name == "ask_again"
+    with pytest.raises(TaskDeferred):
+        script(world)
+    assert world.host.did == [SCRIPT]
+
+
 def test_a_reboot_that_cannot_be_noted_is_not_ordered(world: World, tmp_path: Path) -> None:
     (tmp_path / "records").write_text("a file where a folder should be")
     with pytest.raises(StepFailed, match="cannot be used"):

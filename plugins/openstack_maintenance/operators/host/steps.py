@@ -124,7 +124,7 @@ class RunScriptOperator(HostOperator):
             return done  # a host that rebooted meanwhile has forgotten the unit
         if asyncio.run(self._is_to_begin()):
             check_stopped(self, "The script was not started")
-        state = asyncio.run(self._start(name, path.read_bytes(), self._may_run_again()))
+        state = asyncio.run(self._start(name, path.read_bytes()))
         proof["witnesses"]["host"] = NO_GUEST
         if state.status == "succeeded":
             return self._done({**script_result(name, state), _PROOF: proof})
@@ -146,7 +146,8 @@ class RunScriptOperator(HostOperator):
     def _may_run_again(self) -> bool:
         """Whether one that has failed is to run again: once a try, as a person has cleared it.
 
-        Without an answer to the first start of this try, it may be that one which has failed.
+        Without an answer to the first start of this try, it may be that one which has failed. So
+        it is asked right before the start: a look that was refused, or not answered, is no start.
         """
         store, key = store_of(self), f"start at try {self._context['ti'].try_number}"
         is_first = store.get(key) is None
@@ -159,9 +160,10 @@ class RunScriptOperator(HostOperator):
             state = await host.script_state(self.script_unit)
             return state.status in ("absent", "failed")
 
-    async def _start(self, name: str, content: bytes, again: bool) -> ScriptState:
+    async def _start(self, name: str, content: bytes) -> ScriptState:
         async with self.on_host() as host:
             await host.check_no_guests("The script was not started")
+            again = self._may_run_again()
             return await host.start_script(name, content, self.script_unit, again=again)
 
 
