@@ -71,13 +71,34 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(stage: Stage) -> None:
     assert run.states()["disable_service"] == "skipped"
 
 
-def test_a_host_that_logs_no_amqp_line_is_proven_by_its_socket_unless_that_is_forbidden(
+def test_a_host_that_logs_no_amqp_line_is_proven_by_its_socket_or_refused_beforehand(
+    stage: Stage,
+) -> None:
+    before = stage.picture()
+    stage.set_policy("amqp_evidence: log_line\n")
+
+    problem = stage.fail(stage.airflow.maintain("c03"), "check_host")
+
+    assert "(amqp_evidence: log_line), but its nova-compute logs no connection" in problem
+    assert "oslo.messaging._drivers.impl_rabbit=DEBUG" in problem
+    assert stage.picture() == before  # found before anything changes
+
+    stage.set_policy("amqp_evidence: any\n")
+    record = stage.finish(stage.airflow.maintain("c03"))
+
+    assert record["evidence"]["amqp"]["kind"] == "socket_and_heartbeat"
+    assert record["evidence"]["amqp"]["sockets"]
+    stage.assert_given_back("c03", before.boots["c03"])
+
+
+def test_a_host_whose_amqp_line_does_not_come_stays_out_and_is_not_rebooted_twice(
     stage: Stage,
 ) -> None:
     boot = stage.lab.boot_id("c03")
-    stage.set_policy("amqp_evidence: log_line\namqp_timeout: 5s\n")
-
     run = stage.airflow.maintain("c03")
+    run.wait_for("stop_nova_compute", "success")
+    # Only now: check_host would have refused it.
+    stage.set_policy("amqp_evidence: log_line\namqp_timeout: 5s\n")
     problem = stage.fail(run, "assert_amqp")
 
     assert problem.startswith("host c03: no proof that nova-compute is on the message bus: ")
@@ -92,6 +113,5 @@ def test_a_host_that_logs_no_amqp_line_is_proven_by_its_socket_unless_that_is_fo
     record = stage.finish(run)
 
     assert record["evidence"]["amqp"]["kind"] == "socket_and_heartbeat"
-    assert record["evidence"]["amqp"]["sockets"]
     stage.assert_given_back("c03", boot)
     assert stage.lab.boot_id("c03") == rebooted  # not a second time

@@ -12,6 +12,7 @@ from openstack_maintenance.domain.host.amqp_log import (
     LogFile,
     amqp_lines,
     find_compute_start,
+    find_silent_start,
     judge_amqp,
     parse_line,
 )
@@ -300,6 +301,44 @@ def test_the_start_of_nova_compute_is_found_with_its_version() -> None:
     assert start.version == "34.0.0-1"
     assert start.at == datetime(2026, 3, 10, 1, 2, 0, 500000, tzinfo=UTC)
     assert find_compute_start([CONNECTED], UTC) is None
+
+
+STARTED = "2026-03-10 01:02:00.500 9 INFO nova.service [-] Starting compute node (version 34.0.0)"
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_silent"),
+    [
+        ([STARTED], True),
+        ([STARTED, UNREACHABLE], True),
+        ([CONNECTED, STARTED], True),
+        ([STARTED, amqp_line(f"[{UUID}] Reconnected to AMQP server on 10.0.0.8:5672")], True),
+        ([STARTED, STARTED.replace("nova.service", "a.tenant")], True),
+        ([STARTED, CONNECTED], False),
+        ([STARTED, CONNECTED, UNREACHABLE], False),
+        ([STARTED, CONNECTED, STARTED.replace("nova.service", "a.tenant")], False),
+        ([UNREACHABLE], False),
+        ([], False),
+    ],
+    ids=[
+        "a start alone",
+        "a failed attempt",
+        "the log's level was lowered before this start",
+        "a reconnection, which has another level",
+        "a tenant's text after a start that is silent",
+        "a connection",
+        "a connection that was lost",
+        "a tenant's text after a connection",
+        "no start: the log was rotated since",
+        "nothing",
+    ],
+)
+def test_a_start_without_a_connection_shows_that_none_is_logged(
+    texts: list[str], is_silent: bool
+) -> None:
+    found = find_silent_start(texts, UTC)
+    assert (found is not None) is is_silent
+    assert found is None or found.line.text == STARTED
 
 
 @pytest.mark.parametrize("false", "\x0b\x0c\x1c\x85\u2028\u2029")

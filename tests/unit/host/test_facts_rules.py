@@ -219,6 +219,30 @@ def test_where_the_log_line_is_demanded_the_log_must_be_readable() -> None:
     assert bus_told("log_line") == ""
 
 
+STARTED = "2026-03-10 {} 812 INFO nova.service [-] Starting compute node (version 34.0.0)"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "started", "given", "is_told"),
+    [
+        ("log_line", "00:30:00.000", {"sockets": (SOCKET,)}, True),
+        ("log_line", "00:30:00.000", {}, True),
+        ("log_line", "00:59:00.000", {"sockets": (SOCKET,)}, True),
+        ("log_line", "00:59:00.000", {}, False),
+        ("any", "00:30:00.000", {"sockets": (SOCKET,)}, False),
+    ],
+    ids=["connected", "by its age", "young and connected", "still connecting", "not demanded"],
+)
+def test_a_nova_compute_that_logs_no_connection_cannot_give_the_line_that_is_demanded(
+    evidence: str, started: str, given: dict[str, Any], is_told: bool
+) -> None:
+    said = bus_told(evidence, log=STARTED.format(started), **given)
+    assert ("logs no connection" in said) is is_told
+    if is_told:
+        assert "oslo.messaging._drivers.impl_rabbit=DEBUG" in said
+        assert "amqp_evidence: any" in said
+
+
 def test_the_ports_of_the_deployment_are_the_brokers() -> None:
     row = 'ESTAB 0 0 192.0.2.21:41000 192.0.2.10:5673 users:(("nova-compute",pid=61,fd=8))'
     assert parse_sockets([row], [61]) == ()

@@ -44,9 +44,12 @@ _BROKER = re.compile(
     r"|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,5}){2,16}|[^\s:,]{1,255}:\d{1,5}|[^\s:,]{1,255})"
 )
 _CONNECTED = re.compile(r"(?:^|[\s\]])(?:Re)?[Cc]onnected to AMQP server on \S")
+# A connection after an outage is logged at another level: it tells nothing of the first one.
+_CONNECTED_FIRST = re.compile(r"(?:^|[\s\]])[Cc]onnected to AMQP server on \S")
 _CONNECTING = re.compile(r"(?:^|[\s\]])(?:Re)?[Cc]onnecting to AMQP server on \S")
 _LOST = re.compile(r"[Uu]nable to connect to AMQP server|[Cc]onnection failed: ")
 _LOST_IT = ("is unreachable", "closed the connection")  # after the words "AMQP server"
+_SERVICE = "nova.service"  # what logs the start in every release
 _STARTING = re.compile(r"Starting compute node \(version (?P<version>[^)]{1,100})\)")
 
 
@@ -133,6 +136,20 @@ def find_compute_start(texts: Iterable[str], zone: tzinfo) -> ComputeStart | Non
     for line in reversed(list(_dated(texts))):
         if match := _STARTING.search(line.message):
             return ComputeStart(line, match["version"], _moments(line.at, zone)[0])
+    return None
+
+
+def find_silent_start(texts: Iterable[str], zone: tzinfo) -> ComputeStart | None:
+    """The last start of nova-compute, where no connection was logged after it.
+
+    None also where the lines do not reach back to a start: then nobody knows. A nova-compute that
+    has been up since that start is connected: its release, or its log's level, tells nothing of it.
+    """
+    for line in reversed(list(_dated(texts))):
+        if _MESSAGING.search(line.logger) and _CONNECTED_FIRST.search(line.message):
+            return None
+        if line.logger == _SERVICE and _STARTING.search(line.message):
+            return find_compute_start([line.text], zone)
     return None
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
 from openstack_maintenance.domain.foreign_text import brief_list
-from openstack_maintenance.domain.host.amqp_log import amqp_lines
+from openstack_maintenance.domain.host.amqp_log import amqp_lines, find_silent_start
 from openstack_maintenance.domain.host.facts import AmqpEvidence, GuestProcess, HostFacts, UnitState
+from openstack_maintenance.domain.host.zone import local_zone
 from openstack_maintenance.domain.policy import Policy
+
+_DEMANDED = "the policy demands the AMQP log line (amqp_evidence: log_line)"
+_CONNECTS_WITHIN = timedelta(minutes=5)  # after its start, many guests or none
 
 
 def check_nova_compute(service: ComputeService, unit: UnitState) -> list[Blocker]:
@@ -82,7 +87,7 @@ def check_bus(service: ComputeService, policy: Policy, facts: HostFacts) -> list
     if bus is None or not (service.is_up and bus.nova_compute.is_active):
         return []
     if policy.amqp_evidence == "log_line":
-        return [_unreadable_log(service.host, bus)] if bus.log_error else []
+        return _no_log_line(service.host, bus)
     logs_it = any(each.news == "connected" for each in amqp_lines(bus.log.lines))
     if bus.sockets or bus.sockets_error or logs_it:
         return []
@@ -99,11 +104,30 @@ def check_bus(service: ComputeService, policy: Policy, facts: HostFacts) -> list
     ]
 
 
-def _unreadable_log(host: str, bus: AmqpEvidence) -> Blocker:
-    return Blocker(
-        f"host {host}",
-        "the policy demands the AMQP log line (amqp_evidence: log_line), but its log "
-        f"{bus.log_path} cannot be read: {bus.log_error}",
-        "Let the login read it, name the right log under nova_compute.log_paths in the "
-        "deployment file, or set amqp_evidence: any in the policy.",
-    )
+def _no_log_line(host: str, bus: AmqpEvidence) -> list[Blocker]:
+    """The policy demands the line: the log must be readable, and have had one at the last start.
+
+    A log that does not reach back to that start shows neither; assert_amqp will tell.
+    """
+    if bus.log_error:
+        return [
+            Blocker(
+                f"host {host}",
+                f"{_DEMANDED}, but its log {bus.log_path} cannot be read: {bus.log_error}",
+                "Let the login read it, name the right log under nova_compute.log_paths in the "
+                "deployment file, or set amqp_evidence: any in the policy.",
+            )
+        ]
+    start = find_silent_start(bus.log.lines, local_zone(bus.zone_name, bus.clock))
+    # Without a socket it may be about to connect.
+    if start is None or not (bus.sockets or bus.clock - start.at > _CONNECTS_WITHIN):
+        return []
+    return [
+        Blocker(
+            f"host {host}",
+            f"{_DEMANDED}, but its nova-compute logs no connection: {bus.log_path} has its start "
+            f"({start.line.at}), and no connection after it",
+            "Add oslo.messaging._drivers.impl_rabbit=DEBUG to default_log_levels in its nova.conf "
+            "and restart nova-compute, or set amqp_evidence: any in the policy.",
+        )
+    ]
