@@ -26,6 +26,7 @@ from openstack_maintenance.domain.cloud import (
     Migration,
 )
 from openstack_maintenance.domain.drain.affinity import AffinityGroup
+from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.holders import Holder
 
 WAITS = frozenset({"accepted", "pre-migrating", "queued"})
@@ -286,6 +287,7 @@ class InMemoryNova:
     second_a_list: int = 0
     shown: Callable[[list[Migration], datetime], list[Migration]] = lambda rows, _: rows
     version: str = "2.95"
+    shows_silent_cells: bool = True
     acted: str | None = None
     why: str = "the disk is too slow"
     missing: list[Blocker] = field(default_factory=list)
@@ -333,7 +335,10 @@ class InMemoryNova:
 
     def find_service(self, host: str) -> ComputeService | None:
         self._called("find_service", host)
-        return self.cloud.services.get(host)
+        found = self.cloud.services.get(host)
+        if found is None and not self.shows_silent_cells:
+            raise CloudError(f"host {host}", "deleted, or its cell does not answer", "Look.")
+        return found
 
     def get_service(self, host: str) -> ComputeService:
         found = self.find_service(host)

@@ -160,9 +160,16 @@ def test_a_cell_that_does_not_answer_is_silence_and_no_empty_host() -> None:
 
 
 def test_before_2_69_the_service_of_a_silent_cell_is_left_out_which_is_silence_too() -> None:
+    nova = nova_of(None)
+    nova.shows_silent_cells = False
     with pytest.raises(CloudError, match="deleted, or its cell does not answer") as raised:
-        prove_empty(made(nova_of(None)))
+        prove_empty(made(nova))
     assert not isinstance(raised.value, Refused)
+
+
+def test_a_service_that_was_deleted_is_no_proof() -> None:
+    with pytest.raises(CloudError, match="it was deleted"):
+        prove_empty(made(nova_of(None)))
 
 
 def test_a_full_host_of_a_silent_cell_is_not_empty_although_nova_lists_nothing() -> None:

@@ -14,6 +14,7 @@ from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host import rights
 from openstack_maintenance.domain.host.rights import Needed
+from openstack_maintenance.operators.silence import gives_no_answer
 from simulated_cloud import World, new_world
 from simulator.cloud.fleet import add_aggregate, add_group, add_host, add_instance
 
@@ -136,6 +137,19 @@ def test_before_2_69_a_silent_cell_s_services_are_left_out(world: Worlds) -> Non
     assert {each.host for each in made.nova.services("nova-compute")} == {"c01", "c03"}
     with pytest.raises(CloudError, match="500"):
         made.nova.get_instance(made.instance("vm-c02-01").id)
+    for ask in (made.nova.find_service, made.nova.get_service):
+        with pytest.raises(CloudError, match="or its cell does not answer") as silence:
+            ask("c02")
+        assert gives_no_answer(silence.value)
+    assert not made.nova.shows_silent_cells
+
+
+def test_from_2_69_on_a_host_that_is_not_listed_is_not_there(world: Worlds) -> None:
+    made = world(cells=2)
+    assert made.nova.shows_silent_cells
+    assert made.nova.find_service("c09") is None
+    with pytest.raises(NotThere):
+        made.nova.get_service("c09")
 
 
 def test_migration_ids_collide_between_cells_and_uuids_do_not(world: Worlds) -> None:

@@ -31,6 +31,7 @@ LONG = {
     "a5-two-runs-one-instance",
     "b11-a-run-waits-for-its-window",
     "b12-clocks-apart",
+    "b14-an-old-nova-hides-the-host-beforehand",
     "d24-the-conductor-dies-early",
 }
 

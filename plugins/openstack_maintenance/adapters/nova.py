@@ -18,6 +18,7 @@ from openstack_maintenance.adapters.api_answers import (
     rows_in,
 )
 from openstack_maintenance.adapters.cloud_errors import NotThere, Refused
+from openstack_maintenance.adapters.compute_api import COMPUTE
 from openstack_maintenance.adapters.nova_fleet import NovaFleet
 from openstack_maintenance.adapters.nova_orders import NovaOrders
 from openstack_maintenance.adapters.nova_rows import (
@@ -33,6 +34,7 @@ from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
+from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.host.rights import (
     ALL_FILTERS,
@@ -62,13 +64,31 @@ class Nova(NovaFleet, NovaOrders):
         query = {"binary": binary} if binary else {}
         return self._list("/os-services", "services", read_service, _SERVICES, query)
 
+    @property
+    def shows_silent_cells(self) -> bool:
+        """Whether `services` has the hosts of a cell that does not answer. Raises: CloudError."""
+        with self._errors(COMPUTE):
+            return self._newest() >= _SERVICES
+
     def find_service(self, host: str) -> ComputeService | None:
-        """The nova-compute service of a host."""
+        """The nova-compute service of a host; None where there is none.
+
+        Raises: CloudError, also where nobody can know: see `shows_silent_cells`.
+        """
         rows = self.services("nova-compute")
-        return next((row for row in rows if row.host == host), None)
+        found = next((row for row in rows if row.host == host), None)
+        if found is None and not self.shows_silent_cells:
+            raise CloudError(
+                f"host {host}",
+                "Nova does not list its nova-compute: it was deleted, or its cell does not answer "
+                "(a Nova older than 2.69 leaves out the hosts of such a cell)",
+                "See `openstack compute service list`. When it is there again, clear the failed "
+                "task.",
+            )
+        return found
 
     def get_service(self, host: str) -> ComputeService:
-        """The nova-compute service of a host. Raises: NotThere."""
+        """The nova-compute service of a host. Raises: NotThere; CloudError."""
         service = self.find_service(host)
         if service is None:
             raise NotThere(

@@ -265,6 +265,16 @@ def test_only_an_exact_name_is_a_compute_host(host: str, said: str | None) -> No
     assert (found is None) if said is None else str(found).startswith(said)
 
 
+def test_a_nova_that_leaves_out_silent_cells_may_hide_a_host_and_that_is_said() -> None:
+    sure, unsure = (
+        check_known(Request("c77"), CLOUD, may_hide_some=hides) for hides in (False, True)
+    )
+    assert sure is not None and "cell" not in sure.remedy
+    assert unsure is not None and "its cell does not answer" in unsure.remedy
+    assert "Wait until it is there, then run again." in unsure.remedy
+    assert check_known(Request("c01"), CLOUD, may_hide_some=True) is None
+
+
 def test_the_instances_that_cannot_move_block_and_so_do_more_than_airflow_maps() -> None:
     stuck = replace(INSTANCE, id="i2", status="SUSPENDED", vm_state="suspended", power_state=7)
     plan = plan_drain([INSTANCE, stuck], "fail")

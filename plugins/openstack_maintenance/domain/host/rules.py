@@ -44,8 +44,13 @@ class HostInCloud:
         return sorted(each.host for each in self.services if each.binary == COMPUTE)
 
 
-def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker | None:
-    """The host must be one of Nova's compute hosts, by its exact name."""
+def check_known(
+    request: Request, services: Sequence[ComputeService], *, may_hide_some: bool = False
+) -> Blocker | None:
+    """The host must be one of Nova's compute hosts, by its exact name.
+
+    ``may_hide_some``: this Nova leaves out the hosts of a cell that does not answer.
+    """
     facts = HostInCloud(services, None, ())
     if facts.compute(request.host) is not None:
         return None
@@ -57,11 +62,13 @@ def check_known(request: Request, services: Sequence[ComputeService]) -> Blocker
             "Use the DAG controller_maintenance for it, or name a compute host.",
         )
     hint = did_you_mean(request.host, facts.compute_hosts)
-    return Blocker(
-        f"host {request.host}",
-        f"Nova knows no compute host of that name{hint}",
-        "Write it as `openstack compute service list` shows it.",
-    )
+    remedy = "Write it as `openstack compute service list` shows it."
+    if may_hide_some:
+        remedy += (
+            " If that list shows it at other times, its cell does not answer: a Nova older than "
+            "2.69 leaves out the hosts of such a cell. Wait until it is there, then run again."
+        )
+    return Blocker(f"host {request.host}", f"Nova knows no compute host of that name{hint}", remedy)
 
 
 def check_host_rules(

@@ -121,11 +121,9 @@ class HostOperator(MaintenanceOperator):
         """
         service = self.nova.find_service(self.request.host)
         if service is None:
-            # check_host saw it. Before 2.69 Nova leaves out the services of a silent cell.
-            raise CloudError(
+            raise CloudError(  # check_host saw it
                 f"host {self.request.host}",
-                "Nova does not list its nova-compute any more: it was deleted, or its cell does "
-                "not answer",
+                "Nova does not list its nova-compute any more: it was deleted",
                 "See `openstack compute service list`, then clear the failed task.",
             )
         if lost := ownership_lost(service, self.mark):
