@@ -32,6 +32,8 @@ LONG = {
     "b11-a-run-waits-for-its-window",
     "b12-clocks-apart",
     "b14-an-old-nova-hides-the-host-beforehand",
+    "b15-an-urgent-run-of-controllers",
+    "b16-an-urgent-night",
     "d24-the-conductor-dies-early",
 }
 

@@ -122,6 +122,21 @@ def test_a_step_waits_for_its_window_or_ends(
         assert step.waits_until is None
 
 
+def test_a_step_that_may_have_to_give_way_is_asked_every_two_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = datetime(2026, 3, 10, 0, 55, tzinfo=UTC)
+    monkeypatch.setattr(window_gate, "utc_now", lambda: now)
+    step: Any = Step()
+    asked: list[int] = []
+    wait_for_window(step, Policy(), Request(False), lambda: asked.append(1))
+    assert asked == [1]
+    assert step.waits_until == now + timedelta(minutes=2)
+    step.waits_until = None
+    wait_for_window(step, Policy(), Request(True), lambda: asked.append(2))
+    assert (asked, step.waits_until) == ([1], None)
+
+
 @pytest.mark.parametrize(
     ("ignore_window", "argument"),
     [

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -25,6 +25,7 @@ from openstack_maintenance.domain.foreign_text import storable
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.giving_way import check_nobody_is_urgent
 from openstack_maintenance.operators.silence import Silence, gives_no_answer, is_passing
 from openstack_maintenance.operators.window_gate import HeldToWindow, wait_for_window
 
@@ -56,6 +57,8 @@ class MaintenanceOperator(BaseOperator):
 
     ``unchanged``: what a pre-check promises at the end of each of its errors.
     ``waits_for_window``: the step changes something; outside the window it waits, in no slot.
+    ``gives_way``: only one run of its DAG goes on at a time, so while it waits for the window it
+    keeps none waiting that ignores it.
     ``asks_again``: false where silence is itself what the step is to report, or is left to the
     task's ``retries``.
     ``runs_when``: its trigger rule.
@@ -63,6 +66,7 @@ class MaintenanceOperator(BaseOperator):
 
     unchanged = ""
     waits_for_window = False
+    gives_way = False
     asks_again = True
     runs_when = "all_success"
     _silence: Silence | None = None  # one that has gone on since an earlier look
@@ -150,8 +154,13 @@ class MaintenanceOperator(BaseOperator):
     def begin(self) -> Any:
         """Wait for the window if need be, then perform. Raises: MaintenanceError."""
         if self.waits_for_window:
-            wait_for_window(self, self.policy, self.request)
+            self.wait_for_window()
         return self.perform()
+
+    def wait_for_window(self) -> None:
+        """Wait, in no worker slot, while the window is closed. Raises: CheckFailed."""
+        may_wait = partial(check_nobody_is_urgent, self._context) if self.gives_way else None
+        wait_for_window(self, self.policy, self.request, may_wait)
 
     def look_again(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Some time has passed, or the window has opened: from the beginning."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 
+_ASKS_EVERY = timedelta(minutes=2)
+
+
 class HeldToWindow(Protocol):
     """What a run was asked, as far as the window goes."""
 
@@ -24,13 +28,22 @@ class HeldToWindow(Protocol):
     def ignore_window(self) -> bool: ...
 
 
-def wait_for_window(step: BaseOperator, policy: Policy, request: HeldToWindow) -> None:
+def wait_for_window(
+    step: BaseOperator,
+    policy: Policy,
+    request: HeldToWindow,
+    may_wait: Callable[[], None] | None = None,
+) -> None:
     """Defer a step until the window opens; nothing where it is open, or is to be ignored.
 
-    It waits only for an opening within the policy's ``window_patience``. Raises: CheckFailed.
+    It waits only for an opening within the policy's ``window_patience``. ``may_wait`` is asked
+    every two minutes, and raises where it must not. Raises: CheckFailed.
     """
     if opening := awaited_opening(policy, request):
         step.log.info("The window is closed; waiting until %s.", opening.isoformat())
+        if may_wait:
+            may_wait()
+            opening = min(opening, utc_now() + _ASKS_EVERY)
         step.defer(trigger=DateTimeTrigger(opening), method_name="execute_in_window")
 
 

@@ -41,6 +41,7 @@ class ControllersOperator(MaintenanceOperator):
     """
 
     template_fields: Sequence[str] = ("controller",)
+    gives_way = True
 
     def __init__(self, *, controller: Any = None, **kwargs: Any) -> None:
         if controller is not None:

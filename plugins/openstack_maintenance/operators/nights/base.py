@@ -27,6 +27,8 @@ LEFT_KEY = "left"
 class NightlyOperator(MaintenanceOperator):
     """A step of a run of nightly_compute_maintenance."""
 
+    gives_way = True
+
     @cached_property
     def request(self) -> NightRequest:  # type: ignore[override]  # a value there, worked out here
         """What the run was asked to do."""

@@ -23,7 +23,7 @@ from openstack_maintenance.operators.nights.dead_runs import (
     set_marks_right,
 )
 from openstack_maintenance.operators.nights.open_hosts import open_closed
-from openstack_maintenance.operators.window_gate import closed_blocker, wait_for_window
+from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.last_maintenance import find_last_maintenances
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class SelectHostsOperator(NightlyOperator):
         if closed:
             self.log.info("A real run started now would be refused: %s", closed)
         if not self.request.dry_run:
-            wait_for_window(self, self.policy, self.request)
+            self.wait_for_window()
         return self.select()
 
     def select(self) -> list[dict[str, Any]]:
