@@ -51,7 +51,7 @@ class Cloud:
     def host_starts_nova_compute(self, host: str) -> None:
         self._note("starts")
 
-    def host_stops_nova_compute(self, host: str) -> None:
+    def host_stops_nova_compute(self, host: str, *, in_order: bool = True) -> None:
         self._note("stops")
 
     def host_loses_broker(self, host: str) -> None:

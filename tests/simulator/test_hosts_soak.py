@@ -39,7 +39,7 @@ class StrictCloud:
         assert not self.is_computing[host]
         self.is_computing[host] = 1
 
-    def host_stops_nova_compute(self, host: str) -> None:
+    def host_stops_nova_compute(self, host: str, *, in_order: bool = True) -> None:
         assert self.is_computing[host]
         self.is_computing[host] = 0
 

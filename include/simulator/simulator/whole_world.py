@@ -39,8 +39,8 @@ class CloudOfHosts:
     def host_starts_nova_compute(self, host: str) -> None:
         self._cloud.host_starts_nova_compute(host)
 
-    def host_stops_nova_compute(self, host: str) -> None:
-        self._cloud.host_stops_nova_compute(host)
+    def host_stops_nova_compute(self, host: str, *, in_order: bool = True) -> None:
+        self._cloud.host_stops_nova_compute(host, in_order=in_order)
 
     def host_loses_broker(self, host: str) -> None:
         state = self._cloud.state

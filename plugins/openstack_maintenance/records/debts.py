@@ -14,6 +14,7 @@ from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.records.store import (
     UNUSABLE,
     NotJson,
+    list_names,
     read_json,
     records_path,
     unusable_storage,
@@ -52,11 +53,8 @@ class Debts:
     def all(self) -> list[Debt]:
         """Every open debt. Raises: RecordUnreadable, also PolicyError."""
         folder = records_path(self._policy, _FOLDER)
-        try:
-            files = sorted(folder.iterdir(), key=str) if folder.exists() else []
-        except UNUSABLE as error:
-            raise unusable_storage(self._policy, error) from error
-        found = [self._read(each) for each in files if each.name.endswith(".json")]
+        names = sorted(list_names(self._policy, folder))
+        found = [self._read(folder / each) for each in names if each.endswith(".json")]
         return [each for each in found if each is not None]
 
     def _path(self, instance_id: str) -> ObjectStoragePath:

@@ -151,6 +151,21 @@ def read_json(policy: Policy, path: ObjectStoragePath) -> Any:
     return found
 
 
+def list_names(policy: Policy, folder: ObjectStoragePath) -> list[str]:
+    """The names in a folder, as they are now; none where it is not there. Raises: PolicyError.
+
+    A file system of fsspec may answer with what it listed before; other processes write here, too.
+    """
+    try:
+        fs = folder.__wrapped__.fs  # the one that all other calls use, too
+        fs.invalidate_cache(folder.path)
+        return [str(each).rpartition("/")[2] for each in fs.ls(folder.path, detail=False)]
+    except FileNotFoundError:
+        return []
+    except UNUSABLE as error:
+        raise unusable_storage(policy, error) from error
+
+
 def write_json(policy: Policy, path: ObjectStoragePath, value: Any) -> None:
     """Write a file that every reader of JSON takes. Raises: PolicyError."""
     _write(policy, path, json.dumps(storable(value), indent=2) + "\n")

@@ -16,6 +16,7 @@ from openstack_maintenance.domain.drain.move_order import Order
 from openstack_maintenance.domain.errors import MaintenanceError, error_payload
 from openstack_maintenance.domain.foreign_text import in_short
 from openstack_maintenance.hooks.cloud_hook import CloudHook
+from openstack_maintenance.records.claims import Claims
 from openstack_maintenance.records.debts import Debts
 from openstack_maintenance.records.repairs import Repairs
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
@@ -226,7 +227,7 @@ class MigrateInstanceTrigger(BaseTrigger):
 
     def _request(self) -> MoveRequest:
         _, stored = self.serialize()
-        request = read_request(stored)
+        request = replace(read_request(stored), claims=Claims(read_policy()))
         if self.keeps_debts:
             request = replace(request, debts=Debts(read_policy()))
         # A text that says "false" allows nothing.

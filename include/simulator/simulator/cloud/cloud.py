@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.cloud.builds import Builds
 from simulator.cloud.cold_migration import ColdMigrations
-from simulator.cloud.compute_hosts import ComputeHosts
+from simulator.cloud.compute_hosts import REBOOTS, ComputeHosts
 from simulator.cloud.control_plane import ControlPlane
 from simulator.cloud.journal import Journal
 from simulator.cloud.lifecycle import Lifecycle
@@ -51,9 +51,9 @@ class Cloud:
 
     # -- what the hosts' part calls, by name
 
-    def host_stops_nova_compute(self, host: str) -> None:
-        """nova-compute has ended on a host."""
-        self.compute_hosts.stop_compute(self.state.hosts[host])
+    def host_stops_nova_compute(self, host: str, *, in_order: bool = True) -> None:
+        """nova-compute has ended on a host, by a stop or (not ``in_order``) a kill."""
+        self.compute_hosts.stop_compute(self.state.hosts[host], in_order=in_order)
 
     def host_starts_nova_compute(self, host: str) -> None:
         """nova-compute has started on a host, which is up for that."""
@@ -69,7 +69,7 @@ class Cloud:
 
     def host_reboots(self, host: str) -> None:
         """A host begins to reboot: this is the moment in which its guests end."""
-        self.compute_hosts.go_down(self.state.hosts[host], "reboots")
+        self.compute_hosts.go_down(self.state.hosts[host], REBOOTS)
 
     def host_fails(self, host: str) -> None:
         """A host loses power."""

@@ -9,6 +9,7 @@ from simulator.cloud.operations import Operations
 from simulator.cloud.services import Services
 from simulator.cloud.state import State
 
+REBOOTS = "reboots"
 _BUILD_TASKS = ("spawning", "networking", "block_device_mapping")
 
 
@@ -29,13 +30,13 @@ class ComputeHosts:
         self._life = life
         self._lifecycle = lifecycle
 
-    def stop_compute(self, host: ComputeHost) -> None:
-        """nova-compute ends, by a stop or a kill. Guests run on."""
+    def stop_compute(self, host: ComputeHost, *, in_order: bool = True) -> None:
+        """nova-compute ends, by a stop or (not ``in_order``) a kill. Guests run on."""
         if not (host.is_computing or host.is_cut):
             return
         host.is_cut = False
         self._services.end_beats(host.service)
-        self._life.stop_compute(host)
+        self._life.stop_compute(host, in_order=in_order)
         self._state.note("host", "nova-compute ends", host=host.name)
 
     def start_compute(self, host: ComputeHost) -> None:
@@ -43,7 +44,7 @@ class ComputeHosts:
         if host.is_computing:
             return
         if host.is_cut:  # a new process: the one that was cut off has ended
-            self.stop_compute(host)
+            self.stop_compute(host, in_order=False)
         if not host.is_on:
             self.come_up(host)
         self._services.begin_beats(host.service)
@@ -99,7 +100,7 @@ class ComputeHosts:
         self._life.lose_destination(host)
         for instance_id in list(host.guests):
             self._state.end_guest(instance_id, host.name, f"the host {why}")
-        self.stop_compute(host)
+        self.stop_compute(host, in_order=why == REBOOTS)
 
     def come_up(self, host: ComputeHost) -> None:
         """The host has booted. nova-compute starts when `start_compute` is called."""

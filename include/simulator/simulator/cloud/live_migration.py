@@ -259,11 +259,16 @@ class LiveMigrations:
         else:
             self.error_on_source(migration)
 
-    def stop_compute(self, host: ComputeHost) -> None:
-        """nova-compute has ended: queued ones are cancelled, nobody follows the others."""
+    def stop_compute(self, host: ComputeHost, *, in_order: bool) -> None:
+        """nova-compute has ended: nobody follows its migrations any more.
+
+        In order it cancels what is queued (cleanup_host); else that stays `queued` for ever.
+        """
         self._unwritten.pop(host.name, None)
         while host.queued:
-            self._state.set_status(host.queued.popleft(), "cancelled")
+            migration = host.queued.popleft()
+            if in_order:
+                self._state.set_status(migration, "cancelled")
         for migration in host.running.values():
             self._stop(migration)
             if migration.destination is None or migration.has_switched:

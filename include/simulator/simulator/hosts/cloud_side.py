@@ -15,8 +15,8 @@ class CloudSide(Protocol):
     def host_starts_nova_compute(self, host: str) -> None:
         """Its nova-compute has started and is on the broker: it sends heartbeats."""
 
-    def host_stops_nova_compute(self, host: str) -> None:
-        """Its nova-compute has ended."""
+    def host_stops_nova_compute(self, host: str, *, in_order: bool = True) -> None:
+        """Its nova-compute has ended, by a stop or (not ``in_order``) a kill."""
 
     def host_loses_broker(self, host: str) -> None:
         """Its nova-compute runs on, and nothing of it reaches Nova."""
@@ -40,7 +40,7 @@ class EmptyCloud:
     def guest_names_on(self, host: str) -> Sequence[str]:
         return ()
 
-    def _told(self, host: str) -> None: ...
+    def _told(self, host: str, **_: bool) -> None: ...
 
     host_starts_nova_compute = host_stops_nova_compute = _told
     host_loses_broker = host_reaches_broker = _told

@@ -344,7 +344,7 @@ class Machine:
         self._end_sessions()
         self._silence()
         for service in self.services:
-            service.vanish()
+            service.vanish(in_order=in_order)
         transient = [each.name for each in self.state.units.values() if _is_transient(each)]
         for name in transient:
             del self.state.units[name]

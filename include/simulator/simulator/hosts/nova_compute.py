@@ -105,7 +105,8 @@ class NovaCompute:
         self.sockets, self.is_connected = [], False
         if self.has_started:
             self.has_started = False
-            self.machine.cloud.host_stops_nova_compute(self.machine.name)
+            in_order = self.service.ended_in_order
+            self.machine.cloud.host_stops_nova_compute(self.machine.name, in_order=in_order)
 
     # The broker's side.
 

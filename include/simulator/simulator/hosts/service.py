@@ -39,6 +39,7 @@ class Service:
     habits: ServiceHabits = field(default_factory=ServiceHabits)
     on_started: Callable[[], None] = lambda: None
     on_ended: Callable[[], None] = lambda: None
+    ended_in_order: bool = True  # its last process, and not killed
     pid: int = 0
     run: int = 0  # counts its starts: what was to happen in an earlier one does not happen
     _is_stopping: bool = False
@@ -124,9 +125,9 @@ class Service:
         self._note("Failed with result 'exit-code'.", FAILED)
         self._supervise()
 
-    def vanish(self) -> None:
+    def vanish(self, *, in_order: bool) -> None:
         """The host went down under it."""
-        was = self.pid
+        was, self.ended_in_order = self.pid, in_order
         self.run += 1
         self.pid = 0
         self._is_stopping = self._is_wanted_again = False
@@ -191,6 +192,7 @@ class Service:
         now = self.machine.host_time()
         self.run += 1
         self.pid, self._is_stopping = 0, False
+        self.ended_in_order = exit_code == 0
         if self.unit:
             self.unit.main_pid, self.unit.exit_code, self.unit.result = 0, exit_code, result
             self.unit.exec_exit = now

@@ -10,6 +10,8 @@ from simulator.stage import Stage
 
 _ASKED = ("live-migrates to ", "asks for migrate ")
 MARK = re.compile(r"\[airflow (\S+) ([^\]]+)\](?:\[(\w+)\])?")
+_IN_HAND = ("queued", "preparing")
+_ARRIVED = ("finished", "confirming", "reverting")  # and its guest runs again
 _MOVING = ("migrating", "resize_prep", "resize_migrating", "resize_migrated", "resize_finish")
 
 
@@ -19,6 +21,7 @@ class NeverMoreThanThePolicy:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._ours: dict[str, str] = {}  # instance and its source
+        self._before: dict[str, str] = {}  # its migration when we asked
         self._dead: set[str] = set()  # migrations
         self._found: list[str] = []
         stage.world.cloud.journal.listeners.append(self._heard)
@@ -36,6 +39,8 @@ class NeverMoreThanThePolicy:
     def _heard(self, entry: Entry) -> None:
         if (entry.who, entry.what) == ("fault", "nova-conductor dies"):
             self._note_dead()
+        if (entry.who, entry.what) == ("host", "nova-compute ends"):
+            self._note_left(entry.host)
         if entry.who != "client":
             return
         if entry.what.startswith(_ASKED):
@@ -46,6 +51,8 @@ class NeverMoreThanThePolicy:
     def _judge_moves(self, instance_id: str) -> None:
         instances = self._stage.world.cloud.state.instances
         self._ours[instance_id] = instances[instance_id].host or ""
+        last = instances[instance_id].migration
+        self._before[instance_id] = last.uuid if last is not None else ""
         flying = {
             each: source
             for each, source in self._ours.items()
@@ -74,16 +81,19 @@ class NeverMoreThanThePolicy:
             if last is not None and not last.is_over and last.destination is None:
                 self._dead.add(last.uuid)
 
+    def _note_left(self, host: str) -> None:
+        """A nova-compute that ends takes its queue with it, whatever its records say for ever."""
+        for instance in self._stage.world.cloud.state.instances.values():
+            last = instance.migration
+            is_in_hand = last is not None and last.is_live and last.status in _IN_HAND
+            if last is not None and is_in_hand and last.source == host:
+                self._dead.add(last.uuid)
+
     def _is_moving(self, instance: Instance) -> bool:
         last = instance.migration
-        return (last is None or last.uuid not in self._dead) and _is_moving(instance)
+        if last is None or last.uuid == self._before.get(instance.id):
+            return instance.task_state in _MOVING  # asked for, and not written yet
+        return last.uuid not in self._dead and not last.is_over and last.status not in _ARRIVED
 
     def verdicts(self) -> list[str]:
         return self._found
-
-
-def _is_moving(instance: Instance) -> bool:
-    last = instance.migration
-    if last is not None and last.status in ("finished", "confirming", "reverting"):
-        return False  # it has arrived, and its guest runs again
-    return instance.task_state in _MOVING or (last is not None and not last.is_over)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step
+from openstack_maintenance.triggers.drain.claims import Slots
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move
@@ -36,11 +37,13 @@ class Actions:
         nova: Nova,
         ledger: MigrationLedger,
         turns: Turns,
+        slots: Slots,
         same: Callable[[Move], list[Move]],
     ) -> None:
         self._nova = nova
         self._ledger = ledger
         self._turns = turns
+        self._slots = slots
         self._same = same
         self._debtor = Debtor(nova)
 
@@ -51,7 +54,10 @@ class Actions:
             if move.memory.is_unsure:  # Nova did not take it: it holds no slot
                 move.memory = replace(move.memory, posted_at=None, is_unsure=False)
                 self._turns.look_again()
+                await self._slots.give_back(move)
             if why := must_wait(move, is_live=is_live) or self._is_asked_for(move):
+                return f"waits for its turn: {why}"
+            if why := await self._slots.take(move, is_live=is_live):
                 return f"waits for its turn: {why}"
             await self._start(move, decision)
             return None
@@ -81,7 +87,9 @@ class Actions:
             move.posting = asyncio.create_task(asyncio.to_thread(post))
             await asyncio.shield(move.posting)
         except Exception as error:
-            if not is_refusal(error) and not is_worth_a_look(error):
+            if is_refusal(error) or is_worth_a_look(error):
+                await self._slots.give_back(move)
+            else:
                 move.memory = replace(move.memory, is_unsure=True)
                 move.unsure_since = move.unsure_since or datetime.now(UTC)
             raise

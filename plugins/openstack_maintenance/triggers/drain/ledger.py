@@ -92,6 +92,10 @@ class MigrationLedger:
             for each in self._rows.values()
         )
 
+    def is_older_than(self, age: timedelta) -> bool:
+        """Whether Nova was listed longer ago than that, or never."""
+        return self._listed_at is None or self._nova.now() - self._listed_at > age
+
     def rows(self) -> Collection[Migration]:
         """All that is known."""
         return self._rows.values()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from openstack_maintenance.domain.cloud import Instance, Migration
+from openstack_maintenance.domain.drain.claim import Claim
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.move_order import Memory, Order, Step
 from openstack_maintenance.domain.drain.sighting import Look
@@ -34,6 +35,19 @@ class DebtBook(Protocol):
 
     def strike(self, instance_id: str) -> None:
         """It is owed no more."""
+
+
+class ClaimBook(Protocol):
+    """Where slots are claimed: `records.claims`. Every call may raise a MaintenanceError."""
+
+    def write(self, claim: Claim) -> None:
+        """Claim a slot."""
+
+    def all(self) -> list[Claim]:
+        """What everybody claims."""
+
+    def strike(self, claim: Claim) -> None:
+        """It is claimed no more."""
 
 
 class Sight(Protocol):
@@ -62,7 +76,7 @@ class MoveRequest:
     ``is_suggestion``: the destination is a plan's, and Nova has the last word.
     ``debts``: None where a trigger of an older release is, which kept none. ``sight``: None where
     it is, which looked at no host. ``repairs``: None where the policy does not let the run set an
-    instance's state right.
+    instance's state right. ``claims``: None where no other watch can be at work.
     """
 
     order: Order
@@ -77,6 +91,7 @@ class MoveRequest:
     debts: DebtBook | None = None
     sight: Sight | None = None
     repairs: RepairBook | None = None
+    claims: ClaimBook | None = None
 
 
 # What a move ends with once its debt is paid: an error, or why it is done and by which migration.
@@ -91,8 +106,8 @@ class Move:
     ``is_alone``: its task is gone, nobody waits for the result. ``asked``: how often Nova took a
     step that a guest must follow, and ``asked_at`` when; ``unsure_since``: since when it is not
     known whether Nova took the request to move it, and ``stop_unsure_at`` the one to stop it.
-    ``needs_room``: nothing else is to start beside its migration. ``steps``: what was done and why,
-    for the record.
+    ``needs_room``: nothing else is to start beside its migration. ``claim``: of the slot for what
+    Nova was asked for last. ``steps``: what was done and why, for the record.
     """
 
     request: MoveRequest
@@ -120,6 +135,7 @@ class Move:
     looks: asyncio.Future[list[Look]] | None = None
     steps: list[dict[str, str]] = field(default_factory=list)
     posting: asyncio.Task[None] | None = None
+    claim: Claim | None = None
     doubted_at: int | None = None
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     _last_line: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from openstack_maintenance.domain.drain.claim import Claim, name_of, open_claims
 from openstack_maintenance.domain.drain.group_peace import restless_because
 from openstack_maintenance.domain.drain.slots import busy_because
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger, stand_in
@@ -34,6 +35,26 @@ class Turns:
         self._flying: Sequence[Migration] | None = None
         self._off: Sequence[Migration] = ()
         self._alone: dict[str, Move] = {}
+        self._claims: Sequence[Claim] = ()
+        self._claimed: Sequence[Migration] = ()
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """What was claimed when that was looked at last, of whatever triggerer."""
+        return self._claims
+
+    @claims.setter
+    def claims(self, seen: Sequence[Claim]) -> None:
+        self._claims = seen
+        self.look_again()
+
+    def claimed_elsewhere(self, holder: str) -> bool:
+        """Whether another watch has claimed something that Nova does not list yet."""
+        others = [each for each in self._claims if each.holder != holder]
+        return bool(others) and bool(self._open(others))
+
+    def _open(self, claims: Sequence[Claim]) -> list[Migration]:
+        return open_claims(claims, list(self._ledger.rows()), self._nova.now())
 
     def look_again(self) -> None:
         """Something has changed: what Nova lists, what it was asked for, or a guest's state."""
@@ -44,14 +65,25 @@ class Turns:
         if self._flying is None:
             waiting = self._waiting()
             self._flying = self._ledger.in_flight(waiting)
+            self._claimed = self._unlisted_claims()
             self._off = [stand_in(each) for each in waiting if each.is_off]
             self._alone = {each.order.source: each for each in waiting if each.needs_room}
+        # Its own instance's claim is no other slot; a claim of an earlier try may still be there.
+        me = name_of(move.order.instance_id) if self._claimed else ""
+        flying = [*self._flying, *(each for each in self._claimed if each.instance_id != me)]
         # Whose guest was stopped for its move goes before all others.
-        flying = self._flying if move.is_off else [*self._flying, *self._off]
+        if not move.is_off:
+            flying += self._off
         alone = self._alone.get(move.order.source)
         if alone is not None and alone is not move and not move.is_off:
             return f"the migration of {alone.subject} comes no nearer to its end beside others"
         return busy_because(flying, move.order.source, is_live, move.request.limits)
+
+    def _unlisted_claims(self) -> Sequence[Migration]:
+        """What was claimed, and is not among what is in flight anyway."""
+        found = self._open(self._claims) if self._claims else []
+        flying = {name_of(each.instance_id) for each in self._flying or ()} if found else set()
+        return [each for each in found if each.instance_id not in flying]
 
     def has_come(self) -> bool:
         """Whether anybody could start now."""

@@ -23,6 +23,7 @@ from openstack_maintenance.domain.drain.move_step import next_step
 from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.actions import Actions
+from openstack_maintenance.triggers.drain.claims import Slots
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
@@ -102,7 +103,8 @@ class DrainWatch:
             self._health = SourceHealth(self._nova)
             self._patience = Patience(self._nova, self._turns, self._health)
             self._debtor = Debtor(self._nova)
-            self._actions = Actions(self._nova, self._ledger, self._turns, self._same)
+            self._slots = Slots(self._nova, self._ledger, self._turns)
+            self._actions = Actions(self._nova, self._ledger, self._turns, self._slots, self._same)
             self._progress = Progress(self._nova)
             self._repair = Repair(self._nova)
             self._settlement = Settlement(self._nova, self._ledger.of)
@@ -192,6 +194,7 @@ class DrainWatch:
     async def _beat(self) -> None:
         self._unlisted.clear()
         await self._debtor.read(self._waiting())
+        await self._slots.look(self._waiting())
         for move in self._waiting():
             try:
                 await self._advance(move)
