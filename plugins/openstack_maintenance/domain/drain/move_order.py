@@ -73,7 +73,7 @@ class Memory:
     have taken it all the same; ``running_since``: when it first saw the migration beyond Nova's
     queue, or forced or aborted it; ``is_passed_by``: migrations that were asked for later have gone
     on meanwhile; ``forced``: the id of the migration that was to be completed by force; ``left``:
-    the least that one had left to copy.
+    the least that one had left to copy; ``left_behind``: the id of the one that nobody works on.
     """
 
     posted_at: datetime | None = None
@@ -83,6 +83,7 @@ class Memory:
     is_passed_by: bool = False
     forced: int = 0
     left: Watermark | None = None
+    left_behind: int = 0
 
 
 def timeout(order: Order) -> timedelta:

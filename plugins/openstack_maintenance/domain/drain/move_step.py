@@ -44,9 +44,11 @@ def next_step(
     """
     ours = [each for each in migrations if each.source == order.source]
     if ours and ours[-1].is_moving:
-        if decision := _moving(order, instance, ours[-1], memory, now):
+        is_left = ours[-1].id == memory.left_behind
+        decision = None if is_left else _moving(order, instance, ours[-1], memory, now)
+        if decision:
             return decision
-        ours = ours[:-1]  # it was ended by hand: its record alone stays as it was
+        ours = ours[:-1]  # nobody works on it: its record alone stays as it was
     last = ours[-1] if ours else None
     if instance is None:
         return Decision(Step.DONE, "was deleted meanwhile: nothing to move")

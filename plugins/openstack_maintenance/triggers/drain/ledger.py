@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.cloud import Migration
 from openstack_maintenance.domain.drain.beat import Pace
+from openstack_maintenance.domain.drain.left_behind import is_superseded, may_be_left_behind
 from openstack_maintenance.domain.drain.move_trouble import is_forgotten
 from openstack_maintenance.triggers.drain.move import Move
 
@@ -118,9 +119,19 @@ class MigrationLedger:
     def in_flight(self, moves: Collection[Move]) -> Sequence[Migration]:
         """What Nova lists as moving, and what ``moves`` asked for but Nova does not list yet."""
         now = self._nova.now()
+        left = {(each.order.instance_id, each.left_behind) for each in moves}
         moving = (each for each in self._rows.values() if each.is_moving)
-        listed = [each for each in moving if not is_forgotten(each, now)]
+        listed = [
+            each
+            for each in moving
+            if (each.instance_id, each.id) not in left and not self._is_dead(each, now)
+        ]
         return listed + [stand_in(move) for move in moves if self.is_unseen(move)]
+
+    def _is_dead(self, row: Migration, now: datetime) -> bool:
+        if is_forgotten(row, now):
+            return True
+        return may_be_left_behind(row, now) and is_superseded(row, self._rows.values())
 
     def pace(self, moves: Collection[Move]) -> Pace:
         """How soon something of these moves may end."""

@@ -26,6 +26,7 @@ from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.claims import Slots
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
+from openstack_maintenance.triggers.drain.left_behind import LeftBehind
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.patience import WAITS_IN_NOVA, Patience
 from openstack_maintenance.triggers.drain.progress import Progress
@@ -105,6 +106,7 @@ class DrainWatch:
             self._debtor = Debtor(self._nova)
             self._slots = Slots(self._nova, self._ledger, self._turns)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._slots, self._same)
+            self._left = LeftBehind(self._nova, self._ledger)
             self._progress = Progress(self._nova)
             self._repair = Repair(self._nova)
             self._settlement = Settlement(self._nova, self._ledger.of)
@@ -262,6 +264,7 @@ class DrainWatch:
             self._turns.look_again()
 
     def _decide(self, move: Move) -> Decision:
+        self._left.judge(move)
         # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
         shift = timedelta(seconds=self._nova.clock_offset_seconds - 2)
         order = replace(move.order, since=move.order.since + shift)
@@ -286,14 +289,15 @@ class DrainWatch:
         if last is not None and last.id > move.memory.posted_after:
             move.unsure_since = None
         is_passed_by = last is not None and self._ledger.has_passed(last)
-        memory = replace(move.memory, is_passed_by=is_passed_by)
+        memory = replace(move.memory, is_passed_by=is_passed_by, left_behind=move.left_behind)
         return next_step(order, move.instance, migrations, memory, now, move.is_owed)
 
     async def _refresh(self, move: Move) -> None:
         """Read the instance again where the last reading may no longer hold."""
         migrations = self._ledger.of(move.order.instance_id)
         if migrations and migrations[-1].is_moving:
-            if not may_be_forgotten(migrations[-1], self._nova.now()):
+            is_odd = may_be_forgotten(migrations[-1], self._nova.now())
+            if not is_odd and not self._left.is_worth_a_look(move):
                 return  # nothing about the instance decides anything now
             move.stale = True
         now = datetime.now(UTC)

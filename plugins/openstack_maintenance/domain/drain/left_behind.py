@@ -1,0 +1,71 @@
+"""Migrations that a nova-compute has left behind: Nova lists them for ever, nobody works on them.
+
+A nova-compute that is killed loses its queue. When it starts again it takes the task off every
+instance that it finds MIGRATING, and ends only records that say `running`: one that is `queued` or
+`preparing` stays so (`_reset_live_migration` in nova/compute/manager.py, read in Nova 34).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from openstack_maintenance.domain.cloud import Instance, Migration
+
+# So long its instance must be seen without a task. A rollback also takes the task off first, and
+# writes the status last; and a person may have reset the state of one that Nova works on still:
+# a queue goes on, and what is prepared ends within Nova's long_rpc_timeout.
+_IDLE = timedelta(minutes=5)
+_PREPARED_WITHIN = timedelta(minutes=30)
+_LONGEST = {"accepted": _IDLE, "queued": _IDLE, "preparing": _PREPARED_WITHIN}
+# Before that nothing but its own record is looked at.
+_UNTOUCHED = timedelta(minutes=1)
+_IN_A_SLOT = frozenset({"preparing", "running", "post-migrating"})
+_LEFT_ITS_HOST = frozenset({"completed", "finished", "confirming", "confirmed"})
+
+
+def may_be_left_behind(row: Migration, now: datetime) -> bool:
+    """Whether its instance is worth a look. One that has no destination is nova-conductor's."""
+    waits = row.is_live and row.status in _LONGEST and row.destination is not None
+    return waits and now - row.updated_at > _UNTOUCHED
+
+
+def is_idle(row: Migration, instance: Instance | None) -> bool:
+    """Whether Nova shows the instance where it was, and busy with nothing."""
+    return instance is not None and instance.task_state is None and instance.host == row.source
+
+
+def is_left_behind(row: Migration, idle_for: timedelta, rows: Iterable[Migration]) -> bool:
+    """Whether surely nobody works on it. ``idle_for``: so long its instance was seen idle.
+
+    A nova-compute that still had it in its queue would have begun it: as soon as nothing else was
+    migrated off its host, or before what was asked for later. ``rows``: all that are known.
+    """
+    if idle_for < _LONGEST.get(row.status, timedelta.max):
+        return False
+    if row.status == "preparing":
+        return True
+    others = [each for each in rows if each.source == row.source and each.is_live]
+    is_passed = any(
+        each.created_at > row.created_at and each.status in _IN_A_SLOT | {"completed"}
+        for each in others
+    )
+    return is_passed or not any(each.status in _IN_A_SLOT for each in others)
+
+
+def is_superseded(row: Migration, rows: Iterable[Migration]) -> bool:
+    """Whether its instance has left the source by a later migration."""
+    return any(
+        each.id > row.id and each.source == row.source and each.status in _LEFT_ITS_HOST
+        for each in rows
+        if each.instance_id == row.instance_id
+    )
+
+
+def in_words(row: Migration) -> str:
+    """What the record says of it."""
+    return (
+        f"migration {row.uuid} stays {row.status} in Nova's list, but nobody works on it: Nova "
+        f"shows its instance on {row.source} without a task; nova-compute there was killed "
+        "meanwhile. It is neither waited for nor counted"
+    )
