@@ -25,6 +25,9 @@ POWER_NAMES = {
 MOVING = frozenset(
     {"accepted", "queued", "preparing", "running", "pre-migrating", "migrating", "post-migrating"}
 )
+# Of a live migration: nothing is copied yet.
+_BEFORE_COPY = frozenset({"accepted", "queued", "preparing"})
+_LEFT_ITS_HOST = frozenset({"completed", "finished", "confirming", "confirmed"})
 FAILED = frozenset({"failed", "error", "cancelled"})
 
 
@@ -137,14 +140,29 @@ class Migration:
         """Whether it is a live migration (else cold, resize or evacuation)."""
         return self.kind == "live-migration"
 
+    @property
+    def is_before_copy(self) -> bool:
+        """Whether it is a live migration of which nothing is copied: its guest is at its source."""
+        return self.is_live and self.status in _BEFORE_COPY
+
+
+def is_superseded(row: Migration, rows: Iterable[Migration]) -> bool:
+    """Whether its instance has left the source by a later migration: nothing comes of this one.
+
+    A nova-compute that is killed leaves such a record for ever (`domain.drain.left_behind`).
+    """
+    return row.is_before_copy and any(
+        each.id > row.id and each.source == row.source and each.status in _LEFT_ITS_HOST
+        for each in rows
+        if each.instance_id == row.instance_id
+    )
+
 
 def incoming(migrations: Iterable[Migration], host: str) -> list[Migration]:
     """Migrations from elsewhere that are still on their way to a host."""
-    return [
-        each
-        for each in migrations
-        if each.is_moving and each.destination == host and each.source != host
-    ]
+    rows = list(migrations)
+    coming = [each for each in rows if each.is_moving and each.destination == host != each.source]
+    return [each for each in coming if not is_superseded(each, rows)]
 
 
 def instance_facts(instance: Instance) -> dict[str, Any]:

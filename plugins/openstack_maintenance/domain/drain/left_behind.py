@@ -21,13 +21,11 @@ _LONGEST = {"accepted": _IDLE, "queued": _IDLE, "preparing": _PREPARED_WITHIN}
 # Before that nothing but its own record is looked at.
 _UNTOUCHED = timedelta(minutes=1)
 _IN_A_SLOT = frozenset({"preparing", "running", "post-migrating"})
-_LEFT_ITS_HOST = frozenset({"completed", "finished", "confirming", "confirmed"})
 
 
 def may_be_left_behind(row: Migration, now: datetime) -> bool:
     """Whether its instance is worth a look. One that has no destination is nova-conductor's."""
-    waits = row.is_live and row.status in _LONGEST and row.destination is not None
-    return waits and now - row.updated_at > _UNTOUCHED
+    return row.is_before_copy and row.destination is not None and now - row.updated_at > _UNTOUCHED
 
 
 def is_idle(row: Migration, instance: Instance | None) -> bool:
@@ -51,15 +49,6 @@ def is_left_behind(row: Migration, idle_for: timedelta, rows: Iterable[Migration
         for each in others
     )
     return is_passed or not any(each.status in _IN_A_SLOT for each in others)
-
-
-def is_superseded(row: Migration, rows: Iterable[Migration]) -> bool:
-    """Whether its instance has left the source by a later migration."""
-    return any(
-        each.id > row.id and each.source == row.source and each.status in _LEFT_ITS_HOST
-        for each in rows
-        if each.instance_id == row.instance_id
-    )
 
 
 def in_words(row: Migration) -> str:

@@ -28,7 +28,7 @@ class Holder:
     def is_passing(self) -> bool:
         """Whether it ends by itself: a migration, a build or another task is under way."""
         if self.migration is not None:
-            return self.migration.is_moving
+            return self.migration.is_moving and not self._is_left_behind
         return self.instance is not None and _is_busy(self.instance)
 
     def is_left_over(self, host: str) -> bool:
@@ -39,16 +39,30 @@ class Holder:
         instance is on the host then, if no guest runs there either, which is looked at apart.
         """
         migration, instance = self.migration, self.instance
-        if migration is None or migration.is_moving or migration.status == "finished":
+        if migration is None or migration.status == "finished":
+            return False
+        if migration.is_moving and not self._is_left_behind:
             return False
         if instance is None or instance.host in (None, host) or instance.task_state is not None:
             return False
         return instance.status not in ("UNKNOWN", "VERIFY_RESIZE")
 
+    @property
+    def _is_left_behind(self) -> bool:
+        """Whether Nova lists its migration for ever: of an instance that has left by another one.
+
+        A nova-compute that is killed leaves its queue behind like that.
+        """
+        migration, instance = self.migration, self.instance
+        if migration is None or instance is None or not migration.is_before_copy:
+            return False
+        return instance.host not in (None, migration.source) and instance.task_state is None
+
     def blocker(self, host: str, provider: str) -> Blocker:
         """Why the host is not empty. ``provider``: the id of the host's resource provider."""
         if self.migration is not None:
-            return _of_migration(self.migration, self.instance, host)
+            is_passing = self.is_passing
+            return _of_migration(self.migration, self.instance, host, is_passing=is_passing)
         if self.instance is not None:
             return _of_instance(self.instance, host, provider)
         return Blocker(
@@ -72,9 +86,11 @@ def _is_busy(instance: Instance) -> bool:
     return instance.vm_state == "building" or instance.task_state is not None
 
 
-def _of_migration(migration: Migration, instance: Instance | None, host: str) -> Blocker:
+def _of_migration(
+    migration: Migration, instance: Instance | None, host: str, *, is_passing: bool
+) -> Blocker:
     name = instance.label if instance else migration.instance_id
-    if migration.is_moving:
+    if is_passing:
         return Blocker(
             f"instance {name}",
             f"is on its way from {migration.source} to {migration.destination or 'another host'} "
@@ -92,10 +108,15 @@ def _of_migration(migration: Migration, instance: Instance | None, host: str) ->
         )
     return Blocker(
         f"migration {migration.uuid}",
-        f"of instance {name} has ended ({migration.status}), but Placement still holds its room on "
-        f"{host}",
+        f"of instance {name} {_ended(migration)}, but Placement still holds its room on {host}",
         f"Remove it (`openstack resource provider allocation delete {migration.uuid}`).",
     )
+
+
+def _ended(migration: Migration) -> str:
+    if migration.is_moving:
+        return f"was left behind when nova-compute was killed ({migration.status} for ever)"
+    return f"has ended ({migration.status})"
 
 
 def _of_instance(instance: Instance, host: str, provider: str) -> Blocker:

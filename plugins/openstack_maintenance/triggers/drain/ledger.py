@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from openstack_maintenance.domain.cloud import Migration
+from openstack_maintenance.domain.cloud import Migration, is_superseded
 from openstack_maintenance.domain.drain.beat import Pace
-from openstack_maintenance.domain.drain.left_behind import is_superseded, may_be_left_behind
 from openstack_maintenance.domain.drain.move_trouble import is_forgotten
 from openstack_maintenance.triggers.drain.move import Move
 
@@ -129,9 +128,7 @@ class MigrationLedger:
         return listed + [stand_in(move) for move in moves if self.is_unseen(move)]
 
     def _is_dead(self, row: Migration, now: datetime) -> bool:
-        if is_forgotten(row, now):
-            return True
-        return may_be_left_behind(row, now) and is_superseded(row, self._rows.values())
+        return is_forgotten(row, now) or is_superseded(row, self._rows.values())
 
     def pace(self, moves: Collection[Move]) -> Pace:
         """How soon something of these moves may end."""

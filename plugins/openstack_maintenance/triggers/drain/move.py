@@ -108,7 +108,8 @@ class Move:
     known whether Nova took the request to move it, and ``stop_unsure_at`` the one to stop it.
     ``needs_room``: nothing else is to start beside its migration. ``claim``: of the slot for what
     Nova was asked for last. ``left_behind``: the id of the migration that nobody works on, and
-    ``idle_since``: since when its instance is seen without a task. ``steps``: what was done and why, for the record.
+    ``idle_since``: since when its instance is seen without a task. ``steps``: what was done and
+    why, for the record.
     """
 
     request: MoveRequest
