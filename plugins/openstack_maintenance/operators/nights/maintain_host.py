@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
-from airflow.providers.standard.triggers.external_task import DagStateTrigger
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from airflow.utils.state import DagRunState, TaskInstanceState
@@ -47,12 +46,15 @@ from openstack_maintenance.operators.rescheduled import Rescheduled
 from openstack_maintenance.operators.silence import Silence
 from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
+from openstack_maintenance.triggers.run_end import RunEndTrigger
 
 if TYPE_CHECKING:
     pass
 
 NAMED = map_name("task.planned['host']")
-_ENDED = [DagRunState.SUCCESS, DagRunState.FAILED]
+# Airflow waits for the run that it starts, and would wait for ever for one that a person deletes:
+# so it waits only until the run is there, and from then on the run is followed as any other.
+_IS_THERE = [DagRunState.QUEUED, DagRunState.RUNNING, DagRunState.SUCCESS, DagRunState.FAILED]
 _LOOK_AGAIN = timedelta(seconds=15)
 _POLL_SECONDS = 5
 
@@ -106,15 +108,29 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             reset_dag_run=state is not None,
             skip_when_already_exists=False,
             wait_for_completion=True,
-            allowed_states=list(_ENDED),
+            allowed_states=list(_IS_THERE),
             failed_states=[],
             poke_interval=_POLL_SECONDS,
             deferrable=True,
         )
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """The host's run has ended."""
-        return self._ended(self.child_run_id(self.host))
+        """The host's run is there, has ended, or is gone. Also after a release that only waited."""
+        run_id = self.child_run_id(self.host)
+        state = self._state_of(run_id)
+        if state is None:
+            raise self._gone(run_id)
+        return self._follow(run_id) if state in ("queued", "running") else self._ended(run_id)
+
+    def _gone(self, run_id: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"its run {run_id} of {CHILD_DAG} was deleted while the night waited for its end; the "
+            "host stays as it is",
+            f"Look at it (`openstack compute service list --host {self.host} --long`). If that run "
+            f"has disabled it, trigger {CHILD_DAG} with host={self.host}: it takes the host over. "
+            f"Else clear {self.task_id} here: it starts the run again while the host is due.",
+        )
 
     def _conf(self) -> dict[str, Any]:
         return {
@@ -125,13 +141,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
 
     def _follow(self, run_id: str) -> None:
         self.defer(
-            trigger=DagStateTrigger(
-                dag_id=CHILD_DAG,
-                states=_ENDED,
-                execution_dates=None,
-                run_ids=[run_id],
-                poll_interval=_POLL_SECONDS,
-            ),
+            trigger=RunEndTrigger(CHILD_DAG, run_id, _POLL_SECONDS),
             method_name="execute_complete",
         )
 
