@@ -291,7 +291,11 @@ class Drawing:
         if self._is(0.05):
             params["dry_run"] = True
         if self._is(0.1):
-            params["destination"] = self._hosts[-1]
+            # No instance leaves its cell: what is named there can never take it.
+            cell = self._cell_of[self._target]
+            params["destination"] = [each for each in self._hosts if self._cell_of[each] == cell][
+                -1
+            ]
         if self._is(0.15):
             params["on_blocked"] = self._one(("leave", "stop"))
         return {"do": "host", "host": self._target, "params": params}
