@@ -704,3 +704,11 @@ def test_what_no_host_can_play_ends_the_world(world: World) -> None:
 
     with pytest.raises(UnknownCommand):
         world.run(story())
+
+
+def test_several_services_of_one_unit_are_one_service(tmp_path: Path) -> None:
+    """On RDO one httpd is Keystone and Placement: its restart is one of both."""
+    world = World(tmp_path, load_deployment("rdo", DEPLOYMENTS))
+    units = [each.unit.name for each in world.controller.services if each.unit]
+    assert "httpd.service" in units
+    assert len(units) == len(set(units))

@@ -188,6 +188,31 @@ def test_the_operator_follows_what_a_red_run_says() -> None:
     assert any("operator" in line and "clears" in line for line in outcome.timeline)
 
 
+def test_a_scheduled_night_that_begins_between_two_others_is_given_time_to_end() -> None:
+    story = one_host()
+    story.fleet = {"hosts": [{"name": "c01"}]}
+    story.start = "2026-03-10T00:55:00+00:00"
+    params = {"ignore_window": True, "reason": "kernel"}
+    story.requests = [{"at": 0, "do": "night", "params": params}]
+    outcome = play(story)
+    assert outcome.is_good, outcome.found
+    assert outcome.counts["runs"] == 2  # the second is that of the night before, once unpaused
+
+
+def test_no_drawn_member_of_a_group_is_without_a_host_to_go_to_in_its_cell() -> None:
+    """No instance leaves its cell, and no API tells what the cells are."""
+    in_cells = 0
+    for seed in range(1200, 1500):
+        fleet = draw(seed, "night").fleet
+        cells: dict[str, set[str]] = {}
+        for host in fleet["hosts"]:
+            cells.setdefault(host.get("cell", "cell1"), set()).add(host["name"])
+        held = {each["host"] for each in fleet["instances"] if "group" in each}
+        in_cells += len(cells) > 1 and bool(held)
+        assert all(hosts - held for hosts in cells.values() if hosts & held), seed
+    assert in_cells
+
+
 def test_a_story_is_shrunk_to_what_it_needs() -> None:
     story = draw(5, "host")
     story.events = [

@@ -108,6 +108,7 @@ class Drawing:
         self._hosts: list[str] = []
         self._names: list[str] = []
         self._target = ""
+        self._cell_of: dict[str, str] = {}
 
     def story(self, kind: str | None = None) -> Story:
         """``kind``: host, night, backfill, controllers, checks; None: drawn."""
@@ -154,6 +155,8 @@ class Drawing:
             elif zones == 2 and count >= 4:
                 host["zone"] = f"az{number // 2 % 2 + 1}"
             hosts.append(host)
+        # No instance leaves its cell.
+        self._cell_of = {each["name"]: each.get("cell", "cell1") for each in hosts}
         groups: list[Json] = []
         if self._is(0.2):
             groups = [{"name": "g1", "policy": "anti-affinity"}]
@@ -187,13 +190,21 @@ class Drawing:
                     groups
                     and self._is(0.3)
                     and host not in grouped
-                    and len(grouped) < len(self._hosts) - 1
+                    and self._has_room_apart(host, grouped)
                 ):
                     grouped.add(host)
                     each["group"] = "g1"
                 found.append(each)
         self._names = [each["name"] for each in found]
         return found
+
+    def _has_room_apart(self, host: str, grouped: set[str]) -> bool:
+        """Whether a host without a member is left in the cell beside this one: where there is none,
+        a member can go nowhere, and no API tells who is in which cell.
+        """
+        cell = self._cell_of[host]
+        of_the_cell = {each for each in self._hosts if self._cell_of[each] == cell}
+        return len(grouped & of_the_cell) < len(of_the_cell) - 1
 
     def _policy(self, kind: str) -> Json:
         policy: Json = {}
@@ -280,7 +291,11 @@ class Drawing:
         if self._is(0.05):
             params["dry_run"] = True
         if self._is(0.1):
-            params["destination"] = self._hosts[-1]
+            # No instance leaves its cell: what is named there can never take it.
+            cell = self._cell_of[self._target]
+            params["destination"] = [each for each in self._hosts if self._cell_of[each] == cell][
+                -1
+            ]
         if self._is(0.15):
             params["on_blocked"] = self._one(("leave", "stop"))
         return {"do": "host", "host": self._target, "params": params}

@@ -25,7 +25,8 @@ _CLEAR = re.compile(
     r"[Cc]lear (?:the task |task )?(this task|that task|the task|it|reboot|[a-z]+(?:_[a-z]+)+)\b",
     re.S,
 )
-_ALL_FAILED = re.compile(r"[Cc]lear (?:the run's failed tasks|the failed tasks?|it with)")
+_ALL_FAILED = re.compile(r"[Cc]lear (?:the failed tasks?|it with)")
+_FAILED_OF_RUN = re.compile(r"[Cc]lear the run's failed tasks")
 _AGAIN = re.compile(
     r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run"
 )
@@ -147,6 +148,10 @@ class Operator:
             names.extend([named] if named else first)
         if vouched := re.search(r"mark (\w+) as success", text):
             return self._vouches(run, vouched[1])
+        if _FAILED_OF_RUN.search(text):
+            # As Airflow's UI does it: what has succeeded stays, of a mapped task as well.
+            airflow.clear(run, only_failed=True)
+            return [f"clears the failed tasks of {self._name(run)}"]
         if _ALL_FAILED.search(text):
             names.extend(ti.task_id for ti in failed)
         own = [name for name in dict.fromkeys(names) if name in run.tasks]

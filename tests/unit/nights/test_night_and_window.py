@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,7 +58,9 @@ def night(opens_in: timedelta, params: Mapping[str, Any]) -> Night:
     hours = {"start": f"{opens:%H:%M}", "end": f"{opens + timedelta(minutes=30):%H:%M}"}
     operator = Night(task_id="select_hosts")
     operator.policy = Policy(window=Window(**hours), window_patience="4h")
-    operator._context = {"params": params}  # type: ignore[typeddict-item]
+    alone = SimpleNamespace(dag_id="nightly_compute_maintenance", get_task_states=lambda **_: {})
+    given: Any = {"params": params, "run_id": "r1", "ti": alone}
+    operator._context = given
     return operator
 
 

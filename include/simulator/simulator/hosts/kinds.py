@@ -68,11 +68,17 @@ class ControlPlane:
         self.partitions: dict[str, list[str]] = {}
 
     def add(self, machine: Machine, deployment: Deployment) -> None:
-        """Make a machine one of them: with every service that its deployment requires."""
+        """Make a machine one of them: with every service that its deployment requires.
+
+        Several of them may be one unit, as all that a web server serves: it is there once.
+        """
         self.controllers.append(machine)
+        there: set[tuple[str, str]] = set()
         for each in deployment:
-            if each.is_retired or not (each.required or each.role):
+            managed = (each.unit, each.container)
+            if each.is_retired or not (each.required or each.role) or managed in there:
                 continue
+            there.add(managed)
             unit = Unit(f"{each.unit}.service") if each.unit and not each.container else None
             container = Container(each.container) if each.container else None
             service = Service(machine, each.name, unit, container)

@@ -80,7 +80,18 @@ async def failure_of(nova: Nova, move: Move, decision: Decision, seen: str = "")
     found = cleaned(found, longest=_LONGEST)
     if seen:
         found = f"{found.rstrip('.')}; {seen}"
-    return MigrationFailed(move.subject, found, decision.remedy)
+    return MigrationFailed(move.subject, found, f"{decision.remedy}{_named(move, decision)}")
+
+
+def _named(move: Move, decision: Decision) -> str:
+    """What else can be done where a person has named the destination."""
+    named = None if move.request.is_suggestion else move.request.destination
+    if decision.migration is None or not named:
+        return ""
+    return (
+        f" If {named} can never take it (as a host of another cell), trigger a new run with "
+        "another destination, or with none."
+    )
 
 
 def unexpected(subject: str, error: Exception) -> CloudError:
