@@ -58,6 +58,10 @@ fuzz: setup ## Hostile inputs for everything that is read (FUZZ=100000 inputs a 
 campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEEDS=1000; SEED=n one again)
 	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.campaign $(CAMPAIGN)
 
+.PHONY: campaign-proof
+campaign-proof: setup ## Take one guard after the other out of the code: a campaign must see each (PROOF="--only reboot")
+	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.proof $(PROOF)
+
 .PHONY: test
 test: check ## Everything: the checks, 500 drawn stories, then the maintenance on the lab, brought up if it is not
 	@$(PYTEST) -m thorough --dist worksteal $(NO_LAB)

@@ -20,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -243,7 +243,7 @@ def main(words: list[str] | None = None) -> int:
     _calm()
     if given.story or given.seed is not None:
         return _replay(given)
-    seeds = list(range(given.first, given.first + given.seeds))
+    seeds = seeds_with(given.having, given.kind, given.first, given.seeds)
     tally = Tally()
     _warm_up()
     shrinking = 0.0 if given.no_shrink else given.shrink
@@ -258,6 +258,14 @@ def main(words: list[str] | None = None) -> int:
             print(tally.line(), file=sys.stderr, flush=True)
     print(tally)
     return 1 if tally.bad else 0
+
+
+def seeds_with(texts: Sequence[str], kind: str | None, first: int, count: int) -> list[int]:
+    """Those of ``count`` seeds whose stories have all these texts in them."""
+    from simulator.draw import draw
+
+    seeds = range(first, first + count)
+    return [seed for seed in seeds if all(each in str(draw(seed, kind)) for each in texts)]
 
 
 def _warm_up() -> None:
@@ -291,6 +299,14 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--story", type=Path)
     parser.add_argument("--kind", choices=["host", "night", "backfill", "controllers", "checks"])
+    parser.add_argument(
+        "--with",
+        dest="having",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="only seeds whose stories have this text in them, such as order_lost; may be repeated",
+    )
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--shrink", type=float, default=_SHRINK, help="seconds for each failure")
     parser.add_argument("--no-shrink", action="store_true")

@@ -61,6 +61,7 @@ _STEPS = (
     "enable_service",
     "report",
 )
+_LAST_STEPS = ("check_host_empty", "stop_nova_compute", "run_script", "reboot")
 _SCRIPTS = (
     "facts",
     "state",
@@ -126,6 +127,12 @@ class Drawing:
         story.events = [
             self._event() for _ in range(self._pick(((0, 1), (1, 4), (2, 4), (3, 2), (5, 1))))
         ]
+        # Apart: what is drawn more or otherwise here leaves the stories of all other seeds alone.
+        self._random = random.Random(f"rare {self.seed}")  # noqa: S311  the same again is wanted
+        if kind in ("host", "night", "backfill") and self._is(0.15):
+            story.events.append(self._rare())
+        if kind in ("host", "night") and self._is(0.1):
+            self._pin(story)
         return story
 
     # Chance.
@@ -316,6 +323,32 @@ class Drawing:
         drawn: Callable[[], Json] = self._pick(kinds)
         event = drawn()
         return {**self._moment(event["do"]), **event}
+
+    def _pin(self, story: Story) -> None:
+        """Give the target guests that cannot move live: mostly they are to be stopped for that."""
+        for each in story.fleet["instances"]:
+            if each["host"] == self._target and "state" not in each and self._is(0.6):
+                each["specs"] = {"hw:mem_encryption": "true"}
+        if self._is(0.8):
+            story.policy["on_blocked"] = "stop"
+            for request in story.requests:
+                request.get("params", {}).pop("on_blocked", None)
+
+    def _rare(self) -> Json:
+        """What few stories have, each at a moment at which it could go unseen."""
+        kind = self._pick((("stray_guest", 4), ("power_fails", 2), ("build", 2)))
+        if kind == "stray_guest":
+            moment = f"task {self._one(_LAST_STEPS)} running"
+            return {"when": moment, "do": kind, "host": self._target, "for": self._lasts(600)}
+        if kind == "power_fails":
+            at = round(self._random.uniform(0, 120), 1)
+            what = self._pick((("start", 3), ("stop", 1)))
+            return {"at": at, "do": kind, "what": what, "for": self._lasts(600)}
+        name = f"late{self._random.randint(1, 99)}"
+        then = round(self._random.uniform(0, 1), 1)
+        when = f"task check_host_empty {self._one(('running', 'success'))}"
+        event: Json = {"when": when, "then": then, "do": kind, "name": name, "forced": True}
+        return {**event, "host": self._target}
 
     def _moment(self, kind: str) -> Json:
         if self._is(0.35):

@@ -308,6 +308,21 @@ def stop_hangs(stage: Stage, event: Json) -> Undo | None:
     return back
 
 
+@_kind("stray_guest")
+def stray_guest(stage: Stage, event: Json) -> Undo | None:
+    """Somebody starts a guest on a host, past Nova, and ends it when the fault is over."""
+    strays, name = stage.machine(event["host"]).stray_guests, "by-hand"
+    if name in strays:
+        return None
+    strays.append(name)
+
+    def back() -> None:
+        if name in strays:  # a reboot ends it, too
+            strays.remove(name)
+
+    return back
+
+
 @_kind("script_fails")
 def script_fails(stage: Stage, event: Json) -> Undo | None:
     """The maintenance script ends with an error."""
@@ -367,10 +382,11 @@ def owner(stage: Stage, event: Json) -> Undo | None:
 
 @_kind("build")
 def build(stage: Stage, event: Json) -> Undo | None:
-    """A new instance. ``host``: the one that is asked for."""
+    """A new instance. ``host``: the one that is asked for; ``forced``: past the scheduler."""
     flavor = flavor_of(stage.world.cloud, event.get("ram_mib", 1024))
     name = event.get("name", "new")
-    stage.world.cloud.owners.creates(name, flavor.id, host=event.get("host"))
+    is_forced = bool(event.get("forced"))
+    stage.world.cloud.owners.creates(name, flavor.id, host=event.get("host"), is_forced=is_forced)
     return None
 
 

@@ -53,20 +53,34 @@ class Builds:
         state.enter(instance)
         return instance
 
-    def create(self, instance: Instance, host: str | None = None, who: str = "owner") -> None:
-        """Have a new instance built. ``host``: the one that was asked for (2.74)."""
+    def create(
+        self,
+        instance: Instance,
+        host: str | None = None,
+        who: str = "owner",
+        *,
+        is_forced: bool = False,
+    ) -> None:
+        """Have a new instance built. ``host``: the one that was asked for (2.74).
+
+        ``is_forced``: an admin has asked for it as an availability zone (nova:HOST), which no
+        filter looks at: a disabled host takes it, too.
+        """
         self._state.update(instance, task_state="scheduling")
         action = self._state.begin(instance, "create")
         self._state.note(who, "asks for a new instance", instance.id)
         settings = self._state.settings
         seconds = settings.conductor + settings.scheduling
-        self._state.cast(seconds, self._schedule, instance, action, host)
+        self._state.cast(seconds, self._schedule, instance, action, host, is_forced)
 
-    def _schedule(self, instance: Instance, action: Action, host: str | None) -> None:
+    def _schedule(
+        self, instance: Instance, action: Action, host: str | None, is_forced: bool
+    ) -> None:
         if instance.is_deleted:
             return
         try:
-            found = self._scheduler.choose(instance, instance.flavor, only=host)
+            forced = self._state.hosts[host] if is_forced and host else None
+            found = forced or self._scheduler.choose(instance, instance.flavor, only=host)
         except MigrationRefused as refused:
             self._state.blame(instance, refused.message)
             self._state.update(instance, vm_state="error", task_state=None)

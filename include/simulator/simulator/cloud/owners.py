@@ -74,13 +74,15 @@ class Owners:
         project: str = "demo",
         host: str | None = None,
         group_id: str | None = None,
+        *,
+        is_forced: bool = False,
     ) -> str:
-        """A new instance, booted from the first image; its id."""
+        """A new instance, booted from the first image; its id. ``is_forced``: see Builds."""
         image = next(iter(self._state.images.values()))
         group = self._state.groups[group_id] if group_id else None
         flavor = self._state.flavors[flavor_id]
         instance = self._builds.new(name, flavor, image, project, group=group)
-        self._builds.create(instance, host)
+        self._builds.create(instance, host, is_forced=is_forced)
         return instance.id
 
     def _try(self, instance_id: str, what: Callable[[Instance], Any]) -> bool:

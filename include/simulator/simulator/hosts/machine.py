@@ -349,11 +349,11 @@ class Machine:
         for name in transient:
             del self.state.units[name]
         self._guest_pids.clear()
-        self.stray_guests.clear()
         if in_order:
             self.cloud.host_reboots(self.name)
         else:
             self.cloud.host_fails(self.name)
+        self.stray_guests.clear()  # who is told of the end still sees whom it takes down
         if comes_back:
             self._later_boot()
 
