@@ -23,7 +23,7 @@ def test_there_are_twenty_faults_and_more() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda each: each.name)
 def test_a_planted_fault_still_applies(fault: Planted) -> None:
-    """Where this fails: take the same guard out of the code as it is, and keep that as the patch."""
+    """Where one does not: take the same guard out of the code as it is, and keep that."""
     command = ["git", "apply", "--check", str(fault.file)]
     done = subprocess.run(command, cwd=proof.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -133,6 +133,9 @@ class Drawing:
             story.events.append(self._rare())
         if kind in ("host", "night") and self._is(0.1):
             self._pin(story)
+        if kind == "controllers" and self._is(0.3):
+            moment = f"{self._one(('sent', 'said'))} reboot"
+            story.events.append({"when": moment, "do": self._one(("kill_worker", "kill_task"))})
         return story
 
     # Chance.

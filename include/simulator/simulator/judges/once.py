@@ -19,6 +19,9 @@ class NothingTwice:
         self._boots: Counter[tuple[Any, ...]] = Counter()
         self._scripts: Counter[tuple[Any, ...]] = Counter()
         self._seen: dict[str, int] = {}
+        # Of a controller: in how many boots each run has ordered a reboot that it took.
+        self._left: dict[tuple[Any, ...], set[str]] = {}
+        self._orders: dict[str, int] = {}
         stage.world.cloud.journal.listeners.append(self._heard)
         stage.world.hosts.network.after.append(self._said)
 
@@ -28,6 +31,10 @@ class NothingTwice:
         machine = self._stage.machine(question.host)
         if question.script == "reboot":
             self._ordered[question.host] = (question.host, *run)
+            before, now = self._orders.get(question.host, 0), len(machine.reboot_orders)
+            self._orders[question.host] = now
+            if now > before and question.host not in self._stage.world.cloud.state.hosts:
+                self._left.setdefault((question.host, *run), set()).add(machine.state.boot_id)
         elif question.script == "script_start":
             before, now = self._seen.get(question.host, 0), len(machine.scripts_run)
             self._seen[question.host] = now
@@ -39,9 +46,10 @@ class NothingTwice:
             self._boots[self._ordered.get(entry.host, (entry.host, "?", "?"))] += 1
 
     def verdicts(self) -> list[str]:
+        left = {key: len(boots) for key, boots in self._left.items()}
         found = [
             f"{host} was rebooted {count} times for the run {run}"
-            for (host, _, run), count in self._boots.items()
+            for (host, _, run), count in [*self._boots.items(), *left.items()]
             if count > 1
         ]
         return found + [
