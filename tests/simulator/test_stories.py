@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from simulator.airflow.records import Run
 from simulator.campaign import Campaign, Tally, main
 from simulator.draw import draw
+from simulator.hosts.machine import ScriptPlay
 from simulator.judges import all_judges
 from simulator.must import broken
 from simulator.play import play
@@ -166,6 +171,83 @@ def test_a_judge_sees(tmp_path: Path, judge: str, deed: Callable[[Stage], None])
         world.clock.run(at_most=60)
         found = {name for name, each in judges.items() if list(each.verdicts())}
     assert found == {judge}
+
+
+def reboots_under_a_guest_that_nova_does_not_know(stage: Stage) -> None:
+    stage.machine("c03").stray_guests.append("by-hand")
+    stage.machine("c03").go_down()
+
+
+def reboots_under_a_stopped_instance(stage: Stage) -> None:
+    stage.machine("c04").go_down()
+
+
+def said(stage: Stage, script: str, host: str) -> None:
+    question, spoken = SimpleNamespace(script=script, host=host, args=()), SimpleNamespace(status=0)
+    for listener in stage.world.hosts.network.after:
+        listener(cast(Any, question), cast(Any, spoken))
+
+
+def runs_a_script_over_a_guest(stage: Stage) -> None:
+    machine = stage.machine("c03")
+    machine.stray_guests.append("by-hand")
+    machine.scripts_run.append(ScriptPlay())
+    said(stage, "script_start", "c03")
+
+
+def reboots_a_controller_twice(stage: Stage) -> None:
+    machine = stage.machine("ctl01")
+    for boot in ("first", "second"):
+        machine.state.boot_id = boot
+        machine.reboot_orders.append(0.0)
+        said(stage, "reboot", "ctl01")
+
+
+def disables_c03(stage: Stage, run: Run) -> None:
+    cloud, reason = stage.world.cloud, f"[airflow {run.dag_id} {run.run_id}][out] kernel"
+    cloud.services.update(cloud.state.hosts["c03"].service, "disabled", reason, who="client")
+
+
+def takes_the_host_of_another_run(stage: Stage) -> None:
+    for reason in ("first", "second"):
+        conf = {"host": "c03", "reason": reason}
+        disables_c03(stage, stage.world.airflow.trigger("compute_host_maintenance", conf))
+        stage.world.clock.run(at_most=60)
+
+
+def fails_and_does_not_say_so(stage: Stage) -> None:
+    conf = {"host": "c03", "reason": "kernel"}
+    run = stage.world.airflow.trigger("compute_host_maintenance", conf)
+    disables_c03(stage, run)
+    report = SimpleNamespace(run=run, task_id="report", state="failed", process=None)
+    for listener in stage.world.airflow.core.changed:
+        listener(cast(Any, report), None)
+
+
+@pytest.mark.parametrize(
+    ("deed", "text"),
+    [
+        (reboots_under_a_guest_that_nova_does_not_know, "boots: .* took the guest of by-hand"),
+        (reboots_under_a_stopped_instance, "boots: c04 was rebooted while the instance"),
+        (runs_a_script_over_a_guest, "boots: the script was run on c03 while the guest of by-hand"),
+        (reboots_a_controller_twice, "once: ctl01 was rebooted 2 times"),
+        (takes_the_host_of_another_run, "ownership: a run took c03 from another one"),
+        (fails_and_does_not_say_so, "ownership: a run that has failed keeps c03"),
+    ],
+)
+def test_a_judge_says(tmp_path: Path, deed: Callable[[Stage], None], text: str) -> None:
+    story = one_host()
+    story.fleet["hosts"] += [{"name": "c03"}, {"name": "c04"}]
+    story.fleet["instances"].append({"name": "vm4", "host": "c04", "state": "stopped"})
+    world = build(story, tmp_path)
+    stage = Stage(story, world)
+    with world.installed():
+        judges = all_judges(stage)
+        deed(stage)
+        world.clock.run(at_most=60)
+        found = [f"{name}: {each}" for name in judges for each in judges[name].verdicts()]
+    assert len(found) == 1
+    assert re.match(text, found[0])
 
 
 def test_a_fault_happens_at_its_moment_and_ends() -> None:
