@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulator import proof
-from simulator.campaign import Result, failure_in_words, seeds_with
+from simulator.campaign import Result, Tally, failure_in_words, seeds_with
 from simulator.draw import draw
 from simulator.proof import Failure, Finding, Planted
 
@@ -62,11 +62,20 @@ def test_a_header_says_which_stories_are_played(tmp_path: Path) -> None:
 def test_what_a_campaign_tells_is_read() -> None:
     first = Result(7, ["once: twice", "limits: three"], story="{}", timeline=["== seed 3 =="])
     second = Result(9, ["crash: boom"])
-    told = "\n".join(["noise", failure_in_words(first), failure_in_words(second)])
+    words = [failure_in_words(first), failure_in_words(second)]
+    told = "\n".join(["noise", *words, str(Tally())])
     assert list(proof.failures_in(told.splitlines())) == [
         Failure(7, ("once: twice", "limits: three")),
         Failure(9, ("crash: boom",)),
     ]
+
+
+def test_a_campaign_that_does_not_come_to_its_end_is_not_one_that_saw_nothing() -> None:
+    told = failure_in_words(Result(7, ["once: twice"]))
+    found = proof.failures_in(told.splitlines())
+    assert next(found).seed == 7
+    with pytest.raises(proof.NotPlayedError):
+        next(found)
 
 
 def test_a_story_that_cannot_be_played_is_no_judges_finding() -> None:

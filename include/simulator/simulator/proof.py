@@ -30,8 +30,13 @@ PLANTED = ROOT / "include/simulator/planted"
 _SIMULATOR = ROOT / "include/simulator"
 _MOST_SEEDS = 2000
 _CAMPAIGN = (sys.executable, "-m", "simulator.campaign")
+_under_way: set[subprocess.Popen[str]] = set()
 # These say that a story could not be played, which no judge has said.
 _NO_JUDGE = ("crash", "hangs")
+
+
+class NotPlayedError(Exception):
+    """A campaign has not come to its end."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +130,13 @@ def tried(planted: Planted, seeds: int) -> Finding:
         if why := applies(planted, code):
             return Finding(planted, why=why)
         found = Finding(planted, seeds=seeds, why=f"no judge saw it in {seeds} seeds")
-        for failure in failures(code, planted.options, seeds):
-            if is_new(failure, planted.options):
-                found = Finding(planted, failure, played(planted, failure.seed))
-                break
+        try:
+            for failure in failures(code, planted.options, seeds):
+                if is_new(failure, planted.options):
+                    found = Finding(planted, failure, played(planted, failure.seed))
+                    break
+        except NotPlayedError as error:
+            found = Finding(planted, why=str(error))
     return replace(found, seconds=time.monotonic() - began)
 
 
@@ -158,16 +166,26 @@ def failures(code: Path, options: Sequence[str], seeds: int) -> Iterator[Failure
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    _under_way.add(campaign)
     try:
         yield from failures_in(campaign.stdout or ())
     finally:
-        if campaign.poll() is None:
-            os.killpg(campaign.pid, signal.SIGKILL)
+        _under_way.discard(campaign)
+        _end(campaign)
         campaign.communicate()
 
 
+def _end(campaign: subprocess.Popen[str]) -> None:
+    """End it with its workers: they would wait for another seed for ever."""
+    if campaign.poll() is None:
+        os.killpg(campaign.pid, signal.SIGKILL)
+
+
 def failures_in(lines: Iterable[str]) -> Iterator[Failure]:
-    """The failures that a campaign tells, line by line: see `campaign.failure_in_words`."""
+    """The failures that a campaign tells, line by line: see `campaign.failure_in_words`.
+
+    Raises: NotPlayedError, where it does not tell its sums at the end.
+    """
     seed, said = 0, list[str]()
     for line in lines:
         if line.startswith("== seed "):
@@ -177,6 +195,9 @@ def failures_in(lines: Iterable[str]) -> Iterator[Failure]:
             seed = 0
         elif seed:
             said.append(line.strip())
+        elif line.startswith("seeds  "):
+            return  # its sums
+    raise NotPlayedError("the campaign ended before its seeds did: the patch may leave no program")
 
 
 def _path(code: Path) -> dict[str, str]:
@@ -203,10 +224,16 @@ def main(words: list[str] | None = None) -> int:
         print(f"no patch of {PLANTED.relative_to(ROOT)} has {given.only!r} in its name")
         return 1
     found = 0
-    with ThreadPoolExecutor(given.jobs or os.cpu_count() or 1) as threads:
+    threads = ThreadPoolExecutor(given.jobs or os.cpu_count() or 1)
+    try:
         for finding in threads.map(partial(tried, seeds=given.seeds), planted):
             found += finding.failure is not None
             print(row(finding), flush=True)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for campaign in list(_under_way):
+            _end(campaign)
+        threads.shutdown()
     print(f"{found} of {len(planted)} planted faults found")
     return 0 if found == len(planted) else 1
 
@@ -220,4 +247,5 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends its campaigns, too
     sys.exit(main())
