@@ -77,7 +77,7 @@ def _adapter_of(shape: Any) -> Any:
     return TypeAdapter(shape)
 
 
-def load_yaml(path: Path, shape: type[Any], what: str) -> Any:
+def load_yaml(path: Path, shape: Any, what: str) -> Any:
     """The plugin's own, which reads the same text once: what it gives is frozen."""
     try:
         content = path.read_bytes()
@@ -87,5 +87,5 @@ def load_yaml(path: Path, shape: type[Any], what: str) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _loaded(path: Path, content: bytes, shape: type[Any], what: str) -> Any:
+def _loaded(path: Path, content: bytes, shape: Any, what: str) -> Any:
     return yaml_files.load_yaml(path, shape, what)
