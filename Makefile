@@ -114,6 +114,10 @@ bench-planner: setup ## Nights of synthetic fleets (up to 10,000 hosts), by the 
 bench-rehearsal: setup ## Rehearse a night of the lab's hosts, play it, and say how near the rehearsal was
 	@PYTHONPATH=include/airflow:include/bench:include/demo $(BIN)/python -m rehearsal_bench $(BENCH)
 
+.PHONY: bench-simulator
+bench-simulator: setup ## One night of 1,000 simulated hosts (BENCH="--hosts N --until 02:00" for less)
+	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.big_night $(BENCH)
+
 .PHONY: footprint
 footprint: setup ## CPU and memory of the Airflow that runs (FOOTPRINT="--compose PROJECT" for containers)
 	@PYTHONPATH=include/airflow:include/bench $(BIN)/python -m footprint $(FOOTPRINT)

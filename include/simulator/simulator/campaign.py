@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from simulator.play import Outcome
     from simulator.story import Story
 
-_LONGEST = 60  # seconds of a processor for one story: then it hangs
+_LONGEST = 60.0  # seconds of a processor for one story: then it hangs
 _PATIENCE = 600.0  # seconds for a seed that does not even come to see that
 _SHRINK = 90.0
 _EVERY = 20  # stories, between two collections of garbage
@@ -49,21 +49,21 @@ class Result:
     timeline: list[str] = field(default_factory=list)
 
 
-def _calm() -> None:
+def calm() -> None:
     """What Airflow and the SDK print for people is not for this."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
 
 
-def played(story: Story, *, with_timeline: bool = False) -> Outcome:
+def played(story: Story, *, with_timeline: bool = False, cpu_seconds: float = _LONGEST) -> Outcome:
     """A story's outcome; a crash or a hang of the simulator is one that is found, too."""
     from simulator.clock import TooLong
     from simulator.play import Outcome, play
 
     try:
-        return play(story, with_timeline=with_timeline, cpu_seconds=_LONGEST)
+        return play(story, with_timeline=with_timeline, cpu_seconds=cpu_seconds)
     except TooLong:
-        return Outcome(story, [f"hangs: it takes more than {_LONGEST} s of a processor"])
+        return Outcome(story, [f"hangs: it takes more than {cpu_seconds:g} s of a processor"])
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
@@ -103,7 +103,7 @@ def one(seed: int, kind: str | None, shrinking: float) -> Result:
 
 def _work(parent: Connection, kind: str | None, shrinking: float) -> None:
     """A process: one seed after the other."""
-    _calm()
+    calm()
     gc.disable()
     count = 0
     while (seed := parent.recv()) is not None:
@@ -240,7 +240,7 @@ class Tally:
 def main(words: list[str] | None = None) -> int:
     """See the module."""
     given = _arguments(words)
-    _calm()
+    calm()
     if given.story or given.seed is not None:
         return _replay(given)
     seeds = seeds_with(given.having, given.kind, given.first, given.seeds)

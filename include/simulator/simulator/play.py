@@ -112,10 +112,9 @@ class _Play:
         first = self._stage.began + last
 
         def is_over() -> bool:
-            runs = airflow.runs
-            if self._world.clock.seconds() < first or not runs:
+            if self._world.clock.seconds() < first or not airflow.core.store.runs:
                 return False
-            return all(run.is_finished for run in runs) and not airflow.workers.running
+            return airflow.is_idle
 
         if not airflow.run_until(is_over, at_most=DEADLINE):
             return False

@@ -8,6 +8,7 @@ with world.installed():
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ import yaml
 
 from openstack_maintenance.adapters.deployment_files import load_deployment
 from openstack_maintenance.adapters.policy_file import POLICY_VARIABLE, include_folder
+from openstack_maintenance.domain.deployment import Deployment
 from simulator.clock import VirtualTime
 from simulator.hosts.cloud_side import CloudSide, EmptyCloud
 from simulator.hosts.kinds import ControlPlane, compute_host
@@ -41,6 +43,11 @@ class HostAt:
     name: str
     address: str
     fqdn: str = ""
+
+
+@functools.cache
+def _deployment(name: str, folder: Path) -> Deployment:
+    return load_deployment(name, folder / "deployments")
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class World:
         self.kind = kind or Kind()
         self.parts = list(parts)
         self.policy = dict(policy or {})
-        self.deployment = load_deployment(self.kind.deployment, include_folder() / "deployments")
+        self.deployment = _deployment(self.kind.deployment, include_folder())
         self.network = SimulatedNetwork(self.clock, self.random)
         broker_at = controllers[0].address if controllers else "10.255.0.10"
         self.broker = MessageBroker(self.clock, f"{broker_at}:5672")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import types
 import typing
@@ -92,13 +93,19 @@ def wrong_fields(data: object, shape: Any, place: Place) -> Iterator[Fault]:
 
 
 def _wrong_in_fields(data: Mapping[Any, object], shape: Any, place: Place) -> Iterator[Fault]:
-    hints = typing.get_type_hints(shape)
-    known = {field.name: hints[field.name] for field in dataclasses.fields(shape)}
+    known = _types_of(shape)
     for key, value in data.items():
         if key in known:
             yield from wrong_fields(value, known[key], (*place, key))
         else:
             yield Fault((*place, key), _unknown_text(key, known))
+
+
+@functools.cache
+def _types_of(shape: Any) -> dict[str, Any]:
+    """The types of a dataclass' fields: Python reads their text anew each time it is asked."""
+    hints = typing.get_type_hints(shape)
+    return {field.name: hints[field.name] for field in dataclasses.fields(shape)}
 
 
 def _no_fields(data: object, shape: Any, place: Place) -> Fault:

@@ -155,15 +155,16 @@ class Airflow:
 
     def run_until_idle(self, at_most: float = 86_400) -> bool:
         """Let the world go on until every run has ended; whether they all have."""
-        return self.run_until(self._is_idle, at_most)
+        return self.run_until(lambda: self.is_idle, at_most)
 
     def run_until_state(self, run: Run, task: Which, *states: str, at_most: float = 86_400) -> bool:
         """Let the world go on until a task instance is in one of these states."""
         return self.run_until(lambda: self.state(run, task) in states, at_most)
 
-    def _is_idle(self) -> bool:
-        runs = self.core.store.runs.values()
-        return all(run.is_finished for run in runs) and not self.workers.running
+    @property
+    def is_idle(self) -> bool:
+        """Whether every run has ended, and the last process, too."""
+        return self.core.store.are_runs_finished and not self.workers.running
 
     def find(self, run: Run, task: Which) -> TaskInstance | None:
         """A task instance; None where there is none (yet)."""

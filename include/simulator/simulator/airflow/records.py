@@ -149,6 +149,18 @@ class Store:
     scheduled: dict[TaskInstance, None] = field(default_factory=dict)
     active: dict[TaskInstance, None] = field(default_factory=dict)
     history: list[Change] = field(default_factory=list)
+    _open: list[Run] = field(default_factory=list)  # runs that may go on
+
+    @property
+    def are_runs_finished(self) -> bool:
+        """Whether each run has ended. Asked after each step of a world: who goes on is asked
+        first, and soon found.
+        """
+        while self._open and self._open[-1].is_finished:
+            self._open.pop()
+        if not self._open:
+            self._open = [run for run in self.runs.values() if not run.is_finished]
+        return not self._open
 
     def runs_of(self, dag_id: str) -> list[Run]:
         """The runs of a DAG, in the order of their making."""
@@ -165,6 +177,7 @@ class Store:
     def forget_run(self, run: Run) -> None:
         """Delete a run and all that belongs to it."""
         del self.runs[run.key]
+        self._open.clear()
         for ti in run.instances():
             self.scheduled.pop(ti, None)
             self.active.pop(ti, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from airflow.sdk.execution_time import task_runner
 from jsonschema.exceptions import best_match  # type: ignore[import-untyped]  # has no types
 from jsonschema.validators import validator_for  # type: ignore[import-untyped]
 
-from openstack_maintenance.adapters import yaml_files
+from openstack_maintenance.adapters import deployment_files, policy_file, yaml_files
 
 _sound: set[str] = set()
 
@@ -65,6 +66,8 @@ def hurry(replace: Callable[[Any, str, Any], None]) -> None:
     replace(param, "process_params", process_params)
     replace(task_runner, "process_params", process_params)
     replace(yaml_files, "TypeAdapter", _adapter_of)
+    for module in (deployment_files, policy_file):
+        replace(module, "load_yaml", load_yaml)
 
 
 @functools.cache
@@ -72,3 +75,17 @@ def _adapter_of(shape: Any) -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(shape)
+
+
+def load_yaml(path: Path, shape: Any, what: str) -> Any:
+    """The plugin's own, which reads the same text once: what it gives is frozen."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return yaml_files.load_yaml(path, shape, what)  # it says what is wrong
+    return _loaded(path, content, shape, what)
+
+
+@functools.lru_cache(maxsize=64)
+def _loaded(path: Path, content: bytes, shape: Any, what: str) -> Any:
+    return yaml_files.load_yaml(path, shape, what)

@@ -107,6 +107,7 @@ class SimulatedNetwork:
         self.questions: list[Question] = []
         self._random = random
         self._known: dict[tuple[Any, ...], list[str]] = {}
+        self._files: dict[tuple[str, int], Any] = {}
 
     def add(self, machine: Machine) -> Sshd:
         """Put a machine into the network, under its address."""
@@ -175,9 +176,17 @@ class SimulatedNetwork:
         at = Path(known).stat().st_mtime_ns if isinstance(known, str) else 0
         asked = (known, at, host, port)
         if asked not in self._known:
-            keys = asyncssh.match_known_hosts(known, host, "", port)[0]
+            keys = asyncssh.match_known_hosts(self._read(known, at), host, "", port)[0]
             self._known[asked] = [key.export_public_key().decode().split()[1] for key in keys]
         return self._known[asked]
+
+    def _read(self, known: Any, at: int) -> Any:
+        """A file of known hosts, read once: each host of a large fleet would read it whole."""
+        if not isinstance(known, str):
+            return known
+        if (known, at) not in self._files:
+            self._files = {(known, at): asyncssh.read_known_hosts(known)}
+        return self._files[known, at]
 
     def fault(self, question: Question) -> Fault:
         """What goes wrong with a question."""

@@ -20,10 +20,9 @@ def list_services(asked: Asked) -> Answer:
     """GET /os-services. From 2.69 on those of a silent cell are UNKNOWN; before, left out."""
     asked.require(_SERVICES + "list")
     found = []
+    binary, host = asked.query.get("binary"), asked.query.get("host")
     for each in asked.cloud.state.services.values():
-        if asked.query.get("binary", each.binary) != each.binary:
-            continue
-        if asked.query.get("host", each.host) != each.host:
+        if (host and each.host != host) or (binary and each.binary != binary):
             continue
         cell = asked.cloud.services.cell_of(each)
         if cell is None or not cell.is_away:

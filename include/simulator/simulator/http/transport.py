@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import requests
-from requests import sessions
 from requests.adapters import HTTPAdapter
 from requests.utils import get_encoding_from_headers
 
@@ -20,6 +20,7 @@ from simulator.clock import VirtualTime
 from simulator.cloud.timing import Clock
 from simulator.http.application import Application
 from simulator.http.messages import Answer, Hook, Request, Verdict, parse
+from simulator.http.speed import hurry
 from simulator.pools import pools_in
 
 
@@ -42,7 +43,6 @@ class Transport:
     @contextmanager
     def installed(self) -> Iterator[Transport]:
         """All requests of this process go here; none leaves it."""
-        real, proxies = HTTPAdapter.send, sessions.get_environ_proxies
 
         def send(
             _: HTTPAdapter,
@@ -54,16 +54,16 @@ class Transport:
         ) -> requests.Response:
             return self.send(request, timeout)
 
-        HTTPAdapter.send = send  # type: ignore[method-assign,assignment]
-        # This machine's proxies are not the world's; and looking for them takes its time.
-        sessions.get_environ_proxies = lambda *_, **__: {}
-        pools = pools_in(self.clock) if isinstance(self.clock, VirtualTime) else nullcontext()
-        try:
-            with pools:
-                yield self
-        finally:
-            HTTPAdapter.send = real  # type: ignore[method-assign]
-            sessions.get_environ_proxies = proxies
+        with ExitStack() as stack:
+
+            def replace(where: Any, name: str, what: Any) -> None:
+                stack.enter_context(mock.patch.object(where, name, what))
+
+            replace(HTTPAdapter, "send", send)
+            hurry(replace)
+            if isinstance(self.clock, VirtualTime):
+                stack.enter_context(pools_in(self.clock))
+            yield self
 
     def send(self, request: requests.PreparedRequest, timeout: Any = None) -> requests.Response:
         """One request, there and back. Raises: what requests raises."""

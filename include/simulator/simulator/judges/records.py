@@ -28,7 +28,7 @@ class RecordsAreTrue:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._moved: list[Entry] = []
+        self._moved: set[tuple[str, str]] = set()  # instance, and where its guest has been
         self._enabled: list[Entry] = []
         self._reboots: list[Entry] = []
         self._changes: list[Entry] = []
@@ -36,7 +36,7 @@ class RecordsAreTrue:
 
     def _heard(self, entry: Entry) -> None:
         if entry.who == "guest" and entry.what.startswith(("has moved", "starts")):
-            self._moved.append(entry)
+            self._moved.add((entry.instance, entry.host))
         elif entry.who == "host" and entry.what == "has booted":
             self._reboots.append(entry)
         elif entry.who == "client":
@@ -79,9 +79,8 @@ class RecordsAreTrue:
             return
         if to == move.get("source"):
             yield f"says that {who} moved from {to} to {to}"
-        there = [each for each in self._moved if each.instance == who and each.host == to]
         is_cold = move.get("method") == "cold"
-        if not there and not is_cold:
+        if (who, to) not in self._moved and not is_cold:
             yield f"says that {who} moved to {to}, where its guest never was"
 
     def _of_done(self, record: dict[str, Any], host: str) -> Iterator[str]:
