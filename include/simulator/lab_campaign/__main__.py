@@ -11,6 +11,7 @@ is deleted. Exit code: 0 all good, 1 a story went wrong.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -32,11 +33,23 @@ PATIENCE = 900  # seconds for a start that takes twenty, when its machine has ti
 
 
 @contextmanager
-def a_site(folder: Path) -> Iterator[Site]:
-    """A lab and an Airflow of the campaign's own."""
+def a_folder(kept: Path | None) -> Iterator[Path]:
+    """The folder that is given, or one that is gone afterwards."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="campaign-lab-") as made:
+        yield Path(made)
+
+
+@contextmanager
+def a_site(folder: Path, *, is_kept: bool) -> Iterator[Site]:
+    """A lab and an Airflow of the campaign's own; the Airflow is left running where it is kept."""
     lab = Lab()
     existed = lab.exists()
-    airflow = LocalAirflow(Home(folder / "airflow"), port=free_port())
+    home = Home(folder / "airflow")
+    airflow = LocalAirflow.find_running(home) or LocalAirflow(home, port=free_port())
     site = Site(lab, airflow, folder)
     airflow.environment = site.environment()
     try:
@@ -46,7 +59,8 @@ def a_site(folder: Path) -> Iterator[Site]:
         airflow.api().wait_for_dag("compute_host_maintenance")
         yield site
     finally:
-        airflow.stop()
+        if not is_kept:
+            airflow.stop()
         if not existed:
             lab.down()
 
@@ -86,6 +100,7 @@ def failure_in_words(outcome: Outcome) -> str:
 def main(words: list[str] | None = None) -> int:
     """See the module."""
     given = _arguments(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or Airflow would live on
     if given.story:
         stories = [Story.read(given.story)]
     else:
@@ -93,10 +108,7 @@ def main(words: list[str] | None = None) -> int:
         stories = [draw(seed) for seed in range(first, first + count)]
     is_again = given.story or given.seed is not None
     bad, kinds, began = [], Counter[str](), time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="campaign-lab-") as folder,
-        a_site(Path(folder)) as site,
-    ):
+    with a_folder(given.keep) as folder, a_site(folder, is_kept=bool(given.keep)) as site:
         for story in stories:
             outcome = played(site, story)
             kinds.update(outcome.faults)
@@ -120,6 +132,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--story", type=Path)
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="leave Airflow and records there for next time"
+    )
     return parser.parse_args(words)
 
 

@@ -132,8 +132,9 @@ def boot_slow(stage: LabStage, event: Json) -> Undo | None:
 
 @_kind("boot_hangs")
 def boot_hangs(stage: LabStage, event: Json) -> Undo | None:
-    """The next boot hangs; whoever follows what is said resets the host, or nobody has to."""
-    return _lab_fault(stage, event["host"], "boot-hang")
+    """The next boot hangs, until somebody who follows what is said resets the host."""
+    stage.lab.fault(event["host"], "boot-hang")
+    return None
 
 
 # -- owners and other admins

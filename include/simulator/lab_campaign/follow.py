@@ -13,7 +13,7 @@ from simulator import reading
 from simulator.story import Json
 
 MOST_ROUNDS = 5
-LONGEST_SECONDS = 420.0  # for the runs that go on in one round
+LONGEST_SECONDS = 900.0  # for the runs that go on in one round
 _PAUSE_SECONDS = 20.0  # patience: what has to happen by itself happens sooner on the lab
 _ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 # Where nobody is left who could say anything, Airflow's own way is left.
@@ -183,8 +183,7 @@ class LabOperator:
 
     def _on_host(self, host: str, text: str) -> Iterator[str]:
         lab = self._stage.lab
-        is_there = lab.status()["hosts"].get(host, {}).get("boot_id")
-        if reading.does_it_ask_for_a_reset(text) and not is_there:
+        if reading.does_it_ask_for_a_reset(text) and not self._answers(host):
             lab.run("recover", host)
             self._stage.cloud.wait_until_up(host, timeout=180)
             yield f"resets {host}"
@@ -194,6 +193,9 @@ class LabOperator:
                 lab.start_nova_compute(host)
                 self._stage.cloud.wait_until_up(host, timeout=120)
                 yield f"starts nova-compute on {host}, which was {said}"
+
+    def _answers(self, host: str) -> bool:
+        return self._stage.tries(lambda: self._stage.lab.ssh(host, "true", timeout=60))
 
     def _brings_up(self, text: str) -> Iterator[str]:
         """What the words ask for where they give no command."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -54,8 +55,9 @@ class Run:
 class LabStage:
     """One story under way. ``faults``: how many of each kind have happened."""
 
-    def __init__(self, story: Story, lab: Lab, airflow: LocalAirflow) -> None:
+    def __init__(self, story: Story, lab: Lab, airflow: LocalAirflow, log: Path) -> None:
         self.story, self.lab, self.airflow = story, lab, airflow
+        self._log = log  # where the timeline can be followed
         self.api = airflow.api()
         # What they change is known by the ids of their requests: all else is a run's, or Nova's.
         self.cloud, self.owners = Cloud(lab.clouds_yaml), Cloud(lab.clouds_yaml)
@@ -114,7 +116,9 @@ class LabStage:
 
     def note(self, who: str, what: str) -> None:
         """Write a line of the timeline."""
-        self.lines.append(Line(datetime.now(UTC), who, what))
+        self.lines.append(line := Line(datetime.now(UTC), who, what))
+        with self._log.open("a") as log:
+            log.write(f"{line}\n")
 
     def note_fault(self, what: str) -> None:
         """A fault that a judge has to know of."""
