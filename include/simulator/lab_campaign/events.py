@@ -11,10 +11,22 @@ from functools import partial
 from typing import Any
 
 from lab_campaign.stage import HOST_DAG, NUMBER, LabStage, Run, Undo
+from openstack_lab import Lab
 from simulator.story import Json
 
 KINDS: dict[str, Callable[[LabStage, Json], Undo | None]] = {}
 CONTROLLER = "ctl01"
+# Else systemd would start it again at once.
+_NO_RESTART = "/run/systemd/system/nova-conductor.service.d"
+_CONDUCTOR_DIES = f"""\
+sudo mkdir -p {_NO_RESTART}
+printf '[Service]\\nRestart=no\\n' | sudo tee {_NO_RESTART}/fault.conf >/dev/null
+sudo systemctl daemon-reload
+sudo systemctl kill --signal=KILL nova-conductor"""
+_CONDUCTOR_STARTS = f"""\
+sudo rm -rf {_NO_RESTART}
+sudo systemctl daemon-reload
+sudo systemctl start nova-conductor"""
 _DEEDS: dict[str, Json] = {
     "stop": {"os-stop": None},
     "start": {"os-start": None},
@@ -61,13 +73,14 @@ def broker_away(stage: LabStage, event: Json) -> Undo | None:
 @_kind("conductor_away")
 def conductor_away(stage: LabStage, event: Json) -> Undo | None:
     """The conductor dies, and is started when the fault is over."""
-    unit = "nova-conductor"
-    # Masked first, or systemd starts it again at once.
-    kill = f"sudo systemctl mask --quiet --runtime {unit}; sudo systemctl kill -s KILL {unit}"
-    stage.lab.ssh(CONTROLLER, kill)
+    stage.lab.ssh(CONTROLLER, _CONDUCTOR_DIES)
     stage.note_fault("nova-conductor dies")
-    back = f"sudo systemctl unmask --quiet --runtime {unit}; sudo systemctl start {unit}"
-    return lambda: _discard(stage.lab.ssh(CONTROLLER, back))
+    return partial(start_conductor, stage.lab)
+
+
+def start_conductor(lab: Lab) -> None:
+    """Start what `conductor_away` has killed; nothing where it runs."""
+    lab.ssh(CONTROLLER, _CONDUCTOR_STARTS)
 
 
 @_kind("api_slow")
@@ -266,7 +279,3 @@ def _kill_component(stage: LabStage, name: str) -> Undo | None:
         return None
     stage.airflow.kill_component(name)
     return partial(stage.airflow.restart_component, name)
-
-
-def _discard(answer: object) -> None:
-    """What was answered is of no use."""

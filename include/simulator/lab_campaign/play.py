@@ -105,6 +105,7 @@ class Site:
         for run in api.runs("~"):
             if run["state"] in ("queued", "running"):
                 api.set_run_state(run["dag_id"], run["dag_run_id"], "failed")
+        events.start_conductor(self.lab)
         restore(self.lab, cloud, say)
 
 
