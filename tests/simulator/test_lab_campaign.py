@@ -105,8 +105,15 @@ def test_a_good_maintenance_is_fine_with_every_judge(tmp_path: Path) -> None:
     assert judged(a_good_maintenance(), tmp_path) == []
 
 
-def without(kind: str) -> Callable[[], list[Fact]]:
-    return lambda: [fact for fact in a_good_maintenance() if fact.kind != kind]
+def test_what_a_killed_nova_compute_leaves_queued_is_not_in_flight(tmp_path: Path) -> None:
+    left = Move("left", "c01", None, "queued")
+    asked = Fact(at(11), "moves", instance="vm2", who="client", value=left)
+    killed = Fact(at(12), "nova-compute ends", host="c01")
+
+    assert any(
+        each.startswith("limits") for each in judged([*a_good_maintenance(), asked], tmp_path)
+    )
+    assert judged([*a_good_maintenance(), asked, killed], tmp_path) == []
 
 
 def with_more(*facts: Fact) -> Callable[[], list[Fact]]:

@@ -21,6 +21,7 @@ TASKS = ["check_host", "migrate_instance", "list_arrivals", "reboot", "wait_for_
             "clear list_arrivals with Downstream, or clear reboot: it goes on.",
             Way("clear", "list_arrivals"),
         ),
+        ("Then clear the run's failed tasks.", Way("clear failed")),
         ("Or mark migrate_instance as success.", Way("vouch", "migrate_instance")),
         ("Wait for that run, or end it, then run again. Nothing was changed.", Way("again")),
         ("Run it again with on_blocked=stop.", Way("again", params={"on_blocked": "stop"})),

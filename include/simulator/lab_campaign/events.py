@@ -74,7 +74,7 @@ def broker_away(stage: LabStage, event: Json) -> Undo | None:
 def conductor_away(stage: LabStage, event: Json) -> Undo | None:
     """The conductor dies, and is started when the fault is over."""
     stage.lab.ssh(CONTROLLER, _CONDUCTOR_DIES)
-    stage.note_fault("nova-conductor dies")
+    stage.note_fact("fault", what="nova-conductor dies")
     return partial(start_conductor, stage.lab)
 
 
@@ -98,7 +98,9 @@ def api_fails(stage: LabStage, event: Json) -> Undo | None:
 @_kind("nova_compute_dies")
 def nova_compute_dies(stage: LabStage, event: Json) -> Undo | None:
     """nova-compute is killed and stays dead until the fault is over."""
-    return _lab_fault(stage, event["host"], "nova-compute-kill")
+    undo = _lab_fault(stage, event["host"], "nova-compute-kill")
+    stage.note_fact("nova-compute ends", event["host"])
+    return undo
 
 
 @_kind("no_start_at_boot")

@@ -15,6 +15,7 @@ class Fact:
     guests            ``host``'s hypervisor has these, ``value``: power states by instance id
     stop order        somebody ordered ``host``'s nova-compute to stop
     reboot order      somebody ordered ``host`` to reboot
+    nova-compute ends it was killed on ``host``
     script            the maintenance script has run on ``host``
     service           ``host``'s nova-compute is ``what`` (enabled, or disabled: reason) by ``who``
     action            Nova was asked by ``who`` for ``what``, for ``instance``

@@ -117,9 +117,11 @@ class LabOperator:
             stage.note("operator", f"runs {run.conf['host']} again {way.params}")
             stage.trigger({**run.conf, **way.params})
             return True
-        stage.note("operator", f"{way.do}s {way.task} of {run.name}")
+        stage.note("operator", f"is to {way.do} {way.task} of {run.name}")
         if way.do == "clear":
             stage.api.clear(HOST_DAG, run.run_id, [way.task])
+        elif way.do == "clear failed":
+            stage.api.clear(HOST_DAG, run.run_id, only_failed=True)
         for task in failed if way.do == "vouch" else ():
             if task.task_id == way.task:
                 stage.api.set_task_state(

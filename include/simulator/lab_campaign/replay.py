@@ -123,7 +123,7 @@ class Replay:
         """Play everything; what the judges say, each beginning with the judge's name."""
         judges: dict[str, Judge] = all_judges(self._stage())
         for fact in self._facts:
-            getattr(self, f"_play_{fact.kind.replace(' ', '_')}")(fact)
+            getattr(self, f"_play_{fact.kind.replace(' ', '_').replace('-', '_')}")(fact)
         for each in set(self.state.instances) - self._told.left:
             del self.state.instances[each]
         return [f"{name}: {each}" for name, judge in judges.items() for each in judge.verdicts()]
@@ -204,6 +204,10 @@ class Replay:
 
     def _play_stop_order(self, fact: Fact) -> None:
         self._say(fact, "control", ("stop",))
+        self._play_nova_compute_ends(fact)
+
+    def _play_nova_compute_ends(self, fact: Fact) -> None:
+        self._write(fact, "host", "nova-compute ends", host=fact.host)
 
     def _play_reboot_order(self, fact: Fact) -> None:
         self._say(fact, "reboot", ())
@@ -232,10 +236,12 @@ class Replay:
 
     def _play_moves(self, fact: Fact) -> None:
         instance, move = self.state.instances[fact.instance], fact.value
-        instance.host, instance.migration = move.source, move
+        # Judges hear of the request when it is made, and Nova writes its migration after that.
+        instance.host, instance.task_state = move.source, "migrating"
         to = move.destination or "wherever there is room"
         what = f"live-migrates to {to}" if move.is_live else "asks for migrate "
         self._write(fact, fact.who, what, fact.instance, move.source)
+        instance.migration, instance.task_state = move, None
 
     def _play_moved(self, fact: Fact) -> None:
         fact.value.is_over = True

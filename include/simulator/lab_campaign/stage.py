@@ -120,9 +120,9 @@ class LabStage:
         with self._log.open("a") as log:
             log.write(f"{line}\n")
 
-    def note_fault(self, what: str) -> None:
-        """A fault that a judge has to know of."""
-        self.facts.append(Fact(datetime.now(UTC), "fault", what=what))
+    def note_fact(self, kind: str, host: str = "", what: str = "") -> None:
+        """Something that a judge has to know of."""
+        self.facts.append(Fact(datetime.now(UTC), kind, host=host, what=what))
 
     def instance(self, name: str) -> Instance | None:
         """An instance that is there, by its name."""
