@@ -93,7 +93,7 @@ def failure_in_words(outcome: Outcome) -> str:
     lines = [f"== seed {outcome.story.seed} ==", *(f"  {each}" for each in outcome.found)]
     lines += ["  its story:", f"    {outcome.story}", "  what happened:"]
     lines += [f"    {each}" for each in outcome.timeline]
-    lines.append(f"  again: make campaign-lab SEED={outcome.story.seed}")
+    lines.append(f"  again (if it was drawn): make campaign-lab SEED={outcome.story.seed}")
     return "\n".join(lines)
 
 
