@@ -10,9 +10,12 @@ FUZZ ?= 2000
 # Before SEED has a value of its own: without one, a rehearsal gives the same answer each time.
 REHEARSE_SEED := $(or $(SEED),1)
 NIGHTS ?= 200
+# Before SEEDS has the value of the simulated campaign: a story on the lab takes minutes.
+LAB_SEEDS := $(or $(SEEDS),20)
 SEEDS ?= 1000
 # One seed, where a person gave one; else so many.
 CAMPAIGN := $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(CAMPAIGN_OPTIONS)
+CAMPAIGN_LAB := $(if $(SEED),--seed $(SEED),--seeds $(LAB_SEEDS)) $(CAMPAIGN_OPTIONS)
 SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 BIN := .venv/bin
 LAB := include/lab/lab
@@ -61,6 +64,9 @@ campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEED
 .PHONY: campaign-proof
 campaign-proof: setup ## Take one guard after the other out of the code: a campaign must see each (PROOF="--only reboot")
 	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.proof $(PROOF)
+.PHONY: campaign-lab
+campaign-lab: setup ## The same on the lab with a real Airflow, minutes a story (SEEDS=20; SEED=n one again)
+	@PYTHONPATH=plugins:include/simulator:include/airflow:include/demo $(BIN)/python -m lab_campaign $(CAMPAIGN_LAB)
 
 .PHONY: test
 test: check ## Everything: the checks, 500 drawn stories, then the maintenance on the lab, brought up if it is not

@@ -13,8 +13,8 @@ import pytest
 from airflow_local import Home, LocalAirflow
 from airflow_local.home import PROJECT
 from airflow_local.ports import free_port
-from harness import AirflowServer, BootWitness, Stage, restore
-from openstack_lab import Cloud, Lab
+from harness import AirflowServer, BootWitness, Stage
+from openstack_lab import Cloud, Lab, restore
 
 TEST_TIMEOUT = 2400  # what takes two minutes on a quiet machine, with room for a loaded one
 DAGS = os.environ.get("E2E_DAGS")  # another folder of DAGs, to try the harness itself

@@ -94,9 +94,24 @@ class AirflowApi:
         self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1
     ) -> str:
         """One attempt's log as text, one event a line, with the message of its error."""
+        entries = self.log_entries(dag_id, run_id, task_id, attempt, map_index)
+        return "\n".join(_log_line(entry) for entry in entries)
+
+    def errors(
+        self, dag_id: str, run_id: str, task_id: str, attempt: int = 1, map_index: int = -1
+    ) -> list[str]:
+        """What one attempt's log says of errors, as `log` has it."""
+        entries = self.log_entries(dag_id, run_id, task_id, attempt, map_index)
+        bad = ("error", "critical")
+        return [_log_line(e) for e in entries if isinstance(e, dict) and e.get("level") in bad]
+
+    def log_entries(
+        self, dag_id: str, run_id: str, task_id: str, attempt: int, map_index: int
+    ) -> list[dict[str, Any] | str]:
+        """One attempt's log as Airflow has it."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
         answer = self._request("GET", path, params={"map_index": map_index, "full_content": True})
-        return "\n".join(_log_line(entry) for entry in self._checked(answer)["content"])
+        return list(self._checked(answer)["content"])
 
     def clear(
         self,

@@ -16,7 +16,14 @@ from pathlib import Path
 from airflow_local.errors import AirflowLocalError
 from airflow_local.home import ADMIN, PROJECT, Home, write_private
 from airflow_local.ports import check_port_is_free
-from airflow_local.processes import ProcessId, end, in_session_of, spawn, wait_until_gone
+from airflow_local.processes import (
+    ProcessId,
+    end,
+    in_session_of,
+    parent_of,
+    spawn,
+    wait_until_gone,
+)
 from airflow_local.rest import AirflowApi
 
 # The log servers' ports are fixed and not needed here: the API server reads the same folder.
@@ -112,6 +119,20 @@ class LocalAirflow:
             raise AirflowLocalError(f"Airflow's {name} is not running, so it cannot be killed.")
         process.send(signal.SIGKILL)
         wait_until_gone([process], 5)
+
+    def kill_task(self, pid: int | None, *, with_worker: bool = True) -> None:
+        """Kill a task's process, and the worker that runs it, as a crash would.
+
+        Raises: AirflowLocalError: it is no running process of this Airflow.
+        """
+        task = ProcessId.of(pid) if pid else None
+        if pid is None or task is None or task not in self.processes():
+            raise AirflowLocalError(f"The task has no running process of this Airflow: {pid}.")
+        worker = ProcessId.of(parent_of(pid) or 0) if with_worker else None
+        victims = [found for found in (worker, task) if found is not None]
+        for process in victims:  # the worker first: it would report the task's death
+            process.send(signal.SIGKILL)
+        wait_until_gone(victims, 5)
 
     def stop(self, grace: float = 15) -> None:
         """End every process of this home, also those whose parent was killed."""

@@ -42,6 +42,7 @@ class Cloud:
     """What the demo and the tests need of Nova, Glance and Keystone, and nothing else."""
 
     def __init__(self, clouds_yaml: Path) -> None:
+        self.changed_by: set[str] = set()  # Nova's ids of the requests that change something
         config = OpenStackConfig(config_files=[str(clouds_yaml)])
         self.connection = Connection(config=config.get_one(CLOUD))
 
@@ -90,9 +91,13 @@ class Cloud:
             raise LabError(f"Nova lists {len(services)} nova-compute services for {host}, not one.")
         return services[0]
 
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Every nova-compute service, by its host."""
+        found = self._nova("GET", "/os-services?binary=nova-compute")["services"]
+        return {service["host"]: service for service in found}
+
     def compute_hosts(self) -> list[str]:
-        services = self._nova("GET", "/os-services?binary=nova-compute")["services"]
-        return sorted(service["host"] for service in services)
+        return sorted(self.services())
 
     def enable(self, host: str) -> None:
         self._set_service(host, {"status": "enabled"})
@@ -112,6 +117,17 @@ class Cloud:
         """Every migration that Nova knows, or those from or to one host."""
         found = self._nova("GET", "/os-migrations" + (f"?host={host}" if host else ""))
         return list(found["migrations"])
+
+    def actions(self, instance_id: str) -> list[dict[str, Any]]:
+        """What was asked of an instance, deleted or not: action, request_id, start_time, ..."""
+        found = self._nova("GET", f"/servers/{instance_id}/os-instance-actions", may_be_gone=True)
+        return list(found.get("instanceActions", []))
+
+    def events_of(self, instance_id: str, request_id: str) -> list[dict[str, Any]]:
+        """The steps of one of these actions: event, start_time, finish_time, ..."""
+        path = f"/servers/{instance_id}/os-instance-actions/{request_id}"
+        found = self._nova("GET", path, may_be_gone=True)
+        return list(found.get("instanceAction", {}).get("events", []))
 
     def act(self, instance_id: str, body: dict[str, Any], microversion: str = MICROVERSION) -> None:
         """Ask Nova for an action of an instance: `{"os-stop": None}`."""
@@ -176,6 +192,8 @@ class Cloud:
             # A connection that was idle for long may be closed at the very moment of its next use.
             connect_retries=3 if method == "GET" else 0,
         )
+        if method != "GET":
+            self.changed_by.add(answer.headers.get("x-openstack-request-id", ""))
         if answer.status_code == 404 and may_be_gone:
             return {}
         if answer.status_code >= 400:

@@ -44,7 +44,7 @@ _HOWS = (
     ("429", 3),
     ("500", 3),
 )
-_STEPS = (
+STEPS = (
     "check_host",
     "wait_for_window",
     "disable_service",
@@ -359,7 +359,7 @@ class Drawing:
         moment = self._pick(_MOMENTS)
         if moment == "task":
             state = self._pick((("running", 3), ("success", 1), ("deferred", 2)))
-            moment = f"task {self._one(_STEPS)} {state}"
+            moment = f"task {self._one(STEPS)} {state}"
         elif moment in ("asked", "answered"):
             moment = f"{moment} {self._pick(_DEEDS[:7])}"
         elif moment in ("sent", "said"):
@@ -455,7 +455,7 @@ class Drawing:
             return {"do": kind, "host": self._target}
         event: Json = {"do": kind}
         if self._is(0.85):
-            event["task"] = self._one(_STEPS[:-1])
+            event["task"] = self._one(STEPS[:-1])
         if kind == "mark":
             event["state"] = self._pick((("failed", 4), ("success", 1)))
             if event.get("task") is None or event["state"] == "success":

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from simulator import reading
 from simulator.airflow import BadRequest
 from simulator.airflow.records import Run
 from simulator.cloud.model import Instance
@@ -20,17 +21,6 @@ DEADLINE = 86_400.0 * 1.5  # seconds, until every run must have ended
 _A_DAY = 86_400.0
 _QUARTER = 900.0
 _ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-_COMMAND = re.compile(r"`openstack ([^`]+)`")
-_CLEAR = re.compile(
-    r"[Cc]lear (?:the task |task )?(this task|that task|the task|it|reboot|[a-z]+(?:_[a-z]+)+)\b",
-    re.S,
-)
-_ALL_FAILED = re.compile(r"[Cc]lear (?:the failed tasks?|it with)")
-_FAILED_OF_RUN = re.compile(r"[Cc]lear the run's failed tasks")
-_AGAIN = re.compile(
-    r"(?:[Rr]un|[Tt]ry) (?:it |the host )?again|[Tt]rigger (?:a new|another|it)|new run"
-)
-
 
 # Faults of Airflow itself, after which nobody is there who could say anything.
 _SILENT = {"marked by hand", "airflow_api_away", "kill_worker", "kill_task", "lose_task"}
@@ -101,7 +91,7 @@ class Operator:
         """One round with one run; False when nobody could know what to do."""
         stage, text = self._stage, self.sentence(run)
         stage.note("operator", f"reads of {self._name(run)}: {_brief(text)}")
-        if "nothing left to do" in text:
+        if reading.is_nothing_left(text):
             return self._leaves(run)
         if not text and _SILENT & set(stage.faults):
             text = "clear the failed task"  # where nothing could be said, Airflow's own way is left
@@ -109,7 +99,7 @@ class Operator:
             self.complaints.append(f"{self._name(run)} is red and says nothing")
             return False
         did = list(self._repairs(run, text))
-        if re.search(r"\b[Ww]ait\b", text) or self._last.get(run) == text:
+        if reading.is_patience_asked(text) or self._last.get(run) == text:
             stage.world.clock.run(at_most=_QUARTER)
             did.append("waits a quarter of an hour")
         self._last[run] = text
@@ -141,31 +131,19 @@ class Operator:
         airflow = self._stage.world.airflow
         failed = [ti for ti in run.instances() if ti.state == "failed" and ti.task_id != "report"]
         failed = failed or [ti for ti in run.instances() if ti.state == "failed"]
-        first = [failed[0].task_id] if failed else []
-        names: list[str] = []
-        for found in _CLEAR.findall(text):
-            named = found if found in run.tasks else ""
-            names.extend([named] if named else first)
-        if vouched := re.search(r"mark (\w+) as success", text):
-            return self._vouches(run, vouched[1])
-        if _FAILED_OF_RUN.search(text):
+        way = reading.way_on(text, list(run.tasks), [ti.task_id for ti in failed])
+        if way is None:
+            return []
+        if way.do == "vouch":
+            return self._vouches(run, way.task)
+        if way.do == "clear failed":
             # As Airflow's UI does it: what has succeeded stays, of a mapped task as well.
             airflow.clear(run, only_failed=True)
             return [f"clears the failed tasks of {self._name(run)}"]
-        if _ALL_FAILED.search(text):
-            names.extend(ti.task_id for ti in failed)
-        own = [name for name in dict.fromkeys(names) if name in run.tasks]
-        if own:
-            earliest = min(own, key=list(run.tasks).index)
-            airflow.clear(run, [earliest])
-            return [f"clears {earliest} of {self._name(run)} with Downstream"]
-        changed_nothing = "othing was changed" in text
-        if own := [ti.task_id for ti in failed if re.search(r"\b[Ff]irst\b", text)]:
-            airflow.clear(run, own[:1])
-            return [f"clears {own[0]} of {self._name(run)} with Downstream"]
-        if _AGAIN.search(text) or changed_nothing or not failed:
-            return [self._run_again(run, text)]
-        return []
+        if way.do == "clear":
+            airflow.clear(run, [way.task])
+            return [f"clears {way.task} of {self._name(run)} with Downstream"]
+        return [self._run_again(run, way)]
 
     def _vouches(self, run: Run, task: str) -> list[str]:
         """Whoever has changed an instance says that it was meant; the rest of the run goes on."""
@@ -176,12 +154,10 @@ class Operator:
                 airflow.mark(run, which, "success")
         return [f"marks {task} of {self._name(run)} as success"]
 
-    def _run_again(self, run: Run, text: str) -> str:
-        conf = dict(run.conf)
-        if wanted := re.search(r"on_blocked=(\w+)", text):
-            conf["on_blocked"] = wanted[1]
-        if "ignore_window=true" in text:
-            conf.update(ignore_window=True, reason=conf.get("reason") or "it must be done")
+    def _run_again(self, run: Run, way: reading.Way) -> str:
+        conf = {**run.conf, **way.params}
+        if way.params.get("ignore_window"):
+            conf["reason"] = conf.get("reason") or "it must be done"
         try:
             made = self._stage.world.airflow.trigger(run.dag_id, conf)
         except BadRequest as refused:
@@ -191,7 +167,7 @@ class Operator:
     # Repairs.
 
     def _repairs(self, run: Run, text: str) -> Iterator[str]:
-        for command in dict.fromkeys(_COMMAND.findall(text)):
+        for command in reading.commands_in(text):
             if self._types(command):
                 yield f"openstack {command}"
         yield from self._on_fleet(text)
@@ -243,17 +219,13 @@ class Operator:
             hosts.append(run.conf["host"])
         for name in dict.fromkeys(hosts):
             machine = stage.machine(name)
-            if re.search("console|BMC|nobody answers|Check the host", text) and machine.power in (
-                "frozen",
-                "off",
-            ):
+            hangs = machine.power in ("frozen", "off")
+            if reading.does_it_ask_for_a_reset(text) and hangs:
                 machine.power_cycle()
                 stage.world.clock.run(at_most=180.0)
                 yield f"resets {name}"
             compute = machine.nova_compute
-            wants_start = re.search(
-                "[Ss]tart nova-compute|nova-compute's log|Fix it on the host", text
-            )
+            wants_start = reading.does_it_ask_to_start_nova_compute(text)
             if wants_start and compute and not compute.service.is_running and machine.power == "up":
                 compute.service.start()
                 stage.world.clock.run(at_most=60.0)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from airflow_local import AirflowApi
-from harness import BootWitness, restore
+from harness import BootWitness
 from harness.compose import Compose
-from openstack_lab import Cloud, Lab
+from openstack_lab import Cloud, Lab, restore
 
 NIGHT, HOST_DAG = "nightly_compute_maintenance", "compute_host_maintenance"
 HOSTS = ("c01", "c02")

@@ -2,7 +2,6 @@
 
 from harness.airflow_server import AirflowServer, Run
 from harness.backfill import backfill
-from harness.clean_lab import restore
 from harness.side_by_side import Scenario, play
 from harness.stage import Picture, Stage
 from harness.witness import BootWitness
@@ -16,5 +15,4 @@ __all__ = [
     "Stage",
     "backfill",
     "play",
-    "restore",
 ]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_local import AirflowApi, AirflowLocalError, LocalAirflow, TaskInstance
-from airflow_local.processes import ProcessId, parent_of, wait_until_gone
 
 DAG = "compute_host_maintenance"
 # How long anything is waited for. What takes ten seconds on a quiet machine has taken minutes on
@@ -110,15 +107,7 @@ class Run:
 
     def kill_worker(self, task_id: str, map_index: int = -1) -> None:
         """Kill the worker that runs this task, and the task with it, as a crash would."""
-        pid = self.task(task_id, map_index).pid
-        task = ProcessId.of(pid) if pid else None
-        if pid is None or task is None or task not in self.server.airflow.processes():
-            raise AirflowLocalError(f"{task_id} has no running process of this Airflow: {pid}.")
-        worker = ProcessId.of(parent_of(pid) or 0)
-        victims = [found for found in (worker, task) if found is not None]
-        for process in victims:  # the worker first: it would report the task's death
-            os.kill(process.pid, signal.SIGKILL)
-        wait_until_gone(victims, 5)
+        self.server.airflow.kill_task(self.task(task_id, map_index).pid)
         self.server.say(f"killed the worker of {task_id}")
 
     def _over(self) -> str:

@@ -1,11 +1,12 @@
-"""The lab as every test finds it: no fault, no instance, every host enabled and up."""
+"""The lab at rest, as every test finds it: no fault, no instance, every host enabled and up."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from openstack_lab import Cloud, Lab
+from openstack_lab.cloud import Cloud
+from openstack_lab.lab import Lab
 
 TIDY = (
     "sudo systemctl start nova-compute; sudo rm -f"
@@ -14,7 +15,7 @@ TIDY = (
 
 
 def restore(lab: Lab, cloud: Cloud, say: Callable[[str], None]) -> None:
-    """Take back whatever a test did to the lab."""
+    """Take back whatever was done to the lab."""
     lab.clear_faults()
     hosts = cloud.compute_hosts()
     with ThreadPoolExecutor() as pool:  # every host answers in its own time
