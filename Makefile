@@ -64,6 +64,7 @@ campaign: setup ## Drawn stories of trouble on the simulated cloud, judged (SEED
 .PHONY: campaign-proof
 campaign-proof: setup ## Take one guard after the other out of the code: a campaign must see each (PROOF="--only reboot")
 	@PYTHONPATH=plugins:include/simulator $(BIN)/python -m simulator.proof $(PROOF)
+
 .PHONY: campaign-lab
 campaign-lab: setup ## The same on the lab with a real Airflow, minutes a story (SEEDS=20; SEED=n one again)
 	@PYTHONPATH=plugins:include/simulator:include/airflow:include/demo $(BIN)/python -m lab_campaign $(CAMPAIGN_LAB)
