@@ -100,7 +100,8 @@ async def test_a_trigger_that_is_cancelled_leaves_the_watch(
 ) -> None:
     watch = watched(monkeypatch, None)
     waiting = asyncio.create_task(event_of(migrate()))
-    await asyncio.sleep(0.01)
+    while watch.request is None:
+        await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

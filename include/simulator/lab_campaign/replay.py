@@ -46,12 +46,19 @@ class Service:
 
 @dataclass
 class Host:
-    """A compute host: its guests by instance, its boots, and how often the script has run."""
+    """A compute host: its guests by instance, its boots, and how often the script has run.
+
+    What stays empty is not seen on the lab: guests that Nova does not know, instances without a
+    guest, and orders to reboot, of which its boots tell.
+    """
 
     service: Service = field(default_factory=Service)
     guests: dict[str, Guest] = field(default_factory=dict)
     boots: list[SimpleNamespace] = field(default_factory=list)
     scripts_run: list[SimpleNamespace] = field(default_factory=list)
+    stray_guests: list[str] = field(default_factory=list)
+    instances: dict[str, Any] = field(default_factory=dict)
+    reboot_orders: list[float] = field(default_factory=list)
 
     @property
     def state(self) -> Host:
@@ -132,10 +139,15 @@ class Replay:
         """What judges take for the stage of a simulated story."""
         machines = self.state.hosts
         network = SimpleNamespace(after=self._after)
+        # When its runs and tasks changed nobody has written down; judges hear of none.
+        airflow = SimpleNamespace(
+            runs=self._told.runs,
+            core=SimpleNamespace(changed=[], store=SimpleNamespace(runs={})),
+        )
         world = SimpleNamespace(
             cloud=SimpleNamespace(journal=self.journal, state=self.state),
             hosts=SimpleNamespace(network=network, machines=machines, folder=self._told.folder),
-            airflow=SimpleNamespace(runs=self._told.runs),
+            airflow=airflow,
         )
         stage = SimpleNamespace(
             story=SimpleNamespace(policy=self._told.policy),
