@@ -184,6 +184,18 @@ class Lifecycle:
         self._state.step(action, "resetState")
         self._state.note(who, f"resets the state to {vm_state}", instance.id)
 
+    def lock(self, instance: Instance, reason: str = "", who: str = "client") -> None:
+        """From now on only administrators act on it: all clients here are."""
+        self._state.step(self._state.begin(instance, "lock"), "api_lock")
+        self._state.update(instance, is_locked=True, lock_reason=reason or None)
+        self._state.note(who, "locks it", instance.id)
+
+    def unlock(self, instance: Instance, who: str = "client") -> None:
+        """Everybody may act on it."""
+        self._state.step(self._state.begin(instance, "unlock"), "api_unlock")
+        self._state.update(instance, is_locked=False, lock_reason=None)
+        self._state.note(who, "unlocks it", instance.id)
+
     # -- what guests do by themselves
 
     def guest_shuts_down(self, instance: Instance, why: str = "shut down from within") -> None:

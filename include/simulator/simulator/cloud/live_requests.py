@@ -72,7 +72,7 @@ class LiveRequests:
             raise wrong_state(
                 instance.id, "abort live migration", "task_state", instance.task_state
             )
-        migration = self._find(instance, migration_id)
+        migration = self.find(instance, migration_id)
         if migration is None:
             raise NotFound(f"Migration {migration_id} not found for instance {instance.id}")
         allowed = {"running", "queued", "preparing"} if may_be_queued else {"running"}
@@ -88,7 +88,7 @@ class LiveRequests:
             raise wrong_state(instance.id, "force_complete", "vm_state", instance.vm_state)
         if instance.task_state != MIGRATING:
             raise wrong_state(instance.id, "force_complete", "task_state", instance.task_state)
-        migration = self._find(instance, migration_id)
+        migration = self.find(instance, migration_id)
         if migration is None:
             raise BadRequest(f"Migration {migration_id} not found for instance {instance.id}")
         if migration.status != "running":
@@ -102,12 +102,13 @@ class LiveRequests:
         last = instance.migration
         return [last] if last is not None and last.is_live and last.status in IN_PROGRESS else []
 
-    def _find(self, instance: Instance, migration_id: str) -> Migration | None:
-        if instance.cell is None:
-            return None
-        found = instance.migration
-        is_it = found is not None and str(found.id) == migration_id and found.is_live
-        return found if is_it else None
+    @staticmethod
+    def find(instance: Instance, migration_id: str) -> Migration | None:
+        """A migration of an instance, of any kind, over or not."""
+        for each in instance.cell.migrations.values() if instance.cell is not None else ():
+            if str(each.id) == migration_id and each.instance is instance:
+                return each
+        return None
 
     # -- the conductor
 

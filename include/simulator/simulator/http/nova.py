@@ -8,6 +8,7 @@ from typing import Any
 from simulator.cloud import Cloud
 from simulator.cloud.refusals import Broken, NotFound, Refusal
 from simulator.http import nova_actions as actions
+from simulator.http import nova_groups as groups
 from simulator.http import nova_lists as lists
 from simulator.http import nova_servers as servers
 from simulator.http.messages import Answer, Request
@@ -50,7 +51,9 @@ _ROUTES: dict[str, Handler] = {
     "GET os-hypervisors/detail": lists.list_hypervisors,
     "GET os-hypervisors/*": lists.show_hypervisor,
     "GET os-aggregates": lists.list_aggregates,
-    "GET os-server-groups": lists.list_groups,
+    "GET os-server-groups": groups.list_groups,
+    "POST os-server-groups": groups.create_group,
+    "DELETE os-server-groups/*": groups.delete_group,
     "GET os-migrations": lists.list_migrations,
     "GET flavors": lists.list_flavors,
     "GET flavors/detail": lists.list_flavors,

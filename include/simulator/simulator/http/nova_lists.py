@@ -9,6 +9,7 @@ from typing import Any
 from simulator.cloud.model import ComputeHost, Flavor, Migration
 from simulator.cloud.refusals import BadRequest, Conflict, NotFound
 from simulator.http import nova_rows as rows
+from simulator.http import nova_schemas as schemas
 from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked
 
@@ -18,6 +19,7 @@ _MIGRATIONS = "os_compute_api:os-migrations:index"
 
 def list_services(asked: Asked) -> Answer:
     """GET /os-services. From 2.69 on those of a silent cell are UNKNOWN; before, left out."""
+    asked.check_query(schemas.services_query)
     asked.require(_SERVICES + "list")
     found = []
     binary, host = asked.query.get("binary"), asked.query.get("host")
@@ -34,6 +36,7 @@ def list_services(asked: Asked) -> Answer:
 
 def update_service(asked: Asked) -> Answer:
     """PUT /os-services/{uuid}."""
+    asked.check_body(schemas.service)
     asked.require(_SERVICES + "update")
     services, body = asked.cloud.services, asked.body
     service = services.get(asked.arguments[0])
@@ -54,6 +57,7 @@ def update_service(asked: Asked) -> Answer:
 
 def list_hypervisors(asked: Asked) -> Answer:
     """GET /os-hypervisors and /os-hypervisors/detail."""
+    asked.check_query(schemas.hypervisors_query)
     is_detailed = asked.request.path.endswith("/detail")
     asked.require(f"os_compute_api:os-hypervisors:list{'-detail' if is_detailed else ''}")
     hosts = [each for each in asked.cloud.state.hosts.values() if not each.cell.is_away]
@@ -105,26 +109,12 @@ def list_aggregates(asked: Asked) -> Answer:
     return Answer({"aggregates": [rows.aggregate(asked, each) for each in found]})
 
 
-def list_groups(asked: Asked) -> Answer:
-    """GET /os-server-groups: in pages, without a link to the next."""
-    asked.require("os_compute_api:os-server-groups:index")
-    found = list(asked.cloud.state.groups.values())
-    if "all_projects" in asked.query:
-        asked.require("os_compute_api:os-server-groups:index:all_projects")
-    else:
-        found = [each for each in found if each.project_id == asked.project]
-    most = asked.cloud.settings.page_limit
-    limit = min(most, asked.number("limit", most) or most)
-    offset = asked.number("offset", 0)
-    found = found[offset : offset + limit]
-    return Answer({"server_groups": [rows.group(asked, each) for each in found]})
-
-
 # -- migrations
 
 
 def list_migrations(asked: Asked) -> Answer:
     """GET /os-migrations: newest first; those of a silent cell are left out, without a word."""
+    asked.check_query(schemas.migrations_query)
     asked.require(_MIGRATIONS)
     if asked.cloud.settings.newest > 100:  # releases before did not have the rule
         asked.require(f"{_MIGRATIONS}:all_projects")

@@ -12,6 +12,7 @@ from simulator.cloud import Cloud
 from simulator.cloud.model import Instance
 from simulator.cloud.refusals import BadRequest, Broken, Forbidden, NotFound
 from simulator.http.messages import Request
+from simulator.http.validation import Shape, check_body, check_query
 
 # Nova's policy rules that more than one module names.
 SEE_HOST = "os_compute_api:os-extended-server-attributes"
@@ -41,6 +42,14 @@ class Asked:
         if not isinstance(self.request.body, dict):
             raise BadRequest("Malformed request body")
         return self.request.body
+
+    def check_body(self, shape: Shape) -> None:
+        """Raises: BadRequest, in Nova's words: the body has not the shape that is asked for."""
+        check_body(shape, self.minor, self.request.body)
+
+    def check_query(self, shape: Shape) -> None:
+        """The same of the parameters of the URL."""
+        check_query(shape, self.minor, self.query)
 
     def may(self, rule: str) -> bool:
         """Whether the policy allows a thing that is else left out of the answer."""

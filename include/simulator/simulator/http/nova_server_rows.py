@@ -116,7 +116,7 @@ def server(asked: Asked, instance: Instance) -> dict[str, Any]:
         (19, "description", None),
         (26, "tags", []),
         (63, "trusted_image_certificates", None),
-        (73, "locked_reason", None),
+        (73, "locked_reason", instance.lock_reason),
         (96, "pinned_availability_zone", instance.zone),
         (100, "scheduler_hints", {"group": [instance.group.id]} if instance.group else {}),
     )

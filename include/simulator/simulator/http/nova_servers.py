@@ -10,6 +10,7 @@ from typing import Any
 
 from simulator.cloud.model import Flavor, Group, Image, Instance
 from simulator.cloud.refusals import BadRequest
+from simulator.http import nova_schemas as schemas
 from simulator.http import nova_server_rows as rows
 from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked, iso, links
@@ -22,6 +23,7 @@ _PAGING = ("sort_key", "sort_dir", "limit", "marker")
 
 def list_servers(asked: Asked) -> Answer:
     """GET /servers and /servers/detail."""
+    asked.check_query(schemas.servers_query)
     is_detailed = asked.request.path.endswith("/detail")
     asked.require(_POLICY + ("detail" if is_detailed else "index"))
     if asked.wants_all_projects:
@@ -175,12 +177,9 @@ def show_server(asked: Asked) -> Answer:
 
 def create_server(asked: Asked) -> Answer:
     """POST /servers."""
+    asked.check_body(schemas.server)
     asked.require(_POLICY + "create")
-    wanted = asked.body.get("server")
-    if not isinstance(wanted, dict) or not wanted.get("name"):
-        raise BadRequest("Invalid input for field/attribute server.")
-    if asked.minor >= 37 and "networks" not in wanted:
-        raise BadRequest("Invalid input for field/attribute server. 'networks' is required")
+    wanted = asked.body["server"]
     host = wanted.get("host") if asked.minor >= 74 else None
     if host and host not in asked.cloud.state.hosts:
         raise BadRequest(f"Compute host {host} could not be found.")
