@@ -11,8 +11,7 @@ from openstack.connection import Connection
 from cloud_scenarios.transcript import Entry, Names
 
 OLD, MIDDLE, NEW = "2.60", "2.90", "2.104"
-PATIENCE = 180.0
-IMAGE_NEEDED = "the cloud has no image: make one first"
+PATIENCE = 600.0
 # Statuses in which a migration waits for nobody but Nova.
 _UNDER_WAY = {
     *("accepted", "queued", "preparing", "running", "pre-migrating", "migrating"),
@@ -140,7 +139,7 @@ class Client:
         self.quietly("POST", "/flavors", {"flavor": wanted})
         return name
 
-    def wanted(self, name: str, host: str | None, ram: int = 128) -> dict[str, Any]:
+    def wanted(self, name: str, host: str | None, ram: int = 64) -> dict[str, Any]:
         """The body that asks for a new instance."""
         images = self.quietly("GET", "/images?status=active", service="image", version="2.0")
         server = {
@@ -152,7 +151,7 @@ class Client:
         return {"server": server if host is None else {**server, "host": host}}
 
     def instance(
-        self, name: str, host: str | None = None, ram: int = 128, group: str | None = None
+        self, name: str, host: str | None = None, ram: int = 64, group: str | None = None
     ) -> str:
         """An instance that runs; its id."""
         body = self.wanted(name, host or self.here, ram)
@@ -178,10 +177,11 @@ class Client:
         """Wait for an instance, unseen."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            found = self.quietly("GET", f"/servers/{server}").get("server")
-            if found is not None and is_so(found) and found["OS-EXT-STS:task_state"] is None:
+            found = self.quietly("GET", f"/servers/{server}")["server"]
+            if is_so(found) and found["OS-EXT-STS:task_state"] is None:
                 return
-            assert time.monotonic() < deadline, f"{server} is {found}"
+            is_late = time.monotonic() > deadline
+            assert not is_late and found["status"] != "ERROR", f"{server} is {found}"
             time.sleep(self.ground.poll)
 
     def delete_all(self) -> None:
@@ -268,7 +268,10 @@ def _is_reached(until: str, row: dict[str, Any], newest: dict[str, Any] | None) 
     if until == "gone":
         return not row
     if until == "rest":
-        is_idle = newest is None or newest["status"] not in _UNDER_WAY
+        course = newest["status"] if newest is not None else ""
+        vm_state = row.get("OS-EXT-STS:vm_state")
+        is_settled = vm_state != "building" and (vm_state != "resized" or course == "finished")
+        is_idle = course not in _UNDER_WAY and is_settled
         return bool(row) and row["OS-EXT-STS:task_state"] is None and is_idle
     if newest is not None and newest["status"] == until:
         return True

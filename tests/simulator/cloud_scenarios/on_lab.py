@@ -17,7 +17,10 @@ from openstack_lab import Cloud, Lab, LabError
 
 
 def play_all(
-    lab: Lab, cloud: Cloud, names: Iterable[str], say: Callable[[str], None] = print
+    lab: Lab,
+    cloud: Cloud,
+    names: Iterable[str] = scripts.SCENARIOS,
+    say: Callable[[str], None] = print,
 ) -> dict[str, list[Entry]]:
     """Scenarios, the lanes at the same time: what the client of each sees."""
     wanted = set(names)
@@ -55,7 +58,7 @@ def play(lab: Lab, name: str) -> list[Entry]:
 class LabGround:
     """See `cloud_scenarios.client.Ground`."""
 
-    poll = 0.3
+    poll = 0.5
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab

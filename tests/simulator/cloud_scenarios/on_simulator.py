@@ -16,7 +16,7 @@ from simulator.cloud.fleet import HostSize, add_controllers, add_host, add_image
 from simulator.cloud.model import Instance, Migration
 from simulator.http import Application, Transport
 
-SECONDS_PER_GIB = 20.0
+SECONDS_PER_GIB = 40.0
 LAB_HOST = HostSize(
     vcpus=64, ram_mib=65_536, disk_gib=2_000, cpu_ratio=4.0, ram_ratio=1.0, disk_ratio=1.0
 )
@@ -46,6 +46,7 @@ def like_the_lab(world: VirtualTime) -> Cloud:
         hypervisor_type="fake",
         report_interval=5.0,
         service_down_time=20.0,
+        messaging=0.2,  # more than between two looks: this client sees every state
         live_seconds=lambda instance, _: SECONDS_PER_GIB * instance.flavor.ram_mib / 1024,
         password=options("")["auth"]["password"],
     )
@@ -60,7 +61,7 @@ def like_the_lab(world: VirtualTime) -> Cloud:
 class SimulatedGround:
     """See `cloud_scenarios.client.Ground`."""
 
-    poll = 0.05
+    poll = 0.09
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -76,6 +77,8 @@ class SimulatedGround:
 
         self._cloud.settings.live_end = live
         self._cloud.settings.cold_end = cold
+        said = f"Migration error: the lab's fault is set on {host}"
+        self._cloud.settings.cold_failure = ("MigrationError", said)
 
     def migrations_are_refused(self, host: str, name: str) -> None:
         said = f"the lab's fault migration-refuse is set on {host}"

@@ -98,26 +98,29 @@ def placement(client: Client) -> None:
     client.place(f"/allocations/{server}")
     client.act(server, migrate(client.there))
     number = (client.watch(server, "running") or {})["id"]
-    held = client.migrations(server)[-1]["uuid"]
-
-    def look() -> None:
-        client.place(f"/resource_providers/{here}/usages")
-        for each in (here, there):
-            client.place(f"/resource_providers/{each}/allocations")
-        for each in (server, held):
-            client.place(f"/allocations/{each}")
-
-    look()
+    _what_is_held(client, here, there, server)
     client.ask("DELETE", f"/servers/{server}/migrations/{number}")
     client.watch(server)
-    look()
+    _what_is_held(client, here, there, server)
+    server = client.instance("light")
     client.act(server, {"migrate": {"host": client.there}})
     client.watch(server)
-    held = client.migrations(server)[-1]["uuid"]
-    look()
+    _what_is_held(client, here, there, server)
     client.act(server, {"confirmResize": None})
     client.watch(server)
-    look()
+    _what_is_held(client, here, there, server)
+    _what_is_refused(client)
+
+
+def _what_is_held(client: Client, here: str, there: str, server: str) -> None:
+    client.place(f"/resource_providers/{here}/usages")
+    for each in (here, there):
+        client.place(f"/resource_providers/{each}/allocations")
+    for each in (server, client.migrations(server)[-1]["uuid"]):
+        client.place(f"/allocations/{each}")
+
+
+def _what_is_refused(client: Client) -> None:
     for version in ("1.10", "1.17", "1.36"):
         client.place("/allocation_candidates?resources=MEMORY_MB:9000000", version)
     client.place("/allocation_candidates?resources=MEMORY_MB:0")

@@ -7,8 +7,10 @@ from cloud_scenarios.client import MIDDLE, NEW, OLD, Client
 
 def listed(client: Client) -> None:
     """By host, by kind, all; hypervisors beside them."""
+    found = client.get("/os-hypervisors")["hypervisors"]
+    name = found[-1]["hypervisor_hostname"]
     for version in ("2.1", "2.30", OLD, MIDDLE, NEW):
-        client.get(f"/os-services?host={client.here}&binary=nova-compute", version)
+        client.get(f"/os-services?host={name}&binary=nova-compute", version)
     client.get("/os-services?binary=nova-compute")
     client.get("/os-services?binary=nova-scheduler")
     client.get("/os-services?host=nowhere")
@@ -21,9 +23,9 @@ def listed(client: Client) -> None:
     client.get("/os-hypervisors/detail?limit=1")
     client.get(f"/os-hypervisors?limit=1&marker={found[0]['id']}")
     client.get("/os-hypervisors?limit=-1")
-    client.get(f"/os-hypervisors?hypervisor_hostname_pattern={client.here}")
+    client.get(f"/os-hypervisors?hypervisor_hostname_pattern={name}")
     client.get("/os-hypervisors?hypervisor_hostname_pattern=nowhere")
-    client.get(f"/os-hypervisors?hypervisor_hostname_pattern={client.here}&limit=1")
+    client.get(f"/os-hypervisors?hypervisor_hostname_pattern={name}&limit=1")
 
 
 def disabled_and_enabled(client: Client) -> None:

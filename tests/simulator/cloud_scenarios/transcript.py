@@ -48,6 +48,10 @@ _OWN = {
 _OWNERS = {"user_id": "user", "project_id": "project", "tenant_id": "project"}
 
 
+# Lists in the order in which each cloud's hosts have registered.
+_UNORDERED = {"services": "host"}
+
+
 class Names:
     """Ids, hosts and requests of one transcript, numbered as they come."""
 
@@ -70,6 +74,11 @@ class Names:
             return None if value is None else "<own>"
         if name in _OWNERS and isinstance(value, str):
             return self._named(_OWNERS[name], value)
+        if name == "details" and "created" in holder:  # of a fault: a traceback
+            return "<own>"
+        if name in _UNORDERED and isinstance(value, list):
+            rows = sorted(value, key=lambda row: self._text(row[_UNORDERED[name]]))
+            return self.of(rows, name)
         if name == "members":  # of a server group: a set
             return sorted(self.of(each) for each in value)
         if name == "id" and isinstance(value, int):
@@ -101,11 +110,12 @@ class Names:
 _PASSING = {
     *("accepted", "queued", "preparing", "running", "post-migrating"),
     *("pre-migrating", "migrating", "confirming", "reverting"),
+    *("server BUILD", "server DELETED"),
 }
 
 
 def is_passing(state: Sequence[Any]) -> bool:
-    """Of a server: whether it has a task; of a migration: whether it is under way."""
+    """Of a server: whether it has a task, or comes or goes; of a migration: if it is under way."""
     what = state[0]
     return what in _PASSING or (what.startswith("server") and state[2] is not None)
 
@@ -154,7 +164,9 @@ def _is_within(few: list[Any], many: list[Any]) -> bool:
 def _of_values(one: Any, other: Any, where: str) -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         found = [f"{where}.{name} only real: {one[name]}" for name in one if name not in other]
-        found += [f"{where}.{name} only simulated: {other[name]}" for name in other if name not in one]
+        found += [
+            f"{where}.{name} only simulated: {other[name]}" for name in other if name not in one
+        ]
         for name in one:
             if name in other:
                 found += _of_values(one[name], other[name], f"{where}.{name}")

@@ -11,7 +11,7 @@ from functools import partial
 
 from simulator.cloud.checks import check_state
 from simulator.cloud.live_requests import LiveRequests
-from simulator.cloud.model import RUNNING, SHUTDOWN, Action, Instance
+from simulator.cloud.model import NOSTATE, RUNNING, SHUTDOWN, Action, Instance
 from simulator.cloud.operations import Operations
 from simulator.cloud.refusals import Conflict
 from simulator.cloud.services import Services
@@ -41,7 +41,7 @@ KINDS = {
     "start": _Kind(("stopped",), "powering-on", "powering_on", "active", "runs", "start_instance"),
     "reboot": _Kind(
         ("active", "stopped", "paused", "suspended", "error"),
-        "rebooting",
+        "rebooting_hard",
         "other_actions",
         "active",
         "restarts",
@@ -80,6 +80,9 @@ KINDS = {
 }
 
 
+_LATER_TASKS = {"rebooting_hard": ("reboot_pending_hard", "reboot_started_hard")}
+
+
 class Lifecycle:
     """All of an instance's life but its moves and its birth."""
 
@@ -100,9 +103,23 @@ class Lifecycle:
         self._state.update(instance, task_state=kind.task)
         action = self._state.begin(instance, name)
         self._state.note(who, f"asks for {name}", instance.id, instance.host)
-        seconds = getattr(self._state.settings, kind.seconds)
-        finish = partial(self._finish, instance, name, kind, action)
-        self._operations.next(instance, seconds, finish)
+        self._go_on(instance, name, action, list(_LATER_TASKS.get(kind.task, ())))
+
+    def _go_on(self, instance: Instance, name: str, action: Action, tasks: list[str]) -> None:
+        """The task changes while it is worked at; in the end it is done."""
+        kind, settings = KINDS[name], self._state.settings
+        if not tasks:
+            seconds = getattr(settings, kind.seconds)
+            self._operations.next(
+                instance, seconds, partial(self._finish, instance, name, kind, action)
+            )
+            return
+
+        def change() -> None:
+            self._state.update(instance, task_state=tasks[0])
+            self._go_on(instance, name, action, tasks[1:])
+
+        self._operations.next(instance, settings.messaging, change)
 
     def _finish(self, instance: Instance, name: str, kind: _Kind, action: Action) -> None:
         host = instance.host or ""
@@ -170,7 +187,10 @@ class Lifecycle:
         host = instance.host or ""
         self._state.step(action, "compute_terminate_instance", host)
         if not is_soft:
-            self._state.bury(instance)
+            self._state.end_guest(instance.id, host, "deleted")
+            self._state.update(instance, vm_state="deleted", task_state=None, power_state=NOSTATE)
+            gap = self._state.settings.messaging
+            self._operations.next(instance, gap, partial(self._state.bury, instance))
             return
         self._state.end_guest(instance.id, host, "soft-deleted")
         self._state.update(instance, vm_state="soft-delete", task_state=None, power_state=SHUTDOWN)
@@ -179,9 +199,8 @@ class Lifecycle:
 
     def reset_state(self, instance: Instance, vm_state: str, who: str = "operator") -> None:
         """`openstack server set --state`: Nova's view alone."""
-        action = self._state.begin(instance, "resetState")
+        self._state.begin(instance, "resetState")
         self._state.update(instance, vm_state=vm_state, task_state=None)
-        self._state.step(action, "resetState")
         self._state.note(who, f"resets the state to {vm_state}", instance.id)
 
     def lock(self, instance: Instance, reason: str = "", who: str = "client") -> None:

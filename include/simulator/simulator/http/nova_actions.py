@@ -28,9 +28,19 @@ def act(asked: Asked) -> Answer:
     if name not in _ACTIONS:
         raise BadRequest(f"There is no such action: {name}")
     asked.check_body(_SHAPES[name])
-    instance = asked.instance()
+    instance = _instance_for(asked, name)
     arguments = asked.body[name] or {}
     return _ACTIONS[name](asked, instance, arguments if isinstance(arguments, dict) else {})
+
+
+def _instance_for(asked: Asked, name: str) -> Instance:
+    try:
+        return asked.instance()
+    except NotFound as unknown:
+        if name not in ("os-stop", "os-start"):
+            raise
+        # For these two Nova looks for the cell first.
+        raise NotFound(f"Instance {asked.arguments[0]} has no mapping to a cell.") from unknown
 
 
 def _migrate_live(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
@@ -210,9 +220,8 @@ def show_action(asked: Asked) -> Answer:
     found = next((each for each in instance.actions if each.request_id == wanted), None)
     if found is None:
         raise NotFound(f"Action {wanted} not found")
-    events = sorted(found.events, key=lambda each: each.started_at, reverse=True)
     row = rows.action(asked, instance, found)
-    row["events"] = [rows.event(asked, instance, each) for each in events]
+    row["events"] = [rows.event(asked, instance, each) for each in reversed(found.events)]
     return Answer({"instanceAction": row})
 
 

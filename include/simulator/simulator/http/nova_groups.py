@@ -37,8 +37,7 @@ def create_group(asked: Asked) -> Answer:
     policy = wanted["policy"] if asked.minor >= 64 else wanted["policies"][0]
     if rules and policy != "anti-affinity":
         raise BadRequest("Only anti-affinity policy supports rules.")
-    user, project = state.acting or ("", asked.project)
-    group = Group(state.new_id(), wanted["name"], policy, rules, [], project, user)
+    group = Group(state.new_id(), wanted["name"], policy, rules, [], asked.project, asked.user)
     state.groups[group.id] = group
     return Answer({"server_group": rows.group(asked, group)})
 

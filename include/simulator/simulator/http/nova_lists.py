@@ -38,6 +38,7 @@ def update_service(asked: Asked) -> Answer:
     """PUT /os-services/{uuid}."""
     asked.check_body(schemas.service)
     asked.require(_SERVICES + "update")
+    asked.check_uuid(asked.arguments[0])
     services, body = asked.cloud.services, asked.body
     service = services.get(asked.arguments[0])
     services.update(
@@ -65,9 +66,10 @@ def list_hypervisors(asked: Asked) -> Answer:
     body: dict[str, Any] = {}
     if pattern is not None:
         if "limit" in asked.query or "marker" in asked.query:
+            # Nova puts the reason where it is not shown.
             raise BadRequest(
-                "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is "
-                "not supported."
+                "The server could not comply with the request since it is either malformed or "
+                "otherwise incorrect."
             )
         hosts = [each for each in hosts if pattern in each.hostname]
         if not hosts:
@@ -96,6 +98,7 @@ def _after_marker(asked: Asked, hosts: list[ComputeHost]) -> list[ComputeHost]:
 def show_hypervisor(asked: Asked) -> Answer:
     """GET /os-hypervisors/{uuid}."""
     asked.require("os_compute_api:os-hypervisors:show")
+    asked.check_uuid(asked.arguments[0])
     host = asked.cloud.state.hosts_by_id.get(asked.arguments[0])
     if host is None or host.cell.is_away:
         raise NotFound(f"Hypervisor with ID '{asked.arguments[0]}' could not be found.")

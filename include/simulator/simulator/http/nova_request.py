@@ -12,7 +12,7 @@ from simulator.cloud import Cloud
 from simulator.cloud.model import Instance
 from simulator.cloud.refusals import BadRequest, Broken, Forbidden, NotFound
 from simulator.http.messages import Request
-from simulator.http.validation import Shape, check_body, check_query
+from simulator.http.validation import Shape, check_body, check_query, is_uuid
 
 # Nova's policy rules that more than one module names.
 SEE_HOST = "os_compute_api:os-extended-server-attributes"
@@ -28,6 +28,7 @@ class Asked:
     cloud: Cloud
     url: str
     minor: int
+    user: str
     project: str
     arguments: tuple[str, ...] = ()
 
@@ -106,7 +107,19 @@ class Asked:
         text = self.query.get("all_tenants")
         if text is None:
             return False
-        return text == "" or text.lower() in ("1", "true", "t", "yes", "y", "on")
+        if text.lower() in ("0", "f", "false", "n", "no", "off"):
+            return False
+        if text.lower() not in ("", "1", "t", "true", "y", "yes", "on"):
+            raise BadRequest(
+                f"Unrecognized value '{text}', acceptable values are: '0', '1', 'f', 'false', "
+                "'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+            )
+        return True
+
+    def check_uuid(self, text: str) -> None:
+        """Raises: BadRequest: from 2.53 on services and hypervisors have UUIDs."""
+        if self.minor >= 53 and not is_uuid(text):
+            raise BadRequest(f"Invalid uuid {text}")
 
 
 def stamp(moment: datetime | None) -> str | None:

@@ -215,7 +215,7 @@ def servers_query(minor: int) -> Schema:
         names["changes-before"] = _many(_TIME)
     if minor >= 73:
         names["locked"] = _many(_TEXT)
-    return _query(names, is_closed=minor >= 75)
+    return {**_query(names, is_closed=minor >= 75), "patternProperties": {"^_": _many(_TEXT)}}
 
 
 def migrations_query(minor: int) -> Schema:

@@ -16,8 +16,9 @@ from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked, iso, links
 
 _POLICY = "os_compute_api:servers:"
-_FILTERS = ("host", "name", "vm_state", "task_state", "project_id", "tenant_id", "uuid")
 _FREE_FILTERS = ("name", "status", "changes-since")
+_OTHERS = ("host", "vm_state", "task_state", "project_id", "tenant_id", "uuid")
+_FILTERS = _FREE_FILTERS + _OTHERS
 _PAGING = ("sort_key", "sort_dir", "limit", "marker")
 
 
@@ -49,7 +50,10 @@ def list_servers(asked: Asked) -> Answer:
 def _filters(asked: Asked) -> dict[str, str]:
     """What the list is filtered by; what the credentials may not filter by is ignored."""
     names = _FILTERS if asked.may(_POLICY + "allow_all_filters") else _FREE_FILTERS
-    return {name: asked.query[name] for name in names if name in asked.query}
+    found = {name: asked.query[name] for name in names if name in asked.query}
+    if "status" in found and found["status"].upper() not in rows.STATUSES:
+        raise BadRequest("Invalid status value")
+    return found
 
 
 def _candidates(asked: Asked, filters: dict[str, str]) -> Iterator[Instance]:
@@ -189,6 +193,7 @@ def create_server(asked: Asked) -> Answer:
         find_flavor(asked, wanted.get("flavorRef")),
         _boot_image(asked, wanted),
         asked.project,
+        user=asked.user,
         zone=wanted.get("availability_zone"),
         group=_hinted_group(asked),
         metadata=wanted.get("metadata"),

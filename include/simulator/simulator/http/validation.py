@@ -19,10 +19,7 @@ from jsonschema import Draft202012Validator
 from simulator.cloud.refusals import BadRequest
 from simulator.http.nova_schemas import Schema
 
-_FORMATS = jsonschema.FormatChecker(formats=())
 
-
-@_FORMATS.checks("regex")
 def _is_regex(value: object) -> bool:
     if not isinstance(value, str):
         return True
@@ -33,7 +30,6 @@ def _is_regex(value: object) -> bool:
     return bool(value)
 
 
-@_FORMATS.checks("date-time")
 def _is_time(value: object) -> bool:
     if not isinstance(value, str):
         return True
@@ -44,14 +40,19 @@ def _is_time(value: object) -> bool:
     return True
 
 
-@_FORMATS.checks("uuid")
-def _is_uuid(value: object) -> bool:
+def is_uuid(value: object) -> bool:
+    """Whether a text is a UUID; what is no text may be anything."""
     if not isinstance(value, str):
         return True
     try:
         return str(uuid.UUID(value)).replace("-", "") == value.lower().replace("-", "")
     except ValueError:
         return False
+
+
+_FORMATS = jsonschema.FormatChecker(formats=())
+for _name, _check in (("regex", _is_regex), ("date-time", _is_time), ("uuid", is_uuid)):
+    _FORMATS.checks(_name)(_check)
 
 
 def _least(
@@ -90,7 +91,7 @@ def _complaint(shape: Shape, minor: int, text: str, is_body: bool) -> str | None
         validator.validate(value)
     except jsonschema.ValidationError as error:
         if not error.path:
-            return error.message
+            return str(error.message)
         what = "field/attribute" if is_body else "query parameters"
         name = error.path[-1] if is_body else error.path[0]
         return f"Invalid input for {what} {name}. Value: {error.instance}. {error.message}"
