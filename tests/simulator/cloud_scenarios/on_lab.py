@@ -69,11 +69,11 @@ class LabGround:
     def migrations_are_refused(self, host: str, name: str) -> None:
         self._lab.fault(host, "migration-refuse", name)
 
-    def stop_nova_compute(self, host: str) -> None:
-        self._lab.ssh(host, "sudo systemctl stop nova-compute")
+    def kill_nova_compute(self, host: str) -> None:
+        self._lab.fault(host, "nova-compute-kill")
 
     def start_nova_compute(self, host: str) -> None:
-        self._lab.start_nova_compute(host)
+        self._lab.fault(host, "clear", "nova-compute-kill")
 
     def reboot(self, host: str) -> None:
         before = self._lab.boot_id(host)

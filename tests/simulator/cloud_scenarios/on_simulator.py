@@ -84,8 +84,8 @@ class SimulatedGround:
         said = f"the lab's fault migration-refuse is set on {host}"
         self._cloud.state.hosts[host].refuses_incoming = said
 
-    def stop_nova_compute(self, host: str) -> None:
-        self._cloud.host_stops_nova_compute(host)
+    def kill_nova_compute(self, host: str) -> None:
+        self._cloud.host_stops_nova_compute(host, in_order=False)
 
     def start_nova_compute(self, host: str) -> None:
         self._cloud.host_starts_nova_compute(host)

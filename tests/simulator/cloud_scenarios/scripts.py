@@ -62,7 +62,7 @@ LANES: dict[str, tuple[str, tuple[Script, ...]]] = {
             moves.cold_by_the_scheduler,
             queries.placement,
             hosts.disabled_destination,
-            hosts.compute_stops,
+            hosts.compute_is_killed,
             hosts.reboot,
         ),
     ),

@@ -156,15 +156,12 @@ class ColdMigrations:
         instance, settings = migration.instance, self._state.settings
         self._state.step(migration.action, "compute_prep_resize", migration.destination or "")
         end = settings.cold_end(instance, migration)
-        if end is ColdEnd.FAILS:
-            self._take_back(migration)
-            error = settings.cold_failure
-            self._state.step(migration.action, "compute_resize_instance", migration.source, error)
-            self._give_up(migration, error[1])
-            return
         self._state.set_status(migration, "migrating")
         instance.old_vm_state, instance.old_flavor = instance.vm_state, instance.flavor
         self._state.update(instance, task_state="resize_migrating")
+        if end is ColdEnd.FAILS:
+            self._operations.next(instance, settings.write_gap, partial(self._fail, migration))
+            return
         self._state.end_guest(instance.id, migration.source, "cold migration")
         flavor = migration.old_flavor
         disks = flavor.disk_gib + flavor.ephemeral_gib
@@ -173,6 +170,12 @@ class ColdMigrations:
         then = self._arrive if end is ColdEnd.COMPLETES else self._error
         seconds = max(settings.cold_least, copying)
         self._operations.next(instance, seconds, partial(then, migration))
+
+    def _fail(self, migration: Migration) -> None:
+        error = self._state.settings.cold_failure
+        self._take_back(migration)
+        self._state.step(migration.action, "compute_resize_instance", migration.source, error)
+        self._give_up(migration, error[1])
 
     def _arrive(self, migration: Migration) -> None:
         instance, settings = migration.instance, self._state.settings

@@ -116,13 +116,14 @@ def list_aggregates(asked: Asked) -> Answer:
 
 
 def list_migrations(asked: Asked) -> Answer:
-    """GET /os-migrations: newest first; those of a silent cell are left out, without a word."""
+    """GET /os-migrations: newest first (2.59); those of a silent cell are left out, without a word."""
     asked.check_query(schemas.migrations_query)
     asked.require(_MIGRATIONS)
     if asked.cloud.settings.newest > 100:  # releases before did not have the rule
         asked.require(f"{_MIGRATIONS}:all_projects")
     found = [each for each in _changed(asked) if _is_wanted(asked, each)]
-    found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+    # Before pages came it was the database's order.
+    found.sort(key=lambda each: (each.created_at, each.id), reverse=asked.minor >= 59)
     body: dict[str, Any] = {}
     if asked.minor >= 59:
         if marker := asked.query.get("marker"):

@@ -97,8 +97,8 @@ class Asked:
 
     def next_link(self, path: str, marker: str) -> list[dict[str, str]]:
         """The link to the page after the row ``marker``."""
-        query = {**self.query, "marker": marker}
-        text = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
+        query = {**dict(sorted(self.query.items())), "marker": marker}
+        text = "&".join(f"{name}={value}" for name, value in query.items())
         return [{"rel": "next", "href": f"{self.url}/v2.1/{path}?{text}"}]
 
     @property

@@ -97,7 +97,11 @@ class Placement:
         host = self._cloud.state.hosts_by_id.get(provider_id)
         if host is None:
             said = f"No resource provider with uuid {provider_id} found"
-            before = {"": "", "allocations": f"Resource provider '{provider_id}' not found: "}
+            before = {
+                "": "",
+                "allocations": f"Resource provider '{provider_id}' not found: ",
+                "inventories": f"{said} : ",
+            }
             raise _Refused(f"{before.get(what, f'{said}: ')}{said}", 404)
         generation = {"resource_provider_generation": host.generation}
         match what:
