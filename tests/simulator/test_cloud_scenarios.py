@@ -17,8 +17,11 @@ from cloud_scenarios.transcript import Names, differences, read, same_recording
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "cloud"
 
-# What the SDK says to its own developers.
-pytestmark = pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning")
+pytestmark = [
+    # What the SDK says to its own developers.
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

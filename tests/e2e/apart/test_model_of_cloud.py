@@ -19,6 +19,8 @@ from harness import restore
 from openstack_lab import Cloud, Lab
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "cloud"
+# A loaded machine makes Nova take a host for down: such a scenario is played again.
+AGAIN = 2
 WANTED = [name for name in os.environ.get("SCENARIOS", "").split(",") if name] or list(SCENARIOS)
 
 
@@ -31,17 +33,30 @@ def quiet(lab: Lab, cloud: Cloud, say: Callable[[str], None]) -> Iterator[Cloud]
 
 
 # What is removed from the SDK some day is not what is asked here.
-@pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning")
+@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning")
+@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning")
 def test_a_client_of_the_lab_sees_what_the_simulated_cloud_shows(
     lab: Lab, quiet: Cloud, say: Callable[[str], None]
 ) -> None:
     found = on_lab.play_all(lab, quiet, WANTED, say)
     if os.environ.get("RECORD_NOVA"):
         record(found)
+    differing = all_differences(found)
+    for _ in range(AGAIN):
+        for name in differing:
+            say(f"{name} is played again, alone: {differing[name][0]}")
+            found[name] = on_lab.play(lab, name)
+        differing = all_differences(found)
+    assert differing == {}
+
+
+def all_differences(found: dict[str, list[Entry]]) -> dict[str, list[str]]:
+    """By scenario: where the simulated cloud, or the recording, says anything else."""
     differing = {name: differences(each, on_simulator.play(name)) for name, each in found.items()}
-    assert {name: each for name, each in differing.items() if each} == {}
-    # What make check compares with is what the lab says still.
-    assert [name for name, each in found.items() if not same_recording(each, recorded(name))] == []
+    for name, each in found.items():
+        if not same_recording(each, recorded(name)):
+            differing[name] += ["its recording is not what the lab says"]
+    return {name: each for name, each in differing.items() if each}
 
 
 def recorded(name: str) -> list[Entry]:

@@ -116,7 +116,7 @@ def list_aggregates(asked: Asked) -> Answer:
 
 
 def list_migrations(asked: Asked) -> Answer:
-    """GET /os-migrations: newest first (2.59); those of a silent cell are left out, without a word."""
+    """GET /os-migrations: from 2.59 on newest first; those of a silent cell are left out."""
     asked.check_query(schemas.migrations_query)
     asked.require(_MIGRATIONS)
     if asked.cloud.settings.newest > 100:  # releases before did not have the rule
