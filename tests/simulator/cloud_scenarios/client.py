@@ -51,6 +51,7 @@ class Client:
         self._names = Names()
         self._connection = connection
         self._mine: set[str] = set()  # ids of instances and migrations
+        self._groups: set[str] = set()
 
     # -- asking
 
@@ -109,6 +110,8 @@ class Client:
     def _learn(self, found: Any) -> None:
         if not isinstance(found, dict):
             return
+        if "server_group" in found:
+            self._groups.add(found["server_group"]["id"])
         for row in found.get("migrations", ()):
             if row.get("instance_uuid") in self._mine and "uuid" in row:
                 self._mine.add(row["uuid"])
@@ -127,7 +130,7 @@ class Client:
             found["allocations"] = {each: held[each] for each in sorted(held) if each in self._mine}
         groups = found.get("server_groups")
         if isinstance(groups, list):
-            found["server_groups"] = [row for row in groups if row["name"].startswith(self.name)]
+            found["server_groups"] = [row for row in groups if row["id"] in self._groups]
         return found
 
     # -- instances
@@ -207,6 +210,8 @@ class Client:
         while any(self._is_server(each) for each in servers):
             assert time.monotonic() < deadline, f"{servers} are still there"
             time.sleep(self.ground.poll)
+        for group in self._groups:
+            self.quietly("DELETE", f"/os-server-groups/{group}")
 
     def _is_server(self, each: str) -> bool:
         return self._request("compute", "GET", f"/servers/{each}", None, NEW)[0] == 200

@@ -82,4 +82,3 @@ def group_apart(client: Client) -> None:
     client.watch(first)
     client.history(first)
     client.get(f"/os-migrations?instance_uuid={first}")
-    client.quietly("DELETE", f"/os-server-groups/{group}")

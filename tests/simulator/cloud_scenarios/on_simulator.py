@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import openstack
@@ -21,6 +22,7 @@ LAB_HOST = HostSize(
     vcpus=64, ram_mib=65_536, disk_gib=2_000, cpu_ratio=4.0, ram_ratio=1.0, disk_ratio=1.0
 )
 BOOT_SECONDS = 10.0
+START_SECONDS = 2.0  # from the order to start nova-compute until it puts in order what it finds
 
 
 def play(name: str) -> list[Entry]:
@@ -88,7 +90,8 @@ class SimulatedGround:
         self._cloud.host_stops_nova_compute(host, in_order=False)
 
     def start_nova_compute(self, host: str) -> None:
-        self._cloud.host_starts_nova_compute(host)
+        start = partial(self._cloud.host_starts_nova_compute, host)
+        self._cloud.state.clock.after(START_SECONDS, start)
 
     def reboot(self, host: str) -> None:
         cloud = self._cloud

@@ -301,6 +301,7 @@ class LiveMigrations:
                 continue
             migration = instance.migration
             if migration is not None and migration.status == "running":
+                self._state.step(migration.action, "compute_live_migration_abort", host.name)
                 self._state.set_status(migration, "error")
             self._state.update(instance, task_state=None)
         for migration in list(host.running.values()):
