@@ -236,6 +236,10 @@ class Lifecycle:
             again = self._state.settings.power_sync_again
             self._state.later(again, self._sync_until_seen, instance)
 
+    def _found_stopped(self, instance: Instance, action: Action) -> None:
+        self._state.step(action, "compute_stop_instance", instance.host or "")
+        self._state.update(instance, vm_state="stopped", task_state=None)
+
     def sync_power(self, instance: Instance) -> None:
         """Source: nova.compute.manager._sync_instance_power_state."""
         host = self._state.hosts.get(instance.host or "")
@@ -246,8 +250,11 @@ class Lifecycle:
             self._state.update(instance, power_state=power)
         if instance.vm_state in ("active", "paused") and power == SHUTDOWN:
             self._state.note("nova", "finds it shut down", instance.id, host.name)
-            self._state.begin(instance, "stop")
-            self._state.update(instance, vm_state="stopped")
+            action = self._state.begin(instance, "stop")
+            action.user_id = action.project_id = None  # nobody has asked
+            self._state.update(instance, task_state="powering-off")
+            stopped = partial(self._found_stopped, instance, action)
+            self._operations.next(instance, self._state.settings.messaging, stopped)
         elif instance.vm_state == "stopped" and power == RUNNING:
             self._state.end_guest(instance.id, host.name, "Nova takes it for stopped")
             self._state.update(instance, power_state=SHUTDOWN)

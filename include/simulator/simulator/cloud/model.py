@@ -130,8 +130,8 @@ class Action:
 
     name: str
     request_id: str
-    user_id: str
-    project_id: str
+    user_id: str | None
+    project_id: str | None
     started_at: datetime
     updated_at: datetime
     message: str | None = None
