@@ -48,7 +48,10 @@ def like_the_lab(world: VirtualTime) -> Cloud:
         hypervisor_type="fake",
         report_interval=5.0,
         service_down_time=20.0,
-        messaging=0.2,  # more than between two looks: this client sees every state
+        # More than between two looks: this client sees every state.
+        messaging=0.5,
+        write_gap=0.5,
+        power_sync=5.0,
         live_seconds=lambda instance, _: SECONDS_PER_GIB * instance.flavor.ram_mib / 1024,
         password=options("")["auth"]["password"],
     )
@@ -63,7 +66,7 @@ def like_the_lab(world: VirtualTime) -> Cloud:
 class SimulatedGround:
     """See `cloud_scenarios.client.Ground`."""
 
-    poll = 0.09
+    poll = 0.3
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -117,7 +117,10 @@ _PASSING = {
 def is_passing(state: Sequence[Any]) -> bool:
     """Of a server: whether it has a task, or comes or goes; of a migration: if it is under way."""
     what = state[0]
-    return what in _PASSING or (what.startswith("server") and state[2] is not None)
+    if not what.startswith("server"):
+        return what in _PASSING
+    is_found_off = what == "server ACTIVE" and state[3] == 4  # the power sync stops it at once
+    return what in _PASSING or state[2] is not None or is_found_off
 
 
 def lasting(states: Iterable[Sequence[Any]]) -> list[Any]:

@@ -236,6 +236,15 @@ class Lifecycle:
             again = self._state.settings.power_sync_again
             self._state.later(again, self._sync_until_seen, instance)
 
+    def _stop_what_is_off(self, instance: Instance) -> None:
+        if instance.task_state is not None or instance.vm_state not in ("active", "paused"):
+            return
+        action = self._state.begin(instance, "stop")
+        action.user_id = action.project_id = None  # nobody has asked
+        self._state.update(instance, task_state="powering-off")
+        stopped = partial(self._found_stopped, instance, action)
+        self._operations.next(instance, self._state.settings.messaging, stopped)
+
     def _found_stopped(self, instance: Instance, action: Action) -> None:
         self._state.step(action, "compute_stop_instance", instance.host or "")
         self._state.update(instance, vm_state="stopped", task_state=None)
@@ -250,11 +259,8 @@ class Lifecycle:
             self._state.update(instance, power_state=power)
         if instance.vm_state in ("active", "paused") and power == SHUTDOWN:
             self._state.note("nova", "finds it shut down", instance.id, host.name)
-            action = self._state.begin(instance, "stop")
-            action.user_id = action.project_id = None  # nobody has asked
-            self._state.update(instance, task_state="powering-off")
-            stopped = partial(self._found_stopped, instance, action)
-            self._operations.next(instance, self._state.settings.messaging, stopped)
+            stop = partial(self._stop_what_is_off, instance)
+            self._operations.next(instance, self._state.settings.messaging, stop)
         elif instance.vm_state == "stopped" and power == RUNNING:
             self._state.end_guest(instance.id, host.name, "Nova takes it for stopped")
             self._state.update(instance, power_state=SHUTDOWN)
