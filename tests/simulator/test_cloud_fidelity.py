@@ -110,7 +110,7 @@ def test_placement_s_answers_have_the_keys_of_recorded_ones(made: World, release
         found = placement.get(f"/resource_providers/{provider}/{what}").json()
         assert shape(found) == shape(recorded("", what))
     unknown = "00000000-0000-4000-8000-000000000000"
-    answer = placement.get(f"/resource_providers/{unknown}/traits", raise_exc=False)
+    answer = placement.get(f"/resource_providers/{unknown}/inventories", raise_exc=False)
     found, known = answer.json()["errors"][0], recorded("", "provider_not_found")["errors"][0]
     assert answer.status_code == 404
     assert {**found, "request_id": ""} == {**known, "request_id": ""}

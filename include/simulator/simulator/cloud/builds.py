@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from simulator.cloud.model import Action, Flavor, Group, Image, Instance
+from simulator.cloud.model import Action, Event, Flavor, Group, Image, Instance
 from simulator.cloud.operations import Operations
 from simulator.cloud.refusals import MigrationRefused
 from simulator.cloud.scheduler import Scheduler
@@ -26,6 +26,7 @@ class Builds:
         image: Image | None,
         project: str,
         *,
+        user: str = "",
         zone: str | None = None,
         group: Group | None = None,
         metadata: dict[str, str] | None = None,
@@ -38,7 +39,7 @@ class Builds:
             number=state.new_number(),
             name=name,
             project_id=project,
-            user_id=f"user-of-{project}",
+            user_id=user or f"user-of-{project}",
             flavor=flavor,
             image_id=image.id if image is not None else None,
             created_at=now,
@@ -89,14 +90,29 @@ class Builds:
             return
         amounts = self._state.resources(instance.flavor, instance.is_volume_backed)
         self._state.allocate(instance.id, found.name, amounts)
-        self._state.place(instance, found.name)
-        self._state.update(instance, task_state="spawning")
-        seconds = self._state.settings.building
-        self._operations.next(instance, seconds, partial(self._built, instance, action))
+        self._state.update(instance, task_state=None)
+        begin = partial(self._begin, instance, action, found.name)
+        self._operations.next(instance, self._state.settings.messaging, begin, found.name)
 
-    def _built(self, instance: Instance, action: Action) -> None:
-        host = instance.host or ""
-        self._state.step(action, "compute__do_build_and_run_instance", host)
+    def _begin(self, instance: Instance, action: Action, host: str) -> None:
+        self._state.place(instance, host)
+        step = self._state.begin_step(action, "compute__do_build_and_run_instance", host)
+        self._go_on(instance, action, step, ["networking", "block_device_mapping", "spawning"])
+
+    def _go_on(self, instance: Instance, action: Action, step: Event, tasks: list[str]) -> None:
+        if not tasks:
+            seconds = self._state.settings.building
+            self._operations.next(instance, seconds, partial(self._built, instance, action, step))
+            return
+
+        def change() -> None:
+            self._state.update(instance, task_state=tasks[0])
+            self._go_on(instance, action, step, tasks[1:])
+
+        self._operations.next(instance, self._state.settings.messaging, change)
+
+    def _built(self, instance: Instance, action: Action, step: Event) -> None:
+        self._state.end_step(action, step)
         self.launch(instance)
 
     def launch(self, instance: Instance) -> None:

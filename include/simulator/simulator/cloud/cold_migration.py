@@ -96,6 +96,8 @@ class ColdMigrations:
         kind = "migration" if flavor is None else "resize"
         migration = self._state.new_migration(instance, kind, "pre-migrating", None, flavor)
         migration.action = action
+        for step in ("conductor_migrate_server", "cold_migrate"):
+            self._state.begin_step(action, step, "ctl01")
         self._with_conductor[migration.uuid] = migration
         schedule = partial(self._schedule, migration, host)
         self._operations.next(instance, self._state.settings.scheduling, schedule)
@@ -126,9 +128,7 @@ class ColdMigrations:
     def _refuse(self, migration: Migration, refused: MigrationRefused) -> None:
         what = "cold migrate" if migration.kind == "migration" else "resize"
         said = f"No valid host was found. No valid host found for {what}"
-        self._state.step(
-            migration.action, "cold_migrate", "ctl01", (refused.kind, said), migration.created_at
-        )
+        self._state.end_steps(migration.action, (refused.kind, said))
         self._give_up(migration, refused.message)
 
     def _give_up(self, migration: Migration, why: str) -> None:
@@ -146,7 +146,7 @@ class ColdMigrations:
         self._state.allocate(instance.id, host.name, amounts)
         migration.destination = host.name
         self._state.touch(migration)
-        self._state.step(migration.action, "cold_migrate", "ctl01", began=migration.created_at)
+        self._state.end_steps(migration.action)
         leave = partial(self._leave, migration)
         self._operations.next(instance, settings.write_gap, leave)
 
@@ -156,15 +156,12 @@ class ColdMigrations:
         instance, settings = migration.instance, self._state.settings
         self._state.step(migration.action, "compute_prep_resize", migration.destination or "")
         end = settings.cold_end(instance, migration)
-        if end is ColdEnd.FAILS:
-            self._take_back(migration)
-            error = ("ResizeError", "Resize error: not able to execute ssh command")
-            self._state.step(migration.action, "compute_resize_instance", migration.source, error)
-            self._give_up(migration, error[1])
-            return
         self._state.set_status(migration, "migrating")
         instance.old_vm_state, instance.old_flavor = instance.vm_state, instance.flavor
         self._state.update(instance, task_state="resize_migrating")
+        if end is ColdEnd.FAILS:
+            self._operations.next(instance, settings.write_gap, partial(self._fail, migration))
+            return
         self._state.end_guest(instance.id, migration.source, "cold migration")
         flavor = migration.old_flavor
         disks = flavor.disk_gib + flavor.ephemeral_gib
@@ -174,12 +171,18 @@ class ColdMigrations:
         seconds = max(settings.cold_least, copying)
         self._operations.next(instance, seconds, partial(then, migration))
 
+    def _fail(self, migration: Migration) -> None:
+        error = self._state.settings.cold_failure
+        self._take_back(migration)
+        self._state.step(migration.action, "compute_resize_instance", migration.source, error)
+        self._give_up(migration, error[1])
+
     def _arrive(self, migration: Migration) -> None:
         instance, settings = migration.instance, self._state.settings
         self._state.set_status(migration, "post-migrating")
         instance.flavor = migration.new_flavor
         self._state.place(instance, migration.destination)
-        self._state.update(instance, task_state="resize_migrated", power_state=SHUTDOWN)
+        self._state.update(instance, task_state="resize_migrated")
         self._state.step(migration.action, "compute_resize_instance", migration.source)
         self._operations.next(instance, settings.write_gap, partial(self._begin_finish, migration))
 
@@ -245,18 +248,23 @@ class ColdMigrations:
 
     def _reverted(self, migration: Migration, action: Action) -> None:
         instance = migration.instance
-        self._state.end_guest(instance.id, migration.destination or "", "reverted")
-        take_back = partial(self._taken_back, migration, action)
-        gap = self._state.settings.write_gap
-        self._operations.next(instance, gap, take_back, migration.source)
+        destination, gap = migration.destination or "", self._state.settings.write_gap
+        self._state.end_guest(instance.id, destination, "reverted")
+        self._state.step(action, "compute_revert_resize", destination)
+        come_home = partial(self._come_home, migration, action)
+        self._operations.next(instance, gap, come_home, migration.source)
 
-    def _taken_back(self, migration: Migration, action: Action) -> None:
-        instance = migration.instance
+    def _come_home(self, migration: Migration, action: Action) -> None:
+        instance, gap = migration.instance, self._state.settings.write_gap
         self._take_back(migration)
         instance.flavor = migration.old_flavor
         self._state.place(instance, migration.source)
+        self._operations.next(instance, gap, partial(self._taken_back, migration, action))
+
+    def _taken_back(self, migration: Migration, action: Action) -> None:
+        instance = migration.instance
         if instance.old_vm_state == "active":
             self._state.start_guest(instance, migration.source)
         self._state.set_status(migration, "reverted")
-        self._state.step(action, "compute_revert_resize", migration.source)
+        self._state.step(action, "compute_finish_revert_resize", migration.source)
         self._settle(instance)

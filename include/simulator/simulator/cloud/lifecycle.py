@@ -11,7 +11,7 @@ from functools import partial
 
 from simulator.cloud.checks import check_state
 from simulator.cloud.live_requests import LiveRequests
-from simulator.cloud.model import RUNNING, SHUTDOWN, Action, Instance
+from simulator.cloud.model import NOSTATE, RUNNING, SHUTDOWN, Action, Instance
 from simulator.cloud.operations import Operations
 from simulator.cloud.refusals import Conflict
 from simulator.cloud.services import Services
@@ -41,7 +41,7 @@ KINDS = {
     "start": _Kind(("stopped",), "powering-on", "powering_on", "active", "runs", "start_instance"),
     "reboot": _Kind(
         ("active", "stopped", "paused", "suspended", "error"),
-        "rebooting",
+        "rebooting_hard",
         "other_actions",
         "active",
         "restarts",
@@ -80,6 +80,9 @@ KINDS = {
 }
 
 
+_LATER_TASKS = {"rebooting_hard": ("reboot_pending_hard", "reboot_started_hard")}
+
+
 class Lifecycle:
     """All of an instance's life but its moves and its birth."""
 
@@ -100,9 +103,23 @@ class Lifecycle:
         self._state.update(instance, task_state=kind.task)
         action = self._state.begin(instance, name)
         self._state.note(who, f"asks for {name}", instance.id, instance.host)
-        seconds = getattr(self._state.settings, kind.seconds)
-        finish = partial(self._finish, instance, name, kind, action)
-        self._operations.next(instance, seconds, finish)
+        self._go_on(instance, name, action, list(_LATER_TASKS.get(kind.task, ())))
+
+    def _go_on(self, instance: Instance, name: str, action: Action, tasks: list[str]) -> None:
+        """The task changes while it is worked at; in the end it is done."""
+        kind, settings = KINDS[name], self._state.settings
+        if not tasks:
+            seconds = getattr(settings, kind.seconds)
+            self._operations.next(
+                instance, seconds, partial(self._finish, instance, name, kind, action)
+            )
+            return
+
+        def change() -> None:
+            self._state.update(instance, task_state=tasks[0])
+            self._go_on(instance, name, action, tasks[1:])
+
+        self._operations.next(instance, settings.messaging, change)
 
     def _finish(self, instance: Instance, name: str, kind: _Kind, action: Action) -> None:
         host = instance.host or ""
@@ -170,7 +187,10 @@ class Lifecycle:
         host = instance.host or ""
         self._state.step(action, "compute_terminate_instance", host)
         if not is_soft:
-            self._state.bury(instance)
+            self._state.end_guest(instance.id, host, "deleted")
+            self._state.update(instance, vm_state="deleted", task_state=None, power_state=NOSTATE)
+            gap = self._state.settings.messaging
+            self._operations.next(instance, gap, partial(self._state.bury, instance))
             return
         self._state.end_guest(instance.id, host, "soft-deleted")
         self._state.update(instance, vm_state="soft-delete", task_state=None, power_state=SHUTDOWN)
@@ -179,10 +199,21 @@ class Lifecycle:
 
     def reset_state(self, instance: Instance, vm_state: str, who: str = "operator") -> None:
         """`openstack server set --state`: Nova's view alone."""
-        action = self._state.begin(instance, "resetState")
+        self._state.begin(instance, "resetState")
         self._state.update(instance, vm_state=vm_state, task_state=None)
-        self._state.step(action, "resetState")
         self._state.note(who, f"resets the state to {vm_state}", instance.id)
+
+    def lock(self, instance: Instance, reason: str = "", who: str = "client") -> None:
+        """From now on only administrators act on it: all clients here are."""
+        self._state.step(self._state.begin(instance, "lock"), "api_lock")
+        self._state.update(instance, is_locked=True, lock_reason=reason or None)
+        self._state.note(who, "locks it", instance.id)
+
+    def unlock(self, instance: Instance, who: str = "client") -> None:
+        """Everybody may act on it."""
+        self._state.step(self._state.begin(instance, "unlock"), "api_unlock")
+        self._state.update(instance, is_locked=False, lock_reason=None)
+        self._state.note(who, "unlocks it", instance.id)
 
     # -- what guests do by themselves
 
@@ -205,6 +236,19 @@ class Lifecycle:
             again = self._state.settings.power_sync_again
             self._state.later(again, self._sync_until_seen, instance)
 
+    def _stop_what_is_off(self, instance: Instance) -> None:
+        if instance.task_state is not None or instance.vm_state not in ("active", "paused"):
+            return
+        action = self._state.begin(instance, "stop")
+        action.user_id = action.project_id = None  # nobody has asked
+        self._state.update(instance, task_state="powering-off")
+        stopped = partial(self._found_stopped, instance, action)
+        self._operations.next(instance, self._state.settings.messaging, stopped)
+
+    def _found_stopped(self, instance: Instance, action: Action) -> None:
+        self._state.step(action, "compute_stop_instance", instance.host or "")
+        self._state.update(instance, vm_state="stopped", task_state=None)
+
     def sync_power(self, instance: Instance) -> None:
         """Source: nova.compute.manager._sync_instance_power_state."""
         host = self._state.hosts.get(instance.host or "")
@@ -215,8 +259,8 @@ class Lifecycle:
             self._state.update(instance, power_state=power)
         if instance.vm_state in ("active", "paused") and power == SHUTDOWN:
             self._state.note("nova", "finds it shut down", instance.id, host.name)
-            self._state.begin(instance, "stop")
-            self._state.update(instance, vm_state="stopped")
+            stop = partial(self._stop_what_is_off, instance)
+            self._operations.next(instance, self._state.settings.messaging, stop)
         elif instance.vm_state == "stopped" and power == RUNNING:
             self._state.end_guest(instance.id, host.name, "Nova takes it for stopped")
             self._state.update(instance, power_state=SHUTDOWN)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from simulator.cloud.model import ComputeHost, Migration
+from simulator.cloud.model import Action, ComputeHost, Migration
 from simulator.cloud.settings import LiveEnd
 from simulator.cloud.state import State
 
@@ -35,17 +35,21 @@ class LiveMigrations:
             self._unwritten[source.name].append(partial(self.enqueue, migration))
         elif source.is_computing:
             self._state.set_status(migration, "queued")
+            self._state.step(migration.action, "compute_live_migration", source.name)
             source.queued.append(migration)
-            self._pump(source)
+            self._state.later(self._state.settings.messaging, self._pump, source)
 
-    def force(self, migration: Migration) -> None:
+    def force(self, migration: Migration, action: Action) -> None:
         """A running one ends at once, at the cost of a pause of its guest."""
+        if self._state.hosts[migration.source].is_computing:
+            step = "compute_live_migration_force_complete"
+            self._state.step(action, step, migration.source)
         if not migration.has_switched:
             self._next(migration, self._state.settings.forced, self._switch)
 
     def _pump(self, host: ComputeHost) -> None:
         most = self._state.settings.max_concurrent_live_migrations
-        while host.queued and (most == 0 or len(host.running) < most):
+        while host.is_computing and host.queued and (most == 0 or len(host.running) < most):
             migration = host.queued.popleft()
             host.running[migration.uuid] = migration
             self._prepare(migration)
@@ -59,11 +63,12 @@ class LiveMigrations:
             seconds = self._state.settings.rpc_response_timeout
             self._next(migration, seconds, self._roll_back_unprepared)
             return
+        self._state.step(migration.action, "compute_pre_live_migration", destination.name)
         self._state.start_guest(migration.instance, destination.name, "incoming")
         self._next(migration, self._state.settings.preparing, self._run)
 
     def _roll_back_unprepared(self, migration: Migration) -> None:
-        self.roll_back(migration, "error", ("MessagingTimeout", "Timed out waiting for a reply"))
+        self.roll_back(migration, "error")
 
     def _run(self, migration: Migration) -> None:
         if migration.wants_abort:
@@ -106,7 +111,7 @@ class LiveMigrations:
         }
 
     def _fail(self, migration: Migration) -> None:
-        self.roll_back(migration, "failed", ("LiveMigrationFailed", "Live Migration failure"))
+        self.roll_back(migration, "failed")
 
     def _cancel_itself(self, migration: Migration) -> None:
         self.roll_back(migration, "cancelled")
@@ -128,7 +133,9 @@ class LiveMigrations:
             self._next(migration, settings.rpc_response_timeout, self.error_on_destination)
 
     def _arrive(self, migration: Migration) -> None:
-        settings = self._state.settings
+        settings, destination = self._state.settings, migration.destination or ""
+        step = "compute_post_live_migration_at_destination"
+        self._state.step(migration.action, step, destination)
         if settings.is_status_first:
             self._state.set_status(migration, "completed")
             self._next(migration, settings.write_gap, self._place)
@@ -151,7 +158,6 @@ class LiveMigrations:
     def _settle(self, migration: Migration) -> None:
         """The source's half is given back, and the next in its queue goes on."""
         self._state.release(migration.uuid)
-        self._state.step(migration.action, "compute_live_migration", migration.source)
         self._leave(migration)
 
     def _complete_in_place(self, migration: Migration) -> None:
@@ -173,9 +179,11 @@ class LiveMigrations:
 
     # -- what ends otherwise
 
-    def abort(self, migration: Migration) -> None:
+    def abort(self, migration: Migration, action: Action) -> None:
         """nova-compute is told to abort it."""
         source = self._state.hosts[migration.source]
+        if source.is_computing:
+            self._state.step(action, "compute_live_migration_abort", source.name)
         if migration.is_over or migration.has_switched or not source.is_computing:
             return
         if migration.status == "preparing":
@@ -185,16 +193,14 @@ class LiveMigrations:
                 source.queued.remove(migration)
             self.roll_back(migration, "cancelled")
 
-    def roll_back(
-        self, migration: Migration, status: str, error: tuple[str, str] | None = None
-    ) -> None:
-        """The guest runs on at the source. The task is cleared before the status is written."""
+    def roll_back(self, migration: Migration, status: str) -> None:
+        """The guest runs on at the source. The task is cleared before the status is written.
+
+        No event tells why: nova-compute had accepted the order long before.
+        """
         self._clear_destination(migration)
         self._stop(migration)
         self._state.update(migration.instance, task_state=None)
-        began = migration.running_since or migration.created_at
-        step = "compute_live_migration"
-        self._state.step(migration.action, step, migration.source, error, began)
         finish = partial(self._finish, status=status)
         self._next(migration, self._state.settings.write_gap, finish)
 
@@ -295,6 +301,7 @@ class LiveMigrations:
                 continue
             migration = instance.migration
             if migration is not None and migration.status == "running":
+                self._state.step(migration.action, "compute_live_migration_abort", host.name)
                 self._state.set_status(migration, "error")
             self._state.update(instance, task_state=None)
         for migration in list(host.running.values()):

@@ -72,15 +72,15 @@ class LiveRequests:
             raise wrong_state(
                 instance.id, "abort live migration", "task_state", instance.task_state
             )
-        migration = self._find(instance, migration_id)
+        migration = self.find(instance, migration_id)
         if migration is None:
             raise NotFound(f"Migration {migration_id} not found for instance {instance.id}")
         allowed = {"running", "queued", "preparing"} if may_be_queued else {"running"}
         if migration.status not in allowed:
             raise BadRequest(_not_now(migration, "abort live migration"))
-        self._state.begin(instance, "live_migration_cancel")
+        action = self._state.begin(instance, "live_migration_cancel")
         self._state.note("client", "aborts the live migration", instance.id)
-        self._state.later(self._state.settings.aborting, self._life.abort, migration)
+        self._state.later(self._state.settings.aborting, self._life.abort, migration, action)
 
     def force_complete(self, instance: Instance, migration_id: str) -> None:
         """Let a running live migration end at once. Raises: Refusal."""
@@ -88,26 +88,27 @@ class LiveRequests:
             raise wrong_state(instance.id, "force_complete", "vm_state", instance.vm_state)
         if instance.task_state != MIGRATING:
             raise wrong_state(instance.id, "force_complete", "task_state", instance.task_state)
-        migration = self._find(instance, migration_id)
+        migration = self.find(instance, migration_id)
         if migration is None:
             raise BadRequest(f"Migration {migration_id} not found for instance {instance.id}")
         if migration.status != "running":
             raise BadRequest(_not_now(migration, "force complete"))
-        self._state.begin(instance, "live_migration_force_complete")
+        action = self._state.begin(instance, "live_migration_force_complete")
         self._state.note("client", "forces the live migration to complete", instance.id)
-        self._life.force(migration)
+        self._life.force(migration, action)
 
     def in_progress(self, instance: Instance) -> list[Migration]:
         """What `GET /servers/{id}/migrations` lists: not those that are only accepted."""
         last = instance.migration
         return [last] if last is not None and last.is_live and last.status in IN_PROGRESS else []
 
-    def _find(self, instance: Instance, migration_id: str) -> Migration | None:
-        if instance.cell is None:
-            return None
-        found = instance.migration
-        is_it = found is not None and str(found.id) == migration_id and found.is_live
-        return found if is_it else None
+    @staticmethod
+    def find(instance: Instance, migration_id: str) -> Migration | None:
+        """A migration of an instance, of any kind, over or not."""
+        for each in instance.cell.migrations.values() if instance.cell is not None else ():
+            if str(each.id) == migration_id and each.instance is instance:
+                return each
+        return None
 
     # -- the conductor
 
@@ -128,6 +129,7 @@ class LiveRequests:
     def _create(self, instance: Instance, action: Action, host: str | None) -> Migration:
         migration = self._state.new_migration(instance, "live-migration", "accepted", host)
         migration.action = action
+        self._state.begin_step(action, _CONDUCTOR, "ctl01")
         self._with_conductor[migration.uuid] = migration
         return migration
 
@@ -196,6 +198,7 @@ class LiveRequests:
                 message = f"Unable to migrate instance ({instance.id}) to current host ({host})."
                 raise MigrationRefused("UnableToMigrateToSelf", message)
             self._require_up(self._state.hosts[host])
+            self._checked(migration, source, self._state.hosts[host], None)
             return self._state.hosts[host]
         tried = ignored | {source.name}
         while True:
@@ -203,12 +206,28 @@ class LiveRequests:
                 instance, instance.flavor, only=host, ignored=tried, cell=source.cell
             )
             why = self._why_refused(migration, source, found, block)
+            self._checked(migration, source, found, why)
             if why is None:
                 return found
-            self._state.step(
-                migration.action, "compute_check_can_live_migrate_destination", found.name, why
-            )
             tried = tried | {found.name}
+
+    def _checked(
+        self,
+        migration: Migration,
+        source: ComputeHost,
+        found: ComputeHost,
+        why: tuple[str, str] | None,
+    ) -> None:
+        """The events of the two checks; a destination that does not run makes none."""
+        action = migration.action
+        if action is None or not found.is_computing:
+            return
+        check = self._state.begin_step(
+            action, "compute_check_can_live_migrate_destination", found.name
+        )
+        if found.refuses_incoming is None:
+            self._state.step(action, "compute_check_can_live_migrate_source", source.name, why)
+        self._state.end_step(action, check, why)
 
     def _require_up(self, host: ComputeHost) -> None:
         if not self._scheduler.is_up(host):
@@ -245,9 +264,7 @@ class LiveRequests:
         instance = migration.instance
         self._state.blame(instance, refused.message)
         self._state.update(instance, task_state=None)
-        began = migration.created_at
-        error = (refused.kind, refused.message)
-        self._state.step(migration.action, _CONDUCTOR, "ctl01", error, began)
+        self._state.end_steps(migration.action, (refused.kind, refused.message))
         self._state.later(
             self._state.settings.write_gap, self._state.set_status, migration, "error"
         )
@@ -263,8 +280,8 @@ class LiveRequests:
         is_local = not settings.is_storage_shared and not instance.is_volume_backed
         migration.copies_disk = block is True or (block is None and is_local)
         self._state.touch(migration)
-        self._state.step(migration.action, _CONDUCTOR, "ctl01", began=migration.created_at)
-        self._life.enqueue(migration)
+        self._state.end_steps(migration.action)
+        self._state.later(settings.messaging, self._life.enqueue, migration)
 
     def lose_conductor(self) -> None:
         """It dies: what it was directing stays `accepted` for ever."""

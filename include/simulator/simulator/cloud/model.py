@@ -130,8 +130,8 @@ class Action:
 
     name: str
     request_id: str
-    user_id: str
-    project_id: str
+    user_id: str | None
+    project_id: str | None
     started_at: datetime
     updated_at: datetime
     message: str | None = None
@@ -170,6 +170,7 @@ class Instance:
     terminated_at: datetime | None = None
     is_deleted: bool = False
     is_locked: bool = False
+    lock_reason: str | None = None
     image_properties: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)

@@ -57,8 +57,7 @@ def wrong_state(instance_id: str, action: str, attribute: str, state: str | None
     return Conflict(f"Cannot '{action}' instance {instance_id} while it is in {attribute} {state}")
 
 
-def no_valid_host() -> MigrationRefused:
-    """What the scheduler says when no host is left."""
-    return MigrationRefused(
-        "NoValidHost", "No valid host was found. There are not enough hosts available."
-    )
+def no_valid_host(*, has_candidates: bool) -> MigrationRefused:
+    """What the scheduler says when no host is left: after its filters, or by Placement at once."""
+    why = "There are not enough hosts available." if has_candidates else ""
+    return MigrationRefused("NoValidHost", f"No valid host was found. {why}")

@@ -6,7 +6,7 @@ with the most free RAM, as the RAM weigher chooses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from simulator.cloud.model import Cell, ComputeHost, Flavor, Instance
 from simulator.cloud.refusals import no_valid_host
@@ -36,7 +36,7 @@ class Scheduler:
         """
         amounts = self._state.resources(flavor, instance.is_volume_backed)
         ignored = frozenset(ignored)
-        hosts: Iterable[ComputeHost] = self._state.hosts.values()
+        hosts: Collection[ComputeHost] = self._state.hosts.values()
         if only is not None:
             named = self._state.hosts.get(only)
             hosts = [named] if named is not None else []
@@ -48,7 +48,8 @@ class Scheduler:
             if cell in (None, host.cell) and self._passes(host, instance, amounts):
                 best, most = host, free
         if best is None:
-            raise no_valid_host()
+            has_candidates = any(self._is_candidate(each, amounts) for each in hosts)
+            raise no_valid_host(has_candidates=has_candidates)
         return best
 
     def is_up(self, host: ComputeHost) -> bool:
@@ -56,13 +57,14 @@ class Scheduler:
         return self._services.is_up(host.service)
 
     def _passes(self, host: ComputeHost, instance: Instance, amounts: dict[str, int]) -> bool:
-        if not self.has_room(host, amounts) or host.cell.is_away:
-            return False
-        if DISABLED_TRAIT in host.traits:
+        if not self._is_candidate(host, amounts) or host.cell.is_away:
             return False
         if instance.zone is not None and (host.zone or "nova") != instance.zone:
             return False
         return self.is_up(host) and self._suits_group(host, instance)
+
+    def _is_candidate(self, host: ComputeHost, amounts: dict[str, int]) -> bool:
+        return self.has_room(host, amounts) and DISABLED_TRAIT not in host.traits
 
     @staticmethod
     def has_room(host: ComputeHost, amounts: dict[str, int]) -> bool:

@@ -65,6 +65,7 @@ class Settings:
     # how long things take
     conductor: float = 0.3
     scheduling: float = 0.5
+    messaging: float = 0.1  # from one service, or thread, to the next
     preparing: float = 2.0
     live_bandwidth_mib: float = 500.0  # RAM and copied disk, per second
     live_least: float = 3.0
@@ -90,6 +91,10 @@ class Settings:
     live_seconds: Callable[[Instance, Migration], float] | None = None  # instead of the above
     live_end: Callable[[Instance, Migration], LiveEnd] = _completes
     cold_end: Callable[[Instance, Migration], ColdEnd] = _completes_cold
+    cold_failure: tuple[str, str] = (  # its kind, and what the source's hypervisor says
+        "ResizeError",
+        "Resize error: not able to execute ssh command",
+    )
     power_succeeds: Callable[[Instance, str], bool] = _succeeds
     clock_ahead: float = 0.0  # of the control plane's clock
     # credentials and rights

@@ -202,22 +202,36 @@ class State:
         name: str,
         host: str = "",
         error: tuple[str, str] | None = None,
-        began: datetime | None = None,
     ) -> None:
-        """A step of an action is over. ``error``: its kind and what it says."""
-        if action is None:
-            return
-        now = self.now()
-        event = Event(name, host, began or now, now, "Error" if error else "Success")
+        """A step of an action, begun and over. ``error``: its kind and what it says."""
+        if action is not None:
+            self.end_step(action, self.begin_step(action, name, host), error)
+
+    def begin_step(self, action: Action, name: str, host: str = "") -> Event:
+        """A step of an action has begun."""
+        event = Event(name, host, self.now())
+        action.events.append(event)
+        action.updated_at = event.started_at
+        return event
+
+    def end_step(self, action: Action, event: Event, error: tuple[str, str] | None = None) -> None:
+        """A step is over. ``error``: its kind and what it says."""
+        event.finished_at = action.updated_at = self.now()
+        event.result = "Error" if error else "Success"
         if error:
             event.kind, event.details = error
             action.message = "Error"
-        action.events.append(event)
-        action.updated_at = now
+
+    def end_steps(self, action: Action | None, error: tuple[str, str] | None = None) -> None:
+        """All steps that have begun are over, the last one first."""
+        for event in reversed(action.events if action is not None else ()):
+            if action is not None and event.finished_at is None:
+                self.end_step(action, event, error)
 
     def blame(self, instance: Instance, message: str, code: int = 500, details: str = "") -> None:
         """Record a fault; it is shown while the instance is in ERROR."""
-        instance.fault = Fault(code, message, self.now(), details)
+        trace = details or f"Traceback (most recent call last):\n  ...\n{message}\n"
+        instance.fault = Fault(code, message, self.now(), trace)
         self.changed(instance)
 
     # -- migrations

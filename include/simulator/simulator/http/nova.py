@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.cloud import Cloud
-from simulator.cloud.refusals import Broken, NotFound, Refusal
+from simulator.cloud.refusals import Broken, Refusal
 from simulator.http import nova_actions as actions
+from simulator.http import nova_groups as groups
 from simulator.http import nova_lists as lists
 from simulator.http import nova_servers as servers
 from simulator.http.messages import Answer, Request
@@ -31,6 +32,11 @@ _UNEXPECTED = (
     "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the "
     "Nova API log if possible.\n<class '{}'>"
 )
+# The words of the server in front of Nova's controllers.
+_NO_ROUTE = (
+    "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n  <h1>404 Not Found</h1>\n"
+    "  The resource could not be found.<br /><br />\n\n\n\n </body>\n</html>"
+)
 _ROUTES: dict[str, Handler] = {
     "GET servers": servers.list_servers,
     "GET servers/detail": servers.list_servers,
@@ -50,7 +56,9 @@ _ROUTES: dict[str, Handler] = {
     "GET os-hypervisors/detail": lists.list_hypervisors,
     "GET os-hypervisors/*": lists.show_hypervisor,
     "GET os-aggregates": lists.list_aggregates,
-    "GET os-server-groups": lists.list_groups,
+    "GET os-server-groups": groups.list_groups,
+    "POST os-server-groups": groups.create_group,
+    "DELETE os-server-groups/*": groups.delete_group,
     "GET os-migrations": lists.list_migrations,
     "GET flavors": lists.list_flavors,
     "GET flavors/detail": lists.list_flavors,
@@ -111,8 +119,8 @@ class Nova:
             )
         try:
             if handler is None:
-                raise NotFound("The resource could not be found.")
-            return handler(Asked(request, self._cloud, self._url, minor, self._project, arguments))
+                return Answer(_NO_ROUTE, 404, {"Content-Type": "text/html; charset=UTF-8"})
+            return handler(Asked(request, self._cloud, self._url, minor, *self._whose, arguments))
         except Refusal as refused:
             message = refused.message
             if isinstance(refused, Broken):
@@ -120,8 +128,10 @@ class Nova:
             return Answer(fault(refused.status, message), refused.status)
 
     @property
-    def _project(self) -> str:
-        return self._cloud.settings.default_project
+    def _whose(self) -> tuple[str, str]:
+        """User and project of the request."""
+        project = self._cloud.settings.default_project
+        return self._cloud.state.acting or (f"user-of-{project}", project)
 
     def _versions(self, *, is_root: bool) -> Answer:
         version = f"2.{self._cloud.settings.newest}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from simulator.cloud.lifecycle import KINDS
-from simulator.cloud.model import Instance
+from simulator.cloud.model import IN_PROGRESS, Instance
 from simulator.cloud.refusals import BadRequest, NotFound
 from simulator.http import nova_rows as rows
+from simulator.http import nova_schemas as schemas
 from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked
 from simulator.http.nova_server_rows import server_text
@@ -20,22 +22,28 @@ _MIGRATE = "os_compute_api:os-migrate-server:"
 
 def act(asked: Asked) -> Answer:
     """POST /servers/{id}/action."""
-    names = [name for name in asked.body if name in _ACTIONS]
-    if len(names) != 1:
-        raise BadRequest(f"There is no such action: {', '.join(asked.body)}")
-    instance = asked.instance()
-    arguments = asked.body[names[0]] or {}
-    return _ACTIONS[names[0]](asked, instance, arguments if isinstance(arguments, dict) else {})
+    if len(asked.body) != 1:
+        raise BadRequest("Malformed request body")
+    name = next(iter(asked.body))
+    if name not in _ACTIONS:
+        raise BadRequest(f"There is no such action: {name}")
+    asked.check_body(_SHAPES[name])
+    instance = _instance_for(asked, name)
+    arguments = asked.body[name] or {}
+    return _ACTIONS[name](asked, instance, arguments if isinstance(arguments, dict) else {})
+
+
+def _instance_for(asked: Asked, name: str) -> Instance:
+    try:
+        return asked.instance()
+    except NotFound as unknown:
+        if name not in ("os-stop", "os-start"):
+            raise
+        # For these two Nova looks for the cell first.
+        raise NotFound(f"Instance {asked.arguments[0]} has no mapping to a cell.") from unknown
 
 
 def _migrate_live(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
-    if "host" not in given or "block_migration" not in given:
-        raise BadRequest("Invalid input for field/attribute os-migrateLive.")
-    if asked.minor >= 68 and "force" in given:
-        raise BadRequest(
-            "Invalid input for field/attribute os-migrateLive. Additional properties are not "
-            "allowed ('force' was unexpected)"
-        )
     host, block = given["host"], given["block_migration"]
     asked.require(f"{_MIGRATE}migrate_live{':host' if host else ''}")
     is_forced = str(given.get("force", False)).lower() == "true"
@@ -82,9 +90,19 @@ def _revert(asked: Asked, instance: Instance, _: dict[str, Any]) -> Answer:
 
 def _reset(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
     asked.require("os_compute_api:os-admin-actions:reset_state")
-    if given.get("state") not in ("active", "error"):
-        raise BadRequest(f"Invalid input for field/attribute state. Value: {given.get('state')}.")
     asked.cloud.lifecycle.reset_state(instance, given["state"], "client")
+    return Answer(None, 202)
+
+
+def _lock(asked: Asked, instance: Instance, given: dict[str, Any]) -> Answer:
+    asked.require("os_compute_api:os-lock-server:lock")
+    asked.cloud.lifecycle.lock(instance, given.get("locked_reason") or "")
+    return Answer(None, 202)
+
+
+def _unlock(asked: Asked, instance: Instance, _: dict[str, Any]) -> Answer:
+    asked.require("os_compute_api:os-lock-server:unlock")
+    asked.cloud.lifecycle.unlock(instance)
     return Answer(None, 202)
 
 
@@ -110,6 +128,8 @@ _ACTIONS: dict[str, Callable[..., Answer]] = {
     "confirmResize": _confirm,
     "revertResize": _revert,
     "os-resetState": _reset,
+    "lock": _lock,
+    "unlock": _unlock,
 } | {
     _KEYS.get(name, name): _of_lifecycle(
         name,
@@ -117,6 +137,7 @@ _ACTIONS: dict[str, Callable[..., Answer]] = {
     )
     for name in KINDS
 }
+_SHAPES = {name: partial(schemas.action, name) for name in _ACTIONS}
 
 
 # -- migrations of a server
@@ -133,10 +154,16 @@ def show_server_migration(asked: Asked) -> Answer:
     """GET /servers/{id}/migrations/{id}."""
     asked.require("os_compute_api:servers:migrations:show")
     instance, wanted = asked.instance(), asked.arguments[1]
-    for each in asked.cloud.live.in_progress(instance):
-        if str(each.id) == wanted:
-            return Answer({"migration": rows.server_migration(asked, each)})
-    raise NotFound(f"In-progress live migration {wanted} is not found for server {instance.id}.")
+    found = asked.cloud.live.find(instance, wanted)
+    if found is None:
+        raise NotFound(
+            f"In-progress live migration {wanted} is not found for server {instance.id}."
+        )
+    if not found.is_live:
+        raise NotFound(f"Migration {wanted} for server {instance.id} is not live-migration.")
+    if found.status not in IN_PROGRESS:
+        raise NotFound(f"Live migration {wanted} for server {instance.id} is not in progress.")
+    return Answer({"migration": rows.server_migration(asked, found)})
 
 
 def abort_migration(asked: Asked) -> Answer:
@@ -149,8 +176,11 @@ def abort_migration(asked: Asked) -> Answer:
 
 def force_migration(asked: Asked) -> Answer:
     """POST /servers/{id}/migrations/{id}/action."""
+    if len(asked.body) != 1:
+        raise BadRequest("Malformed request body")
     if "force_complete" not in asked.body:
-        raise BadRequest("There is no such action")
+        raise BadRequest(f"There is no such action: {next(iter(asked.body))}")
+    asked.check_body(schemas.force_complete)
     instance = asked.instance()
     asked.require("os_compute_api:servers:migrations:force_complete")
     asked.cloud.live.force_complete(instance, asked.arguments[1])
@@ -162,6 +192,7 @@ def force_migration(asked: Asked) -> Answer:
 
 def list_actions(asked: Asked) -> Answer:
     """GET /servers/{id}/os-instance-actions: newest first, also of a deleted one."""
+    asked.check_query(schemas.actions_query)
     asked.require("os_compute_api:os-instance-actions:list")
     instance = _also_buried(asked)
     found = list(reversed(instance.actions))
@@ -189,9 +220,8 @@ def show_action(asked: Asked) -> Answer:
     found = next((each for each in instance.actions if each.request_id == wanted), None)
     if found is None:
         raise NotFound(f"Action {wanted} not found")
-    events = sorted(found.events, key=lambda each: each.started_at, reverse=True)
     row = rows.action(asked, instance, found)
-    row["events"] = [rows.event(asked, instance, each) for each in events]
+    row["events"] = [rows.event(asked, instance, each) for each in reversed(found.events)]
     return Answer({"instanceAction": row})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from simulator.cloud.model import ComputeHost, Flavor, Migration
 from simulator.cloud.refusals import BadRequest, Conflict, NotFound
 from simulator.http import nova_rows as rows
+from simulator.http import nova_schemas as schemas
 from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked
 
@@ -18,6 +19,7 @@ _MIGRATIONS = "os_compute_api:os-migrations:index"
 
 def list_services(asked: Asked) -> Answer:
     """GET /os-services. From 2.69 on those of a silent cell are UNKNOWN; before, left out."""
+    asked.check_query(schemas.services_query)
     asked.require(_SERVICES + "list")
     found = []
     binary, host = asked.query.get("binary"), asked.query.get("host")
@@ -34,7 +36,9 @@ def list_services(asked: Asked) -> Answer:
 
 def update_service(asked: Asked) -> Answer:
     """PUT /os-services/{uuid}."""
+    asked.check_body(schemas.service)
     asked.require(_SERVICES + "update")
+    asked.check_uuid(asked.arguments[0])
     services, body = asked.cloud.services, asked.body
     service = services.get(asked.arguments[0])
     services.update(
@@ -54,6 +58,7 @@ def update_service(asked: Asked) -> Answer:
 
 def list_hypervisors(asked: Asked) -> Answer:
     """GET /os-hypervisors and /os-hypervisors/detail."""
+    asked.check_query(schemas.hypervisors_query)
     is_detailed = asked.request.path.endswith("/detail")
     asked.require(f"os_compute_api:os-hypervisors:list{'-detail' if is_detailed else ''}")
     hosts = [each for each in asked.cloud.state.hosts.values() if not each.cell.is_away]
@@ -61,9 +66,10 @@ def list_hypervisors(asked: Asked) -> Answer:
     body: dict[str, Any] = {}
     if pattern is not None:
         if "limit" in asked.query or "marker" in asked.query:
+            # Nova puts the reason where it is not shown.
             raise BadRequest(
-                "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is "
-                "not supported."
+                "The server could not comply with the request since it is either malformed or "
+                "otherwise incorrect."
             )
         hosts = [each for each in hosts if pattern in each.hostname]
         if not hosts:
@@ -92,6 +98,7 @@ def _after_marker(asked: Asked, hosts: list[ComputeHost]) -> list[ComputeHost]:
 def show_hypervisor(asked: Asked) -> Answer:
     """GET /os-hypervisors/{uuid}."""
     asked.require("os_compute_api:os-hypervisors:show")
+    asked.check_uuid(asked.arguments[0])
     host = asked.cloud.state.hosts_by_id.get(asked.arguments[0])
     if host is None or host.cell.is_away:
         raise NotFound(f"Hypervisor with ID '{asked.arguments[0]}' could not be found.")
@@ -105,31 +112,18 @@ def list_aggregates(asked: Asked) -> Answer:
     return Answer({"aggregates": [rows.aggregate(asked, each) for each in found]})
 
 
-def list_groups(asked: Asked) -> Answer:
-    """GET /os-server-groups: in pages, without a link to the next."""
-    asked.require("os_compute_api:os-server-groups:index")
-    found = list(asked.cloud.state.groups.values())
-    if "all_projects" in asked.query:
-        asked.require("os_compute_api:os-server-groups:index:all_projects")
-    else:
-        found = [each for each in found if each.project_id == asked.project]
-    most = asked.cloud.settings.page_limit
-    limit = min(most, asked.number("limit", most) or most)
-    offset = asked.number("offset", 0)
-    found = found[offset : offset + limit]
-    return Answer({"server_groups": [rows.group(asked, each) for each in found]})
-
-
 # -- migrations
 
 
 def list_migrations(asked: Asked) -> Answer:
-    """GET /os-migrations: newest first; those of a silent cell are left out, without a word."""
+    """GET /os-migrations: from 2.59 on newest first; those of a silent cell are left out."""
+    asked.check_query(schemas.migrations_query)
     asked.require(_MIGRATIONS)
     if asked.cloud.settings.newest > 100:  # releases before did not have the rule
         asked.require(f"{_MIGRATIONS}:all_projects")
     found = [each for each in _changed(asked) if _is_wanted(asked, each)]
-    found.sort(key=lambda each: (each.created_at, each.id), reverse=True)
+    # Before pages came it was the database's order.
+    found.sort(key=lambda each: (each.created_at, each.id), reverse=asked.minor >= 59)
     body: dict[str, Any] = {}
     if asked.minor >= 59:
         if marker := asked.query.get("marker"):

@@ -12,6 +12,7 @@ from simulator.cloud import Cloud
 from simulator.cloud.model import Instance
 from simulator.cloud.refusals import BadRequest, Broken, Forbidden, NotFound
 from simulator.http.messages import Request
+from simulator.http.validation import Shape, check_body, check_query, is_uuid
 
 # Nova's policy rules that more than one module names.
 SEE_HOST = "os_compute_api:os-extended-server-attributes"
@@ -27,6 +28,7 @@ class Asked:
     cloud: Cloud
     url: str
     minor: int
+    user: str
     project: str
     arguments: tuple[str, ...] = ()
 
@@ -41,6 +43,14 @@ class Asked:
         if not isinstance(self.request.body, dict):
             raise BadRequest("Malformed request body")
         return self.request.body
+
+    def check_body(self, shape: Shape) -> None:
+        """Raises: BadRequest, in Nova's words: the body has not the shape that is asked for."""
+        check_body(shape, self.minor, self.request.body)
+
+    def check_query(self, shape: Shape) -> None:
+        """The same of the parameters of the URL."""
+        check_query(shape, self.minor, self.query)
 
     def may(self, rule: str) -> bool:
         """Whether the policy allows a thing that is else left out of the answer."""
@@ -87,8 +97,8 @@ class Asked:
 
     def next_link(self, path: str, marker: str) -> list[dict[str, str]]:
         """The link to the page after the row ``marker``."""
-        query = {**self.query, "marker": marker}
-        text = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
+        query = {**dict(sorted(self.query.items())), "marker": marker}
+        text = "&".join(f"{name}={value}" for name, value in query.items())
         return [{"rel": "next", "href": f"{self.url}/v2.1/{path}?{text}"}]
 
     @property
@@ -97,7 +107,19 @@ class Asked:
         text = self.query.get("all_tenants")
         if text is None:
             return False
-        return text == "" or text.lower() in ("1", "true", "t", "yes", "y", "on")
+        if text.lower() in ("0", "f", "false", "n", "no", "off"):
+            return False
+        if text.lower() not in ("", "1", "t", "true", "y", "yes", "on"):
+            raise BadRequest(
+                f"Unrecognized value '{text}', acceptable values are: '0', '1', 'f', 'false', "
+                "'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+            )
+        return True
+
+    def check_uuid(self, text: str) -> None:
+        """Raises: BadRequest: from 2.53 on services and hypervisors have UUIDs."""
+        if self.minor >= 53 and not is_uuid(text):
+            raise BadRequest(f"Invalid uuid {text}")
 
 
 def stamp(moment: datetime | None) -> str | None:

@@ -6,6 +6,7 @@ the answers that were recorded from the lab (tests/fixtures/nova).
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from simulator.cloud.model import (
@@ -28,12 +29,14 @@ def migration(asked: Asked, each: Migration, *, sees_hosts: bool, status: str) -
     """A row of os-migrations."""
     hosts = asked.cloud.state.hosts
     destination = hosts.get(each.destination or "")
+    # Written when the conductor has found a destination.
+    node = hosts[each.source].hostname if destination or not each.is_live else None
     row: dict[str, Any] = {
         "id": each.id,
         "uuid": each.uuid,
         "source_compute": each.source,
         "dest_compute": each.destination,
-        "source_node": hosts[each.source].hostname,
+        "source_node": node,
         "dest_node": destination.hostname if destination else None,
         "dest_host": destination.ip if destination and not each.is_live else None,
         "old_instance_type_id": each.old_flavor.number,
@@ -62,16 +65,22 @@ def migration(asked: Asked, each: Migration, *, sees_hosts: bool, status: str) -
 
 def server_migration(asked: Asked, each: Migration) -> dict[str, Any]:
     """A row of GET /servers/{id}/migrations."""
-    total = each.instance.flavor.ram_mib * 2**20
     row = migration(asked, each, sees_hosts=True, status=each.status)
     hosts = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
     times = ("created_at", "updated_at", "user_id", "project_id")
     kept = ("id", "uuid", "status", *times, *hosts)
     found = {name: row[name] for name in kept if name in row}
-    share = min(1.0, _share(asked, each))
+    return {**found, "server_uuid": each.instance.id, **_progress(asked, each)}
+
+
+def _progress(asked: Asked, each: Migration) -> dict[str, int | None]:
+    """Unknown until the hypervisor has told."""
+    if each.running_since is None:
+        names = ("total", "processed", "remaining")
+        return {f"{what}_{name}_bytes": None for what in ("memory", "disk") for name in names}
+    total = each.instance.flavor.ram_mib * 2**20
+    share = min(1.0, _share(asked, each, each.running_since))
     return {
-        **found,
-        "server_uuid": each.instance.id,
         "memory_total_bytes": total,
         "memory_processed_bytes": int(total * share),
         "memory_remaining_bytes": int(total * (1 - share)),
@@ -81,11 +90,9 @@ def server_migration(asked: Asked, each: Migration) -> dict[str, Any]:
     }
 
 
-def _share(asked: Asked, each: Migration) -> float:
-    if each.running_since is None:
-        return 0.0
+def _share(asked: Asked, each: Migration, running_since: datetime) -> float:
     settings = asked.cloud.settings
-    passed = (asked.cloud.state.now() - each.running_since).total_seconds()
+    passed = (asked.cloud.state.now() - running_since).total_seconds()
     whole = max(settings.live_least, each.instance.flavor.ram_mib / settings.live_bandwidth_mib)
     return max(0.0, passed / whole)
 
@@ -141,7 +148,7 @@ def _load(host: ComputeHost) -> dict[str, Any]:
         "current_workload": 0,
         "disk_available_least": host.disk_gib - used["DISK_GB"],
         "free_disk_gb": host.disk_gib - used["DISK_GB"],
-        "free_ram_mb": host.ram_mib - used["MEMORY_MB"],
+        "free_ram_mb": host.ram_mib - host.reserved_ram_mib - used["MEMORY_MB"],
         "local_gb": host.disk_gib,
         "local_gb_used": used["DISK_GB"],
         "memory_mb": host.ram_mib,

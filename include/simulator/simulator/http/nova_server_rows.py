@@ -7,6 +7,7 @@ that were recorded from the lab (tests/fixtures/nova).
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from simulator.cloud.model import ComputeHost, Flavor, Instance
@@ -27,8 +28,11 @@ _TASKS = {
     "resize_finish": "RESIZE",
     "rebuilding": "REBUILD",
 }
+_REBOOTS = {
+    f"{task}_hard": "HARD_REBOOT" for task in ("rebooting", "reboot_pending", "reboot_started")
+}
 _STATUSES = {
-    "active": ("ACTIVE", {**_TASKS, "migrating": "MIGRATING", "rebooting": "REBOOT"}),
+    "active": ("ACTIVE", {**_TASKS, "migrating": "MIGRATING", **_REBOOTS}),
     "building": ("BUILD", {}),
     "stopped": ("SHUTOFF", _TASKS),
     "resized": ("VERIFY_RESIZE", {"resize_reverting": "REVERT_RESIZE"}),
@@ -41,6 +45,8 @@ _STATUSES = {
     "shelved": ("SHELVED", {}),
     "shelved_offloaded": ("SHELVED_OFFLOADED", {}),
 }
+STATUSES = {usual for usual, _ in _STATUSES.values()}
+STATUSES |= {status for _, by_task in _STATUSES.values() for status in by_task.values()}
 _IN_PROGRESS = {"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 
 
@@ -116,13 +122,13 @@ def server(asked: Asked, instance: Instance) -> dict[str, Any]:
         (19, "description", None),
         (26, "tags", []),
         (63, "trusted_image_certificates", None),
-        (73, "locked_reason", None),
+        (73, "locked_reason", instance.lock_reason),
         (96, "pinned_availability_zone", instance.zone),
         (100, "scheduler_hints", {"group": [instance.group.id]} if instance.group else {}),
     )
     row.update((name, value) for first, name, value in since if minor >= first)
     if minor >= 90 and not asked.may(SEE_HOST):
-        row["OS-EXT-SRV-ATTR:hostname"] = instance.name
+        row["OS-EXT-SRV-ATTR:hostname"] = _hostname(instance.name)
     return row
 
 
@@ -169,15 +175,21 @@ def _extended(instance: Instance, host: ComputeHost | None) -> dict[str, Any]:
         "host": instance.host,
         "instance_name": instance.guest_name,
         "hypervisor_hostname": host.hostname if host else None,
-        "hostname": instance.name,
+        "hostname": _hostname(instance.name),
         "kernel_id": "",
         "launch_index": 0,
         "ramdisk_id": "",
         "reservation_id": f"r-{instance.number:08x}",
-        "root_device_name": "/dev/vda",
+        "root_device_name": "/dev/vda" if instance.host else None,
         "user_data": None,
     }
     return {f"OS-EXT-SRV-ATTR:{name}": value for name, value in values.items()}
+
+
+def _hostname(name: str) -> str:
+    """Source: nova.utils.sanitize_hostname."""
+    text = re.sub(r"[ _.]", "-", name)
+    return re.sub(r"[^\w-]+", "", text).lower().strip("-")[:63]
 
 
 def silent_server(asked: Asked, instance: Instance, *, is_alone: bool) -> dict[str, Any]:

@@ -10,18 +10,21 @@ from typing import Any
 
 from simulator.cloud.model import Flavor, Group, Image, Instance
 from simulator.cloud.refusals import BadRequest
+from simulator.http import nova_schemas as schemas
 from simulator.http import nova_server_rows as rows
 from simulator.http.messages import Answer
 from simulator.http.nova_request import Asked, iso, links
 
 _POLICY = "os_compute_api:servers:"
-_FILTERS = ("host", "name", "vm_state", "task_state", "project_id", "tenant_id", "uuid")
 _FREE_FILTERS = ("name", "status", "changes-since")
+_OTHERS = ("host", "vm_state", "task_state", "project_id", "tenant_id", "uuid")
+_FILTERS = _FREE_FILTERS + _OTHERS
 _PAGING = ("sort_key", "sort_dir", "limit", "marker")
 
 
 def list_servers(asked: Asked) -> Answer:
     """GET /servers and /servers/detail."""
+    asked.check_query(schemas.servers_query)
     is_detailed = asked.request.path.endswith("/detail")
     asked.require(_POLICY + ("detail" if is_detailed else "index"))
     if asked.wants_all_projects:
@@ -47,7 +50,10 @@ def list_servers(asked: Asked) -> Answer:
 def _filters(asked: Asked) -> dict[str, str]:
     """What the list is filtered by; what the credentials may not filter by is ignored."""
     names = _FILTERS if asked.may(_POLICY + "allow_all_filters") else _FREE_FILTERS
-    return {name: asked.query[name] for name in names if name in asked.query}
+    found = {name: asked.query[name] for name in names if name in asked.query}
+    if "status" in found and found["status"].upper() not in rows.STATUSES:
+        raise BadRequest("Invalid status value")
+    return found
 
 
 def _candidates(asked: Asked, filters: dict[str, str]) -> Iterator[Instance]:
@@ -175,12 +181,9 @@ def show_server(asked: Asked) -> Answer:
 
 def create_server(asked: Asked) -> Answer:
     """POST /servers."""
+    asked.check_body(schemas.server)
     asked.require(_POLICY + "create")
-    wanted = asked.body.get("server")
-    if not isinstance(wanted, dict) or not wanted.get("name"):
-        raise BadRequest("Invalid input for field/attribute server.")
-    if asked.minor >= 37 and "networks" not in wanted:
-        raise BadRequest("Invalid input for field/attribute server. 'networks' is required")
+    wanted = asked.body["server"]
     host = wanted.get("host") if asked.minor >= 74 else None
     if host and host not in asked.cloud.state.hosts:
         raise BadRequest(f"Compute host {host} could not be found.")
@@ -190,6 +193,7 @@ def create_server(asked: Asked) -> Answer:
         find_flavor(asked, wanted.get("flavorRef")),
         _boot_image(asked, wanted),
         asked.project,
+        user=asked.user,
         zone=wanted.get("availability_zone"),
         group=_hinted_group(asked),
         metadata=wanted.get("metadata"),
