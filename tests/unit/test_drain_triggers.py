@@ -49,11 +49,13 @@ class FakeWatch:
         self.ending = ending
         self.left: list[Any] = []
         self.request: Any = None
+        self.entered = asyncio.Event()
 
     def enter(self, request: Any) -> Any:
         from openstack_maintenance.triggers.drain.move import Move
 
         self.request = request
+        self.entered.set()
         move = Move(request, asyncio.get_running_loop().create_future())
         move.say("asks Nova for a live migration")
         if isinstance(self.ending, Exception):
@@ -100,8 +102,7 @@ async def test_a_trigger_that_is_cancelled_leaves_the_watch(
 ) -> None:
     watch = watched(monkeypatch, None)
     waiting = asyncio.create_task(event_of(migrate()))
-    while watch.request is None:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(watch.entered.wait(), 10)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
