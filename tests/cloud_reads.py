@@ -108,6 +108,12 @@ READS = {
         lambda: {"server_groups": []},
         lambda nova: nova.anti_affinity_groups(),
     ),
+    "server groups that allow one on a host": Read(
+        "GET /v2.1/os-server-groups",
+        "server_groups",
+        lambda: {"server_groups": []},
+        lambda nova: nova.one_a_host_groups(),
+    ),
     "server groups that hold together": Read(
         "GET /v2.1/os-server-groups",
         "server_groups",

@@ -361,6 +361,10 @@ class InMemoryNova:
         self._called("anti_affinity_groups")
         return self.cloud.groups
 
+    def one_a_host_groups(self) -> dict[str, str]:
+        self._called("one_a_host_groups")
+        return self.cloud.groups
+
     def affinity_groups(self) -> tuple[AffinityGroup, ...]:
         self._called("affinity_groups")
         return self.cloud.affinity_groups

@@ -281,7 +281,7 @@ def a_turn(monkeypatch: pytest.MonkeyPatch, nova: InMemoryNova) -> MaintainHostO
         service("c01", None), unreadable="nobody answers in time. Check it.", is_silent=True
     )
     monkeypatch.setattr(maintain_host, "find_candidates", lambda *a, **k: [silent])
-    monkeypatch.setattr(MaintainHostOperator, "_state_of", lambda self, run_id: None)
+    monkeypatch.setattr(MaintainHostOperator, "state_of", lambda self, run_id: None)
     (made,) = nights_steps()
     made.__dict__["nova"] = nova
     return made

@@ -84,4 +84,6 @@ def _params_in(text: str) -> dict[str, Any]:
         params["on_blocked"] = wanted[1]
     if "ignore_window=true" in text:
         params["ignore_window"] = True
+    if re.search(r"leave (it|destination) empty", text):
+        params["destination"] = None
     return params

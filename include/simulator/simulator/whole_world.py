@@ -54,6 +54,8 @@ class CloudOfHosts:
             self._cloud.services.sync_trait(state.hosts[host])
             state.note("host", "reaches the broker again", host=host)
             self._cloud.operations.started(host)
+            # Its queue has stood still: what was running has ended meanwhile.
+            self._cloud.life.take_next(state.hosts[host])
 
     def host_reboots(self, host: str) -> None:
         self._cloud.host_reboots(host)

@@ -41,6 +41,11 @@ def _policies_of(group: Row) -> tuple[str | None, ...]:
     return group.find_name("policy"), *group.find_names("policies")
 
 
+def _most_on_a_host(group: Row) -> int:
+    rules = group.part("rules") if group.has("rules") else None
+    return (rules.find_number("max_server_per_host") if rules else None) or 1
+
+
 class NovaFleet(ComputeApi):
     """What is known of all hosts, and of the room on them."""
 
@@ -99,6 +104,19 @@ class NovaFleet(ComputeApi):
         Source: GET /os-server-groups; `policies`, a list, before microversion 2.64.
         """
         return self.hard_groups().apart
+
+    def one_a_host_groups(self) -> dict[str, str]:
+        """Of `anti_affinity_groups` those that allow one member a host, not several (as of 2.64).
+
+        Raises: CloudError.
+        """
+        with self._errors(COMPUTE):
+            return {
+                instance_id: row.id("id")
+                for row in self._server_groups()
+                if "anti-affinity" in _policies_of(row) and _most_on_a_host(row) == 1
+                for instance_id in row.find_names("members")
+            }
 
     def affinity_groups(self) -> tuple[AffinityGroup, ...]:
         """The groups whose members must be on one host. Raises: CloudError."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import RecordUnreadable
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.records.store import find_note, note_path, write_note
 
 if TYPE_CHECKING:
@@ -21,11 +23,13 @@ _NOTE = "turn"
 class Turn:
     """``boot_id``: the boot in which the night found the host due; it is maintained in no other.
 
-    ``destinations``: suggested hosts, by instance id.
+    ``destinations``: suggested hosts, by instance id. ``given_at``: since when it has its turn;
+    None while it has none, or has given it back.
     """
 
     boot_id: str | None = None
     destinations: Mapping[str, str] = field(default_factory=dict)
+    given_at: datetime | None = None
 
     def __str__(self) -> str:
         to = Counter(self.destinations.values())
@@ -35,7 +39,8 @@ class Turn:
 
 def write_turn(policy: Policy, dag_id: str, run_id: str, turn: Turn) -> None:
     """Tell a run, before it is triggered. Raises: PolicyError."""
-    write_note(policy, dag_id, run_id, _NOTE, asdict(turn))
+    given_at = turn.given_at.isoformat() if turn.given_at else None
+    write_note(policy, dag_id, run_id, _NOTE, {**asdict(turn), "given_at": given_at})
 
 
 def find_turn(policy: Policy, dag_id: str, run_id: str) -> Turn:
@@ -59,7 +64,7 @@ def find_turn(policy: Policy, dag_id: str, run_id: str) -> Turn:
 
 
 def _read_turn(found: Any) -> Turn | None:
-    """What a newer release says beside these two is not for this one."""
+    """What a newer release says beside these is not for this one; an older says less."""
     if not isinstance(found, Mapping):
         return None
     boot_id, destinations = found.get("boot_id"), found.get("destinations", {})
@@ -68,4 +73,5 @@ def _read_turn(found: Any) -> Turn | None:
         and isinstance(destinations, Mapping)
         and all(isinstance(each, str) for each in destinations.values())
     )
-    return Turn(boot_id, dict(destinations)) if is_whole else None
+    given_at = read_moment(found.get("given_at"))
+    return Turn(boot_id, dict(destinations), given_at) if is_whole else None

@@ -7,7 +7,11 @@ import pytest
 from builders import instance, service
 from openstack_maintenance.adapters.api_answers import Row
 from openstack_maintenance.adapters.nova import Nova
-from openstack_maintenance.domain.drain.affinity import AffinityGroup, affinity_blockers
+from openstack_maintenance.domain.drain.affinity import (
+    AffinityGroup,
+    affinity_blockers,
+    apart_blockers,
+)
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.fleet import Size
 from openstack_maintenance.domain.nights.fleet_facts import FleetInCloud, compose_fleet
@@ -41,6 +45,34 @@ def test_of_more_members_none_can_leave() -> None:
 )
 def test_other_groups_keep_nobody(members: tuple[str, ...]) -> None:
     assert affinity_blockers([I1, I2], [I1, I2], [group(*members)]) == []
+
+
+def test_to_a_named_host_with_a_member_of_its_anti_affinity_group_nobody_can_go() -> None:
+    apart = {"i1": "g1", "i3": "g1", "i2": "g2"}
+    (blocker,) = apart_blockers([I1, I2], [I3], "c03", apart)
+    assert str(blocker) == (
+        "instance i1 (i1): cannot go to c03: i3 (i3) of its anti-affinity group is there. Name "
+        "another destination, or leave it empty. If this cloud's scheduler does not use "
+        "ServerGroupAntiAffinityFilter, write affinity_filter: false into the policy."
+    )
+    assert apart_blockers([I1, I2], [], "c03", apart) == []
+    assert apart_blockers([I2], [I3], "c03", apart) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ({}, {"i3": "g2"}),
+        ({"rules": {}}, {"i3": "g2"}),
+        ({"rules": {"max_server_per_host": 2}}, {}),
+    ],
+)
+def test_a_group_that_allows_several_on_a_host_keeps_nobody_off_one(
+    rules: dict[str, object], found: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"id": "g2", "name": "apart", "members": ["i3"], "policy": "anti-affinity", **rules}
+    monkeypatch.setattr(Nova, "_server_groups", lambda self: [Row("groups", row)])
+    assert Nova("openstack_default", {}).one_a_host_groups() == found
 
 
 def test_members_that_stay_are_no_matter() -> None:

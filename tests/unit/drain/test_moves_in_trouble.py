@@ -305,9 +305,21 @@ def test_a_migration_that_nobody_works_on_is_known_within_minutes(
         assert "`openstack server set --state active i1`, then clear this task" in found.remedy
 
 
-def test_one_whose_destination_is_chosen_is_worked_on() -> None:
+@pytest.mark.parametrize("status", ["accepted", "queued"])
+def test_one_whose_destination_is_chosen_is_on_its_way_to_the_source(status: str) -> None:
     there = builders.instance(task_state="migrating")
-    assert decided(there, row("accepted", 60)).step is Step.WAIT
+    assert decided(there, row(status, 9), memory=Memory(is_passed_by=True)).step is Step.WAIT
+
+
+def test_an_order_that_its_source_has_not_taken_for_long_is_lost_and_a_queued_one_is_not() -> None:
+    there = builders.instance(task_state="migrating")
+    found = decided(there, row("accepted", 11))
+    assert found.step is Step.FAIL
+    assert "nobody works on it (c01 has not taken the order" in found.why
+    assert "See nova-compute's log on c01. Run `openstack server set --state active i1`" in (
+        found.remedy
+    )
+    assert decided(there, row("queued", 60)).step is Step.WAIT
 
 
 def test_once_a_person_has_set_it_right_it_is_moved_although_its_old_record_stays() -> None:

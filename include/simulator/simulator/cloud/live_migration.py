@@ -37,7 +37,7 @@ class LiveMigrations:
             self._state.set_status(migration, "queued")
             self._state.step(migration.action, "compute_live_migration", source.name)
             source.queued.append(migration)
-            self._state.later(self._state.settings.messaging, self._pump, source)
+            self._state.later(self._state.settings.messaging, self.take_next, source)
 
     def force(self, migration: Migration, action: Action) -> None:
         """A running one ends at once, at the cost of a pause of its guest."""
@@ -47,7 +47,8 @@ class LiveMigrations:
         if not migration.has_switched:
             self._next(migration, self._state.settings.forced, self._switch)
 
-    def _pump(self, host: ComputeHost) -> None:
+    def take_next(self, host: ComputeHost) -> None:
+        """What is queued on a host begins as far as its limit allows."""
         most = self._state.settings.max_concurrent_live_migrations
         while host.is_computing and host.queued and (most == 0 or len(host.running) < most):
             migration = host.queued.popleft()
@@ -175,7 +176,7 @@ class LiveMigrations:
         if migration.destination is not None:
             self._state.hosts[migration.destination].incoming.pop(migration.uuid, None)
         if source.is_computing:
-            self._pump(source)
+            self.take_next(source)
 
     # -- what ends otherwise
 

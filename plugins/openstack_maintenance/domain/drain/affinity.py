@@ -1,4 +1,5 @@
-"""Hard affinity groups: members that are together on a host cannot leave it.
+"""Hard affinity groups: members that are together on a host cannot leave it. And hard anti-affinity
+groups, where a destination is named.
 
 Nova migrates instances one by one, and its scheduler lets a member go only where the others are.
 Source: ServerGroupAffinityFilter, which the default enabled_filters have.
@@ -6,7 +7,7 @@ Source: ServerGroupAffinityFilter, which the default enabled_filters have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
@@ -35,6 +36,30 @@ def affinity_blockers(
         _blocker(group, [there[each] for each in sorted(group.members)])
         for group in groups
         if len(group.members) > 1 and group.members <= there.keys() and group.members & wanted
+    ]
+
+
+def apart_blockers(
+    moving: Iterable[Instance],
+    there: Iterable[Instance],
+    destination: str,
+    groups: Mapping[str, str],
+) -> list[Blocker]:
+    """Who can never go to the destination that is named. ``there``: the instances on it.
+
+    ``groups``: the anti-affinity group of each instance that allows no other member on its host.
+    """
+    held = {groups[each.id]: each for each in there if each.id in groups}
+    return [
+        Blocker(
+            f"instance {each.label}",
+            f"cannot go to {destination}: {held[groups[each.id]].label} of its anti-affinity group "
+            "is there",
+            "Name another destination, or leave it empty. If this cloud's scheduler does not use "
+            "ServerGroupAntiAffinityFilter, write affinity_filter: false into the policy.",
+        )
+        for each in moving
+        if groups.get(each.id) in held
     ]
 
 

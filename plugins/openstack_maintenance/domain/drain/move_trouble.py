@@ -36,24 +36,39 @@ def _untouched_for(migration: Migration, now: datetime) -> timedelta:
     return now - migration.updated_at
 
 
+def _is_unheard(migration: Migration, now: datetime) -> bool:
+    """Whether the order to the source was lost on its way: whoever takes it writes `queued`.
+
+    A source that is down would read it later; but then its moves have ended before.
+    """
+    is_ordered = migration.status == "accepted" and migration.destination is not None
+    return is_ordered and migration.is_live and now - migration.updated_at > _FORGOTTEN_FOR_SURE
+
+
 def is_lost(last: Migration, memory: Memory, now: datetime) -> bool:
-    return is_forgotten(last, now) or (memory.is_passed_by and may_be_forgotten(last, now))
+    if is_forgotten(last, now) or _is_unheard(last, now):
+        return True
+    return memory.is_passed_by and may_be_forgotten(last, now)
 
 
 def lost(order: Order, instance: Instance, last: Migration, now: datetime) -> Decision:
     minutes = int((now - last.updated_at).total_seconds() // 60)
+    why = "no destination was chosen: nova-conductor may have been restarted meanwhile"
+    check = _CONDUCTOR
+    if last.destination is not None:
+        check = f"See nova-compute's log on {order.source}."
+        why = f"{order.source} has not taken the order: its message may have been lost"
     off = (
         f", then `openstack server stop {instance.id}`" if instance.power_state == SHUTDOWN else ""
     )
     return Decision(
         Step.FAIL,
         f"Nova accepted its migration {minutes} minutes ago, but nobody works on it "
-        "(no destination was chosen: nova-conductor may have been restarted meanwhile). "
-        f"{_seen(instance)}",
-        f"{_CONDUCTOR} Run `openstack server set --state active {instance.id}`{off}, then clear "
+        f"({why}). {_seen(instance)}",
+        f"{check} Run `openstack server set --state active {instance.id}`{off}, then clear "
         "this task.",
         sought=_ends(order, instance, last) if last.is_live else (),
-        first=_CONDUCTOR,
+        first=check,
     )
 
 

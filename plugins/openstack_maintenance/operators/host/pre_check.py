@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.drain.affinity import affinity_blockers
+from openstack_maintenance.domain.drain.affinity import affinity_blockers, apart_blockers
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.domain.host.network import HostNetwork, judge_before, nothing_listed
 from openstack_maintenance.hooks.cloud_hook import CloudHook
@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 def affinity_in_the_way(
     step: HostOperator, plan: DrainPlan, instances: list[Instance]
 ) -> list[Blocker]:
-    """Hard affinity groups whose members are together on the host."""
+    """Hard groups whose members are together on the host, or on the destination that is named."""
     if not plan.moves or not step.policy.affinity_filter:
         return []
     # Brings openstacksdk: not while a DAG file is parsed.
     from openstack_maintenance.adapters.cloud_errors import Refused
 
+    moving, to = [each.instance for each in plan.moves], step.request.destination
     try:
-        groups = step.nova.affinity_groups()
+        blockers = affinity_blockers(instances, moving, step.nova.affinity_groups())
+        if to is not None and (apart := step.nova.one_a_host_groups()):
+            blockers += apart_blockers(moving, step.nova.instances_on(to), to, apart)
     except Refused:
         return []  # the right to list them is among the missing ones
-    return affinity_blockers(instances, [each.instance for each in plan.moves], groups)
+    return blockers
 
 
 def ports_on(step: HostOperator) -> list[HostPort]:

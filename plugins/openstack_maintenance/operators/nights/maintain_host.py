@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
@@ -39,6 +39,7 @@ from openstack_maintenance.operators.nights.dead_runs import (
     judge_marks,
     set_marks_right,
 )
+from openstack_maintenance.operators.nights.on_their_way import on_their_way
 from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_only
 from openstack_maintenance.operators.nights.plan import pace_of
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
@@ -48,15 +49,13 @@ from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
 from openstack_maintenance.triggers.run_end import RunEndTrigger
 
-if TYPE_CHECKING:
-    pass
-
 NAMED = map_name("task.planned['host']")
 # Airflow waits for the run that it starts, and would wait for ever for one that a person deletes:
 # so it waits only until the run is there, and from then on the run is followed as any other.
 _IS_THERE = [DagRunState.QUEUED, DagRunState.RUNNING, DagRunState.SUCCESS, DagRunState.FAILED]
 _LOOK_AGAIN = timedelta(seconds=15)
 _POLL_SECONDS = 5
+_GAVE_WAY, _PLACES = timedelta(seconds=4), 5
 
 
 class MaintainHostOperator(Rescheduled, NightlyOperator):
@@ -77,6 +76,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         """``planned``: a dict of PlanNightOperator."""
         super().__init__(**kwargs)
         self.planned = planned
+        self._out: Mapping[str, Mark] = {}  # whom Nova showed as out at the last look
         # For the link to the run in the UI.
         self.trigger_dag_id = CHILD_DAG
 
@@ -88,18 +88,14 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
     def perform(self) -> Any:
         """Look at the host's run of this night: start it, follow it, or let it go on."""
         run_id = self.child_run_id(self.host)
-        state = self._state_of(run_id)
+        state = self.state_of(run_id)
         if state == "success":
             return self._ended(run_id)
         if state in ("queued", "running"):
             return self._follow(run_id)
         if state is None or not self._holds_it(run_id):
-            turn = self._turn()
-            if turn is None:
-                again = DateTimeTrigger(utc_now() + _LOOK_AGAIN)
-                self.defer(trigger=again, method_name="look_again")
+            turn = self._taken_turn(run_id)
             self.log.info("host %s: starts its run %s: %s", self.host, run_id, turn)
-            write_turn(self.policy, CHILD_DAG, run_id, turn)
         raise DagRunTriggerException(
             trigger_dag_id=CHILD_DAG,
             dag_run_id=run_id,
@@ -117,7 +113,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
     def resume(self, event: Mapping[str, Any]) -> Any:
         """The host's run is there, has ended, or is gone. Also after a release that only waited."""
         run_id = self.child_run_id(self.host)
-        state = self._state_of(run_id)
+        state = self.state_of(run_id)
         if state is None:
             raise self._gone(run_id)
         return self._follow(run_id) if state in ("queued", "running") else self._ended(run_id)
@@ -145,11 +141,32 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             method_name="execute_complete",
         )
 
-    def _state_of(self, run_id: str) -> str | None:
+    def state_of(self, run_id: str) -> str | None:
+        """The state of a host's run; None where there is none."""
         ti: Any = self._context["ti"]  # the protocol of the SDK leaves these methods out
         if not ti.get_dr_count(dag_id=CHILD_DAG, run_ids=[run_id]):
             return None
         return DagRunState(ti.get_dagrun_state(CHILD_DAG, run_id)).value
+
+    def _taken_turn(self, run_id: str) -> Turn:
+        """Its turn, written down for its run and for the others of this night.
+
+        While it must wait the task is deferred. Raises: AirflowSkipException: not any more tonight.
+        """
+        turn = self._turn()
+        if turn is None:
+            self._wait(_LOOK_AGAIN)
+        write_turn(self.policy, CHILD_DAG, run_id, replace(turn, given_at=utc_now()))
+        if others := on_their_way(self, self._out):
+            write_turn(self.policy, CHILD_DAG, run_id, turn)
+            self.log.info("host %s: gives way to %s", self.host, ", ".join(others))
+            # Not at the same moment as the other, which may have given way, too.
+            place = self.all_planned().index(self.host)
+            self._wait(_GAVE_WAY * (1 + place % _PLACES))
+        return turn
+
+    def _wait(self, time: timedelta) -> NoReturn:
+        self.defer(trigger=DateTimeTrigger(utc_now() + time), method_name="look_again")
 
     def _turn(self) -> Turn | None:
         """Its turn, planned on the cloud as it is now; None while it must wait.
@@ -160,13 +177,17 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         judged = judge_marks(self, self.nova.services("nova-compute"))
         set_marks_right(self, judged)
         out = {each.host: each.out_by for each in judged.services if each.out_by is not None}
+        self._out = out
+        starting = on_their_way(self, out)
         try:
+            if starting:
+                raise NoTurn(f"Nova does not show {', '.join(starting)} as out yet")
             return self._turn_now(out)
         except NoTurn as error:
             reason = error.reason
         self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
         # Who failed stays out until a person has fixed it: that is not waited for.
-        returning = sorted(h for h, mark in out.items() if not mark.has_failed)
+        returning = sorted([*starting, *(h for h, mark in out.items() if not mark.has_failed)])
         if not returning:
             raise self._left(self._with_the_dead(reason, out))
         self.log.info("host %s: waits for %s: %s", self.host, ", ".join(returning), reason)
@@ -216,12 +237,15 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
 
     def _waiting(self) -> list[str]:
         """The planned hosts that have not been done, in their order."""
-        ti: Any = self._context["ti"]
-        planned = [each["host"] for each in ti.xcom_pull(task_ids=APPROVE)]
         done = {
             row["map_index"] for row in self._turns() if row["state"] == TaskInstanceState.SUCCESS
         }
-        return [host for place, host in enumerate(planned) if place not in done]
+        return [host for place, host in enumerate(self.all_planned()) if place not in done]
+
+    def all_planned(self) -> list[str]:
+        """The night's hosts, in the order of their tasks."""
+        ti: Any = self._context["ti"]
+        return [each["host"] for each in ti.xcom_pull(task_ids=APPROVE)]
 
     def _turns(self) -> list[dict[str, Any]]:
         """The elements of this task that have ended: map_index, state."""
@@ -291,7 +315,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
     def _ended(self, run_id: str) -> dict[str, Any]:
         record = find_record(self.policy, CHILD_DAG, run_id) or {}
         outcome = record.get("outcome")
-        if self._state_of(run_id) == "success" and outcome in ("done", "already_done"):
+        if self.state_of(run_id) == "success" and outcome in ("done", "already_done"):
             return {"host": self.host, "run_id": run_id, "outcome": outcome}
         if not self._may_hold_it(run_id):
             # It was refused, perhaps because another night's run was the first to take the host.
