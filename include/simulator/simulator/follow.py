@@ -22,6 +22,8 @@ _A_DAY = 86_400.0
 _QUARTER = 900.0
 _ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 
+# What a task logs whose end Airflow does not take any more: its run was marked by hand.
+_OF_AIRFLOW = "Failed to report terminal task state"
 # Faults of Airflow itself, after which nobody is there who could say anything.
 _SILENT = {"marked by hand", "airflow_api_away", "kill_worker", "kill_task", "lose_task"}
 _SILENT |= {"kill_scheduler", "kill_triggerer"}
@@ -67,7 +69,7 @@ class Operator:
             for ti in run.instances()
             if ti.state == "failed"
             for _, level, text in ti.logs.get(ti.try_number, [])
-            if level in ("error", "critical")
+            if level in ("error", "critical") and not text.startswith(_OF_AIRFLOW)
         ]
         return "\n".join(dict.fromkeys(said))
 

@@ -15,8 +15,7 @@ import pytest
 from cloud_scenarios import on_lab, on_simulator
 from cloud_scenarios.scripts import SCENARIOS
 from cloud_scenarios.transcript import Entry, differences, read, same_recording, write
-from harness import restore
-from openstack_lab import Cloud, Lab
+from openstack_lab import Cloud, Lab, restore
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "cloud"
 # A loaded machine makes Nova take a host for down: such a scenario is played again.

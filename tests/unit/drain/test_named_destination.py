@@ -14,17 +14,18 @@ from openstack_maintenance.triggers.drain.setbacks import failure_of
 
 
 @pytest.mark.parametrize(
-    ("destination", "is_suggestion", "tried", "is_told"),
+    ("destination", "is_suggestion", "ended", "is_told"),
     [
-        ("c04", False, True, True),
-        ("c04", True, True, False),
-        (None, False, True, False),
-        ("c04", False, False, False),
+        ("c04", False, "error", True),
+        ("c04", False, "failed", False),
+        ("c04", True, "error", False),
+        (None, False, "error", False),
+        ("c04", False, None, False),
     ],
-    ids=["named", "a plan's suggestion", "nobody named one", "no migration has failed"],
+    ids=["named", "taken, and failed", "a plan's", "nobody named one", "none has failed"],
 )
 def test_another_destination_is_offered_where_one_was_named(
-    destination: str | None, is_suggestion: bool, tried: bool, is_told: bool
+    destination: str | None, is_suggestion: bool, ended: str | None, is_told: bool
 ) -> None:
     move: Any = SimpleNamespace(
         subject="instance vm1",
@@ -32,9 +33,9 @@ def test_another_destination_is_offered_where_one_was_named(
         order=SimpleNamespace(instance_id="i1"),
     )
     nova: Any = SimpleNamespace(why_it_failed=lambda instance_id: "No valid host was found.")
-    failed = migration(status="error") if tried else None
+    failed = migration(status=ended) if ended else None
     decision = Decision(Step.FAIL, "its migration ended as error", "Clear it.", failed)
     error = asyncio.run(failure_of(nova, move, decision))
     assert error.remedy.startswith("Clear it.")
     assert ("If c04 can never take it" in error.remedy) is is_told
-    assert ("No valid host was found" in error.found) is tried
+    assert ("No valid host was found" in error.found) is (ended is not None)

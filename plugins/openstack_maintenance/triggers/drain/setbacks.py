@@ -84,9 +84,11 @@ async def failure_of(nova: Nova, move: Move, decision: Decision, seen: str = "")
 
 
 def _named(move: Move, decision: Decision) -> str:
-    """What else can be done where a person has named the destination."""
+    """What else can be done where a person has named the destination, and Nova refused it."""
     named = None if move.request.is_suggestion else move.request.destination
-    if decision.migration is None or not named:
+    last = decision.migration
+    # One that has `failed` was accepted by its destination.
+    if last is None or last.status != "error" or not named:
         return ""
     return (
         f" If {named} can never take it (as a host of another cell), trigger a new run with "
