@@ -22,8 +22,8 @@ _A_DAY = 86_400.0
 _QUARTER = 900.0
 _ID = r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 
-# What a task logs whose end Airflow does not take any more: its run was marked by hand.
-_OF_AIRFLOW = "Failed to report terminal task state"
+# What a task logs whose end Airflow does not take any more, as its run was marked by hand.
+_AFTER_A_MARK = ("Failed to report terminal task state", "Traceback (most recent call last)")
 # Faults of Airflow itself, after which nobody is there who could say anything.
 _SILENT = {"marked by hand", "airflow_api_away", "kill_worker", "kill_task", "lose_task"}
 _SILENT |= {"kill_scheduler", "kill_triggerer"}
@@ -69,8 +69,10 @@ class Operator:
             for ti in run.instances()
             if ti.state == "failed"
             for _, level, text in ti.logs.get(ti.try_number, [])
-            if level in ("error", "critical") and not text.startswith(_OF_AIRFLOW)
+            if level in ("error", "critical")
         ]
+        if "marked by hand" in self._stage.faults:
+            said = [text for text in said if not text.startswith(_AFTER_A_MARK)]
         return "\n".join(dict.fromkeys(said))
 
     # What is to be done.
