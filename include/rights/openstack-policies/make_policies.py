@@ -58,6 +58,8 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
             "os_compute_api:servers:migrations:delete",
             "os_compute_api:servers:migrations:force_complete",
             "os_compute_api:servers:migrations:index",
+            # Else what is said of the rule above would hold for this one, for every role.
+            "os_compute_api:servers:migrations:index:host",
         ],
         "migrate_instance with repair_error_state": [
             "os_compute_api:os-admin-actions:reset_state",

@@ -30,6 +30,7 @@ NO_QUESTION = {
 # by its time alone ...
 NOT_VITAL = {
     f"{NOVA}servers:migrations:index",
+    f"{NOVA}servers:migrations:index:host",
     f"{NOVA}os-instance-actions:list",
     f"{NOVA}os-instance-actions:show",
     f"{NOVA}os-instance-actions:events",
