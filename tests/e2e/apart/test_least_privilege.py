@@ -168,7 +168,7 @@ def test_the_role_may_nothing_else_and_checks_controllers(stage: Stage, user: Ma
         ("PUT", on, {"server": {"name": "mine"}}),
         ("POST", f"{on}/action", {"reboot": {"type": "HARD"}}),
         ("POST", f"{on}/action", {"evacuate": {"host": "c02"}}),
-        ("POST", f"{on}/action", {"os-resetState": {"state": "error"}}),
+        ("POST", f"{on}/action", {"lock": None}),
         ("POST", f"{on}/action", {"createImage": {"name": "copy"}}),
         ("POST", "/os-aggregates", {"aggregate": {"name": "mine"}}),
         ("DELETE", f"/os-services/{nova.get_service('c04').id}", None),
