@@ -18,6 +18,7 @@ from cloud_scenarios.transcript import Names, differences, read, same_recording
 RECORDED = Path(__file__).parents[1] / "fixtures" / "cloud"
 
 pytestmark = [
+    pytest.mark.thorough,
     # What the SDK says to its own developers.
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
