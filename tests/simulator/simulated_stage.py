@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from picture import Picture
 from simulator.airflow.records import Run as ModelRun
 from simulator.airflow.records import TaskInstance
 from simulator.cloud import fleet
@@ -36,27 +37,6 @@ _STATES = {
     "ERROR": ("error", 1),
 }
 _STATUS = {vm_state: status for status, (vm_state, _) in _STATES.items()}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Everything that a maintenance could change, at one moment."""
-
-    services: dict[str, tuple[str, str | None]]
-    boots: dict[str, str]
-    instances: dict[str, tuple[str | None, str]]
-    migrations: int
-
-    def changed(self, earlier: Picture) -> set[str]:
-        """The hosts, instances and lists that are not as they were."""
-        found = {"migrations"} if self.migrations != earlier.migrations else set()
-        for now, then in (
-            (self.services, earlier.services),
-            (self.boots, earlier.boots),
-            (self.instances, earlier.instances),
-        ):
-            found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
-        return found
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from simulated_stage import HOSTS, NIGHT, Picture, Run, Stage
+from picture import Picture
+from simulated_stage import HOSTS, NIGHT, Run, Stage
 
 pytestmark = pytest.mark.thorough
 

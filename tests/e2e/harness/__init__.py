@@ -3,13 +3,12 @@
 from harness.airflow_server import AirflowServer, Run
 from harness.backfill import backfill
 from harness.side_by_side import Scenario, play
-from harness.stage import Picture, Stage
+from harness.stage import Stage
 from harness.witness import BootWitness
 
 __all__ = [
     "AirflowServer",
     "BootWitness",
-    "Picture",
     "Run",
     "Scenario",
     "Stage",

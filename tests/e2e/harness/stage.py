@@ -16,29 +16,9 @@ from airflow_local.home import PROJECT
 from harness.airflow_server import PATIENCE, AirflowServer, Run
 from harness.witness import BootWitness
 from openstack_lab import Cloud, Instance, Lab
+from picture import Picture
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Everything that a maintenance could change, at one moment."""
-
-    services: dict[str, tuple[str, str | None]]
-    boots: dict[str, str]
-    instances: dict[str, tuple[str | None, str]]
-    migrations: int
-
-    def changed(self, earlier: Picture) -> set[str]:
-        """The hosts, instances and lists that are not as they were."""
-        found = {"migrations"} if self.migrations != earlier.migrations else set()
-        for now, then in (
-            (self.services, earlier.services),
-            (self.boots, earlier.boots),
-            (self.instances, earlier.instances),
-        ):
-            found |= {name for name in now.keys() | then.keys() if now.get(name) != then.get(name)}
-        return found
 
 
 @dataclass(frozen=True)
