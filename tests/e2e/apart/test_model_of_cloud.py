@@ -15,6 +15,7 @@ import pytest
 from cloud_scenarios import on_lab, on_simulator
 from cloud_scenarios.scripts import SCENARIOS
 from cloud_scenarios.transcript import Entry, differences, read, same_recording, write
+from harness import BootWitness
 from openstack_lab import Cloud, Lab, restore
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "cloud"
@@ -24,10 +25,13 @@ WANTED = [name for name in os.environ.get("SCENARIOS", "").split(",") if name] o
 
 
 @pytest.fixture
-def quiet(lab: Lab, cloud: Cloud, say: Callable[[str], None]) -> Iterator[Cloud]:
-    """The lab at rest, before and after."""
+def quiet(
+    lab: Lab, cloud: Cloud, boot_witness: BootWitness, say: Callable[[str], None]
+) -> Iterator[Cloud]:
+    """The lab at rest, before and after; the next test is not told of the reboots of this one."""
     restore(lab, cloud, say)
     yield cloud
+    boot_witness.loaded_reboots()  # a scenario reboots a host under its guests, as it should
     restore(lab, cloud, say)
 
 
