@@ -97,6 +97,7 @@ def test_a_known_vulnerability_is_an_error_with_package_advisory_and_remedy() ->
     assert verdict == "audit: known vulnerabilities: 1. Run `make upgrade`."
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [404, 500])
 def test_a_database_that_answers_with_errors_has_checked_nothing(status: int) -> None:
     with database({}, status) as url:
@@ -104,6 +105,7 @@ def test_a_database_that_answers_with_errors_has_checked_nothing(status: int) ->
     assert (done.returncode, done.stdout) == (0, UNREACHED)
 
 
+@pytest.mark.thorough
 def test_no_database_at_all_is_said_and_is_no_error() -> None:
     with database({}) as url:
         pass  # its port is closed again

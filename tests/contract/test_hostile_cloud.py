@@ -34,7 +34,7 @@ from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.nova import Nova
 from openstack_maintenance.domain.errors import CloudError
 
-pytestmark = QUIET
+pytestmark = [*QUIET, pytest.mark.thorough]
 MOST = 700  # characters of a sentence about a foreign text
 
 

@@ -1,10 +1,11 @@
-"""How many inputs each target gets: FUZZ says it; without it a small, fixed share, as in check."""
+"""How many inputs each target gets: FUZZ says it; without it a small, fixed share, in `make test`."""
 
 from __future__ import annotations
 
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,14 @@ from hypothesis import HealthCheck, settings
 
 from judged import watched
 
-_CHECK_INPUTS = 40
+_TEST_INPUTS = 40
 _INPUTS = int(os.environ.get("FUZZ") or 0)
 _SLOWEST_SHOWN = 12
 
 settings.register_profile(
     "fuzz",
-    max_examples=_INPUTS or _CHECK_INPUTS,
-    # In `make check` the same inputs each time: a red run must be the change's own fault.
+    max_examples=_INPUTS or _TEST_INPUTS,
+    # In `make test` the same inputs each time: a red run must be the change's own fault.
     derandomize=not _INPUTS,
     database=None,
     deadline=None,  # how long an input takes is measured, and judged as a ratio
@@ -34,9 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # counted as time that an input takes.
     gc.collect()
     gc.freeze()
-    if _INPUTS:
-        for item in items:
-            item.add_marker(pytest.mark.timeout(3600))
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.timeout(3600) if _INPUTS else pytest.mark.thorough)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -88,6 +88,7 @@ def test_a_host_is_maintained(start: Start) -> None:
     assert_no_tenant_paid(cloud)
 
 
+@pytest.mark.thorough
 def test_whatever_of_airflow_dies_the_host_is_finished(start: Start) -> None:
     airflow, cloud = start()
     run = airflow.trigger(HOST, ASKED)
@@ -106,6 +107,7 @@ def test_whatever_of_airflow_dies_the_host_is_finished(start: Start) -> None:
     assert_no_tenant_paid(cloud)
 
 
+@pytest.mark.thorough
 def test_a_night_rolls_its_hosts_by_runs_of_their_own(start: Start) -> None:
     airflow, cloud = start(due={"hosts": ["c01", "c02"]})
     airflow.pause(NIGHT, False)

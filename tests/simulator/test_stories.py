@@ -27,17 +27,17 @@ from simulator.story import Story, build
 FOLDER = Path(__file__).resolve().parents[2] / "include/simulator/stories"
 STORIES = sorted(FOLDER.glob("*.json"))
 
-# Half a second of CPU each, and more.
-LONG = {
-    "a1a-cold-move-refused",
-    "a4-starts-that-fail",
-    "a5-two-runs-one-instance",
-    "b11-a-run-waits-for-its-window",
-    "b12-clocks-apart",
-    "b14-an-old-nova-hides-the-host-beforehand",
-    "b15-an-urgent-run-of-controllers",
-    "b16-an-urgent-night",
-    "d24-the-conductor-dies-early",
+# These few are played in `make check`, too; the others are for `make test`.
+QUICK = {
+    "a1c-host-lost-after-stop",
+    "a3b-an-answer-lost",
+    "a6-airflow-forgets",
+    "a7a-a-guest-that-nova-does-not-list",
+    "a7b-hard-affinity",
+    "a7c-no-log-to-prove-it",
+    "a7d-forced-down",
+    "a9-an-owner-shuts-down",
+    "b10-a-dead-run-has-the-host",
 }
 
 pytestmark = [
@@ -58,7 +58,7 @@ def quiet() -> Iterator[None]:
 @pytest.mark.parametrize(
     "file",
     [
-        pytest.param(file, marks=pytest.mark.thorough if file.stem in LONG else (), id=file.stem)
+        pytest.param(file, marks=() if file.stem in QUICK else pytest.mark.thorough, id=file.stem)
         for file in STORIES
     ],
 )
@@ -82,6 +82,7 @@ def one_host(*events: dict[str, object]) -> Story:
     )
 
 
+@pytest.mark.thorough
 def test_the_same_story_is_the_same_again() -> None:
     story = draw(3, "host")
     assert str(story) == str(draw(3, "host")) != str(draw(4, "host"))
@@ -305,6 +306,7 @@ def test_a_story_is_shrunk_to_what_it_needs() -> None:
     assert not small.policy and not small.fleet.get("instances")
 
 
+@pytest.mark.thorough
 def test_a_campaign_counts_and_says_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally()
     for result in Campaign([17, 33], "checks", jobs=2, shrinking=0.0).results():
@@ -313,6 +315,7 @@ def test_a_campaign_counts_and_says_what_went_wrong(monkeypatch: pytest.MonkeyPa
     assert "simulated hours" in str(tally)
 
 
+@pytest.mark.thorough
 def test_one_seed_is_played_again_with_its_timeline(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seed", "3", "--kind", "host"]) == 0
     assert "run-1          report success" in capsys.readouterr().out

@@ -115,6 +115,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", HOSTILE)
 def test_a_hostile_megabyte_takes_little_longer_than_a_plain_one(part: str) -> None:
     secrets = ['"\\%secret"', "\\\\\\\\", "%25%25", "token"]

@@ -45,6 +45,7 @@ def test_what_is_missing_is_said_in_one_sentence(
     assert_is_one_sentence(out, err, said)
 
 
+@pytest.mark.thorough
 def test_a_connection_that_is_missing_is_all_that_the_command_says(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("deployment: lab\n")
     done = subprocess.run(

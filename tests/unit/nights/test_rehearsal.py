@@ -123,6 +123,7 @@ def test_hosts_that_take_longer_than_planned_run_into_the_windows_end() -> None:
     assert found.end <= timedelta(minutes=18)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("phases", [(), *((each,) for each in PHASES)])
 @pytest.mark.parametrize("hosts_out", [1, 3])
 def test_the_more_often_something_fails_the_fewer_hosts_are_done(
