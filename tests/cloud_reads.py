@@ -70,6 +70,15 @@ def _right(right: rights.Right, asked: str, key: str, body: Callable[[], Any]) -
     return Read(asked, key, body, lambda nova: nova.missing_rights(needed))
 
 
+# As a Placement of 1.39 says it to 1.27.
+CANDIDATE = {
+    "resources": {
+        "VCPU": {"capacity": 256, "used": 1},
+        "MEMORY_MB": {"capacity": 65024, "used": 512},
+        "DISK_GB": {"capacity": 2000, "used": 1},
+    },
+    "traits": ["COMPUTE_NODE", "COMPUTE_TRUSTED_CERTS"],
+}
 PLACEMENT = "GET /placement/resource_providers"
 READS = {
     "services": Read(
@@ -159,6 +168,12 @@ READS = {
         f"{PLACEMENT}/{PROVIDER}/inventories",
         "inventories",
         lambda: recorded("inventories"),
+        lambda nova: nova.capacities([PROVIDER]),
+    ),
+    "capacities": Read(
+        "GET /placement/allocation_candidates",
+        "provider_summaries",
+        lambda: {"allocation_requests": [], "provider_summaries": {PROVIDER: CANDIDATE}},
         lambda nova: nova.capacities([PROVIDER]),
     ),
     "traits": Read(

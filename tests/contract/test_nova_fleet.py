@@ -14,6 +14,7 @@ from answering_cloud import (
     as_numbers,
     new_nova,
 )
+from cloud_reads import CANDIDATE
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.nights.fleet import Size
 from openstack_maintenance.domain.nights.fleet_facts import compose_fleet
@@ -146,6 +147,7 @@ def test_extra_specs_are_read_from_the_flavor_in_the_list(cloud: AnsweringCloud)
 
 
 PROVIDERS = "GET /placement/resource_providers"
+CANDIDATES = "GET /placement/allocation_candidates"
 
 
 def test_capacity_is_what_may_be_allocated_without_what_is_reserved(cloud: AnsweringCloud) -> None:
@@ -154,6 +156,33 @@ def test_capacity_is_what_may_be_allocated_without_what_is_reserved(cloud: Answe
     # Recorded: 64 VCPU x 4.0, 65536 MB less 512 reserved, 2000 GB.
     assert nova.capacities(ids) == dict.fromkeys(ids, Size(vcpus=256, ram_mib=65024, disk_gib=2000))
     assert sum(each.path.endswith("/inventories") for each in cloud.work()) == len(ids)
+
+
+def test_all_that_have_a_little_room_are_read_in_one_request(cloud: AnsweringCloud) -> None:
+    nova = new_nova(cloud)
+    first, *others = [each.id for each in nova.hypervisors()]
+    told = {"provider_summaries": dict.fromkeys(others, CANDIDATE)}
+    cloud.answers[CANDIDATES] = Answer(told)
+    size = Size(vcpus=256, ram_mib=65024, disk_gib=2000)
+    assert nova.capacities([first, *others]) == dict.fromkeys([first, *others], size)
+    assert nova.traits(others) == dict.fromkeys(others, frozenset(CANDIDATE["traits"]))
+    asked = [each for each in cloud.work() if each.path.startswith("/placement")]
+    assert [each.target for each in asked] == [
+        "/placement/allocation_candidates?resources=MEMORY_MB%3A1",
+        f"/placement/resource_providers/{first}/inventories",
+        "/placement/allocation_candidates?resources=MEMORY_MB%3A1",
+    ]
+
+
+def test_a_placement_that_tells_less_is_asked_for_each(cloud: AnsweringCloud) -> None:
+    cloud.release = "queens"
+    found = cloud.read("placement")
+    found["versions"][0]["max_version"] = "1.26"
+    cloud.changed["placement"] = found
+    nova = new_nova(cloud)
+    ids = [each.id for each in nova.hypervisors()]
+    assert sorted(nova.capacities(ids)) == sorted(ids)
+    assert not any("candidates" in each.path for each in cloud.work())
 
 
 def test_disks_on_shared_storage_are_no_capacity_of_the_host(cloud: AnsweringCloud) -> None:

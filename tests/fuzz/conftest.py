@@ -1,4 +1,4 @@
-"""How many inputs each target gets: FUZZ says it; without it a small, fixed share, in `make test`."""
+"""How many inputs each target gets: FUZZ says it; else a small, fixed share, in `make test`."""
 
 from __future__ import annotations
 

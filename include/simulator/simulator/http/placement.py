@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from simulator.cloud import Cloud
@@ -172,7 +173,8 @@ class Placement:
             f'{{"allocations": {{"{each.id}": {resources}}}, "mappings": {{"": ["{each.id}"]}}}}'
             for each in hosts
         )
-        summaries = ", ".join(f'"{each.id}": {_summary(each)}' for each in hosts)
+        kinds = _KINDS if asked >= 27 else tuple(wanted)
+        summaries = ", ".join(f'"{each.id}": {_summary(each, kinds)}' for each in hosts)
         return Answer(
             f'{{"allocation_requests": [{requests}], "provider_summaries": {{{summaries}}}}}'
         )
@@ -291,10 +293,11 @@ def _inventories(host: ComputeHost) -> dict[str, Any]:
     }
 
 
-def _summary(host: ComputeHost) -> str:
+def _summary(host: ComputeHost, kinds: Sequence[str]) -> str:
     resources = ", ".join(
         f'"{kind}": {{"capacity": {host.capacity[kind]}, "used": {host.used[kind]}}}'
-        for kind in _KINDS
+        for kind in kinds
+        if host.capacity[kind]
     )
     traits = json.dumps(sorted(host.traits))
     return (
