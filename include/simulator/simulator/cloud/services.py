@@ -51,14 +51,17 @@ class Services:
         beats = int((moment - began).total_seconds() // interval)
         return began + timedelta(seconds=beats * interval)
 
-    def shown_time(self, service: Service) -> datetime | None:
-        """``updated_at``: an enable or a disable moves it as well."""
-        times = [each for each in (self.last_beat(service), service.written_at) if each]
-        return max(times, default=None)
+    def shown(self, service: Service) -> tuple[bool, datetime | None]:
+        """Whether it is up, and ``updated_at``: an enable or a disable moves that as well."""
+        beat = self.last_beat(service)
+        times = [each for each in (beat, service.written_at) if each]
+        return self._is_up(service, beat), max(times, default=None)
 
     def is_up(self, service: Service) -> bool:
         """As Nova judges it."""
-        beat = self.last_beat(service)
+        return self._is_up(service, self.last_beat(service))
+
+    def _is_up(self, service: Service, beat: datetime | None) -> bool:
         if service.is_forced_down or beat is None:
             return False
         elapsed = (self._state.now() - beat).total_seconds()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ SEE_ALL = "context_is_admin"
 
 @dataclass
 class Asked:
-    """One request to Nova. ``minor``: of microversion 2.x."""
+    """One request to Nova. ``minor``: of microversion 2.x. ``host_statuses``: found for it so far."""
 
     request: Request
     cloud: Cloud
@@ -31,6 +31,7 @@ class Asked:
     user: str
     project: str
     arguments: tuple[str, ...] = ()
+    host_statuses: dict[str, str] = field(default_factory=dict)
 
     @property
     def query(self) -> dict[str, str]:

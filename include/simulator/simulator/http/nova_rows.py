@@ -99,15 +99,15 @@ def _share(asked: Asked, each: Migration, running_since: datetime) -> float:
 
 def service(asked: Asked, each: Service) -> dict[str, Any]:
     """A row of os-services."""
-    services = asked.cloud.services
+    is_up, updated_at = asked.cloud.services.shown(each)
     row: dict[str, Any] = {
         "binary": each.binary,
         "host": each.host,
         "id": each.id if asked.minor >= 53 else each.number,
         "zone": each.zone,
         "status": "disabled" if each.is_disabled else "enabled",
-        "state": "up" if services.is_up(each) else "down",
-        "updated_at": stamp(services.shown_time(each)),
+        "state": "up" if is_up else "down",
+        "updated_at": stamp(updated_at),
         "disabled_reason": each.disabled_reason,
     }
     if asked.minor >= 11:

@@ -64,12 +64,15 @@ def server_text(asked: Asked, instance: Instance) -> str:
         text = json.dumps(server(asked, instance))
         instance.rows[key] = (instance.revision, text)
     if asked.minor >= 16:
-        return f'{text[:-1]}, "host_status": "{_host_status(asked, instance)}"}}'
+        name = instance.host or ""
+        if name not in asked.host_statuses:
+            asked.host_statuses[name] = _host_status(asked, name)
+        return f'{text[:-1]}, "host_status": "{asked.host_statuses[name]}"}}'
     return text
 
 
-def _host_status(asked: Asked, instance: Instance) -> str:
-    host = asked.cloud.state.hosts.get(instance.host or "")
+def _host_status(asked: Asked, name: str) -> str:
+    host = asked.cloud.state.hosts.get(name)
     if host is None:
         return ""
     if not asked.cloud.services.is_up(host.service):
