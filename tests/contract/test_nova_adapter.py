@@ -92,7 +92,7 @@ def test_the_services_of_one_host_are_one_request(cloud: AnsweringCloud) -> None
             with pytest.raises(CloudError, match="it was deleted, or its cell does not answer"):
                 ask("c09")
     assert [str(each) for each in cloud.work()] == ["GET /v2.1/os-services"] * 3
-        assert cloud.work()[0].query == {"binary": ["nova-compute"], "host": ["c01"]}
+    assert cloud.work()[0].query == {"binary": ["nova-compute"], "host": ["c01"]}
 
 
 def test_the_hypervisor_of_a_host_is_found_by_its_name(cloud: AnsweringCloud) -> None:
