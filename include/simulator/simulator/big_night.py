@@ -1,6 +1,6 @@
 """One night of a large fleet, played to its end: what it does, and what the simulator takes for it.
 
-    python -m simulator.big_night --hosts 1000 --per-host 20 --out 4
+    python -m simulator.big_night --hosts 1000 --per-host 20
 
 Exit code: 0 all good; 1 a judge has found something, or a run is red; 3 it took too much.
 """
@@ -48,7 +48,7 @@ def story_of(hosts: int, per_host: int, out: int, until: str = "05:00", seed: in
         "migrations_total": out,
         "due": {"hosts": names},
     }
-    requests: list[Json] = [{"at": 310, "do": "night", "params": {"reason": "kernel"}}]
+    requests: list[Json] = [{"at": 310, "do": "scheduled"}]
     return Story(seed, fleet=fleet, policy=policy, requests=requests)
 
 
@@ -57,7 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser("big_night", description=__doc__)
     parser.add_argument("--hosts", type=int, default=1000)
     parser.add_argument("--per-host", type=int, default=20, help="instances")
-    parser.add_argument("--out", type=int, default=4, help="hosts out at a time")
+    parser.add_argument("--out", type=int, default=1, help="hosts out at a time")
     parser.add_argument("--until", default="05:00", help="the end of the window")
     given = parser.parse_args()
     calm()
