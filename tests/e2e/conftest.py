@@ -81,13 +81,10 @@ def boot_witness(lab: Lab, cloud: Cloud) -> BootWitness:
 
 @pytest.fixture(scope="session")
 def include(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's include/ as the DAG reads it, with the maintenance scripts of the tests."""
+    """The project's include/ as the DAG reads it; a test may put a part of its own into it."""
     folder = tmp_path_factory.mktemp("include")
-    (folder / "scripts").mkdir()
-    for name in ("deployments", "policies"):
+    for name in ("deployments", "policies", "scripts"):
         (folder / name).symlink_to(PROJECT / "include" / name)
-    for script in [*PROJECT.glob("include/scripts/*.sh"), *Path(__file__).parent.glob("scripts/*")]:
-        (folder / "scripts" / script.name).symlink_to(script)
     return folder
 
 

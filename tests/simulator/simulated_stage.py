@@ -16,12 +16,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from picture import Picture
+from simulator import events
 from simulator.airflow.records import Run as ModelRun
 from simulator.airflow.records import TaskInstance
 from simulator.cloud import fleet
 from simulator.cloud.model import Instance, Migration
 from simulator.judges import all_judges
 from simulator.stage import Stage as WatchedStage
+from simulator.stage import Undo
 from simulator.story import Story, build, flavor_of
 from simulator.whole_world import WholeWorld
 
@@ -76,9 +78,10 @@ class Run:
     def xcom(self, task_id: str) -> Any:
         return self.stage.airflow.xcom(self.model, task_id)
 
-    def log(self, task_id: str) -> str:
-        """All that a task has logged."""
-        (task,) = self.tasks(task_id)
+    def log(self, task_id: str, map_index: int | None = None) -> str:
+        """All that a task, or that element of it, has logged."""
+        found = self.tasks(task_id)
+        (task,) = found if map_index is None else [ti for ti in found if ti.map_index == map_index]
         return "\n".join(self.stage.airflow.log(task))
 
     def clear(self, *task_ids: str) -> None:
@@ -181,6 +184,10 @@ class Stage:
         )
 
     # What others do.
+
+    def happens(self, what: str, **event: Any) -> Undo:
+        """Let an event of the campaign happen (simulator/events.py); what it gives ends it."""
+        return events.perform(self._watched, {"do": what, **event}) or (lambda: None)
 
     def set_migration_seconds(self, host: str, seconds: float) -> None:
         """How long a live migration off a host runs, when it begins."""

@@ -2,7 +2,6 @@
 
 from harness.airflow_server import AirflowServer, Run
 from harness.backfill import backfill
-from harness.side_by_side import Scenario, play
 from harness.stage import Stage
 from harness.witness import BootWitness
 
@@ -10,8 +9,6 @@ __all__ = [
     "AirflowServer",
     "BootWitness",
     "Run",
-    "Scenario",
     "Stage",
     "backfill",
-    "play",
 ]

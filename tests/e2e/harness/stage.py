@@ -94,11 +94,6 @@ class Stage:
         )
         self.cloud.act(self.instance(name).id, body)
 
-    def force_onto(self, name: str, host: str) -> None:
-        """Live-migrate an instance onto a host that is disabled: nothing but force does that."""
-        body = {"os-migrateLive": {"host": host, "block_migration": "auto", "force": True}}
-        self.cloud.act(self.instance(name).id, body, microversion="2.67")
-
     def wait_for_migration(
         self, name: str, *states: str, timeout: float = PATIENCE
     ) -> dict[str, Any]:
@@ -110,25 +105,6 @@ class Stage:
             return found[-1] if found and found[-1]["status"] in wanted else None
 
         return self.until(look, f"a migration of {name} that is {' or '.join(wanted)}", timeout)
-
-    def wait_for_a_migration_off(self, host: str) -> str:
-        """Wait until something is migrated off a host; returns the instance's name.
-
-        Which one of several is migrated first is nobody's promise: it depends on which trigger
-        the triggerer starts first.
-        """
-
-        def look() -> dict[str, Any] | None:
-            found = self.cloud.migrations(host)
-            return next((each for each in found if each["status"] == "running"), None)
-
-        found = self.until(look, f"a running migration off {host}")
-        return self.cloud.instance(found["instance_uuid"]).name
-
-    def complete_migration(self, name: str) -> None:
-        """Let the live migration that runs end now, as Nova's administrators can."""
-        migration = self.wait_for_migration(name, "running")
-        self.cloud.force_complete(migration["instance_uuid"], migration["id"])
 
     def until(self, look: Callable[[], T | None], wanted: str, timeout: float = PATIENCE) -> T:
         """Wait until `look` finds something; returns it."""
