@@ -177,6 +177,7 @@ def wait_ready(book: Book, restarted: Sequence[str] = ()) -> None:
     Raises: LabError with what is still missing at the deadline.
     """
     cloud = Cloud(book, timeout_seconds=READY_TIMEOUT_SECONDS)
+    patient = Cloud(book)  # what is asked once has no second try
 
     def keystone_missing() -> str:
         try:
@@ -186,14 +187,14 @@ def wait_ready(book: Book, restarted: Sequence[str] = ()) -> None:
         return ""
 
     wait_until("Keystone", keystone_missing, KEYSTONE_SECONDS)
-    register(cloud, book)
+    register(patient, book)
     heartbeats: dict[str, str] = {}
 
     def nova_missing() -> str:
         return find_missing(book, cloud) or find_silent(cloud, restarted, heartbeats)
 
     wait_until("Nova", nova_missing, NOVA_SECONDS, beat_seconds=1.0)
-    instances.ensure_image(cloud, book)
+    instances.ensure_image(patient, book)
 
 
 def find_silent(cloud: Cloud, hosts: Sequence[str], first: dict[str, str]) -> str:
