@@ -380,6 +380,10 @@ class _Lock:
     def locked(self) -> bool:
         return self._owner is not None
 
+    def _at_fork_reinit(self) -> None:
+        """`logging` frees its locks by this in a process that was forked."""
+        self._owner, self._depth = None, 0
+
     __enter__ = acquire
 
     def __exit__(self, *_: object) -> None:
