@@ -100,16 +100,6 @@ def test_what_the_form_does_not_allow_is_rejected_before_there_is_a_run(stage: S
         assert said in error.value.text, name
 
 
-def test_a_destination_that_is_down_is_refused(stage: Stage) -> None:
-    stage.lab.fault("c03", "nova-compute-kill")
-    stage.until(lambda: stage.cloud.service("c03")["state"] == "down", "c03 down")
-
-    problem = stage.fail(stage.airflow.maintain("c01", destination="c03"), "check_host")
-
-    assert problem.startswith("destination c03: its nova-compute is down.")
-    assert problem.endswith(NOTHING)
-
-
 def test_a_malformed_policy_is_named_with_its_field(stage: Stage) -> None:
     before = stage.picture()
     runs = []

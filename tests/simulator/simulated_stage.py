@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ from simulator.story import Story, build, flavor_of
 from simulator.whole_world import WholeWorld
 
 HOST, NIGHT = "compute_host_maintenance", "nightly_compute_maintenance"
+CONTROLLERS = "controller_maintenance"
 HOSTS = ("c01", "c02", "c03", "c04")
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs/records"
 _A_DAY = 86_400.0
@@ -112,7 +113,7 @@ class Stage:
         self.cloud.settings.live_seconds = lambda instance, migration: self._live_seconds.get(
             migration.source, 3.0
         )
-        for dag_id in (HOST, NIGHT):
+        for dag_id in (HOST, NIGHT, CONTROLLERS):
             self.airflow.pause(dag_id, False)
 
     # What there is.
@@ -281,9 +282,10 @@ class Stage:
 
 
 @contextmanager
-def a_stage(folder: Path) -> Iterator[Stage]:
+def a_stage(folder: Path, controllers: Sequence[str] = ("ctl01",)) -> Iterator[Stage]:
     """A cloud of four empty hosts; at the end every judge is asked."""
-    story = Story.of({"fleet": {"hosts": [{"name": name} for name in HOSTS]}})
+    hosts = [{"name": name} for name in HOSTS]
+    story = Story.of({"fleet": {"hosts": hosts, "controllers": list(controllers)}})
     world = build(story, folder)
     watched = WatchedStage(story, world)
     with world.installed():

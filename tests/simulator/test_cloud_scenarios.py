@@ -1,6 +1,6 @@
 """A client of the simulated cloud sees what one of a real Nova and Placement saw.
 
-The fixtures are what tests/e2e/apart/test_model_of_cloud.py recorded of the lab.
+The fixtures are what tests/e2e/test_model_of_cloud.py recorded of the lab.
 """
 
 from __future__ import annotations

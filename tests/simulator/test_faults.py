@@ -238,3 +238,64 @@ def test_a_script_that_fails_runs_again_when_cleared(stage: Stage) -> None:
     stage.finish(run)
 
     stage.assert_given_back("c04", boot)
+
+
+# Its proof.
+
+
+def test_a_host_that_logs_no_amqp_line_is_proven_by_its_socket_or_refused_beforehand(
+    stage: Stage,
+) -> None:
+    before = stage.picture()
+    stage.set_policy(amqp_evidence="log_line")
+
+    problem = stage.fail(stage.maintain("c03"), "check_host")
+
+    assert "(amqp_evidence: log_line), but its nova-compute logs no connection" in problem
+    assert "oslo.messaging._drivers.impl_rabbit=DEBUG" in problem
+    assert stage.picture() == before  # found before anything changes
+
+    stage.set_policy(amqp_evidence="any")
+    record = stage.finish(stage.maintain("c03"))
+
+    assert record["evidence"]["amqp"]["kind"] == "socket_and_heartbeat"
+    assert record["evidence"]["amqp"]["sockets"]
+    stage.assert_given_back("c03", before.boots["c03"])
+
+
+def test_a_host_whose_amqp_line_does_not_come_stays_out_and_is_not_rebooted_twice(
+    stage: Stage,
+) -> None:
+    boot = stage.boot_id("c03")
+    run = stage.maintain("c03")
+    run.wait_for("stop_nova_compute", "success")
+    # Only now: check_host would have refused it.
+    stage.set_policy(amqp_evidence="log_line", amqp_timeout="5s")
+    problem = stage.fail(run, "assert_amqp")
+
+    assert problem.startswith("host c03: no proof that nova-compute is on the message bus: ")
+    assert "(policy amqp_evidence: log_line)" in problem
+    assert problem.endswith("then clear assert_amqp with Downstream.")
+    stage.assert_stays_out("c03", run, "assert_amqp")
+    rebooted = stage.boot_id("c03")
+    assert rebooted != boot
+
+    stage.set_policy(amqp_evidence="any")
+    run.clear_failed()
+    record = stage.finish(run)
+
+    assert record["evidence"]["amqp"]["kind"] == "socket_and_heartbeat"
+    stage.assert_given_back("c03", boot)
+    assert stage.boot_id("c03") == rebooted  # not a second time
+
+
+def test_a_destination_that_is_down_is_refused(stage: Stage) -> None:
+    before = stage.picture()
+    stage.happens("nova_compute_dies", host="c03")
+    stage.world.clock.run(at_most=120)
+
+    problem = stage.fail(stage.maintain("c01", destination="c03"), "check_host")
+
+    assert problem.startswith("destination c03: its nova-compute is down.")
+    assert problem.endswith("Nothing was changed.")
+    assert stage.picture() == before

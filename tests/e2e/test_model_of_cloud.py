@@ -18,7 +18,7 @@ from cloud_scenarios.transcript import Entry, differences, read, same_recording,
 from harness import BootWitness
 from openstack_lab import Cloud, Lab, restore
 
-RECORDED = Path(__file__).parents[2] / "fixtures" / "cloud"
+RECORDED = Path(__file__).parents[1] / "fixtures" / "cloud"
 # A loaded machine makes Nova take a host for down: such a scenario is played again.
 AGAIN = 2
 WANTED = [name for name in os.environ.get("SCENARIOS", "").split(",") if name] or list(SCENARIOS)
