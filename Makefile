@@ -21,7 +21,8 @@ BIN := .venv/bin
 LAB := include/lab/lab
 # Bytecode is kept, also where the environment says not to, as container images do: to compile the
 # tests with their assertions takes each worker longer than to collect them.
-# Half as many workers again as there are cores: some tests wait for what they started.
+# Half as many workers again as there are cores: some tests wait for what they started. Those of
+# `make check` hardly wait, and each worker imports Airflow and collects all of them.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n $(shell echo $$(($$(nproc) * 3 / 2)))
 NO_LAB = $(wildcard tests/unit tests/contract tests/dags tests/lab tests/fuzz tests/simulator tests/test_*.py)
 SHELL_SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!.*\b(bash|sh)$$' --)
@@ -37,7 +38,7 @@ setup: ## Make .venv from the locks (nothing to do when it is current)
 .PHONY: check
 check: setup ## Everything that needs no lab: format, lint, types, layers, tests. Under a minute
 	@$(MAKE) -j2 --output-sync=target lint-python lint-shell layers types known-faults
-	@$(PYTEST) -m "not thorough" --dist worksteal $(NO_LAB)
+	@$(PYTEST) -n $(shell nproc) -m "not thorough" --dist worksteal $(NO_LAB)
 
 .PHONY: lint-python lint-shell layers types known-faults
 lint-python:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from drain_nova import (
 from in_memory_nova import InMemoryNova
 from openstack_maintenance.adapters.cloud_errors import Conflict
 from openstack_maintenance.domain.cloud import SHUTDOWN
+from openstack_maintenance.domain.drain.sighting import Look
 from openstack_maintenance.domain.errors import MaintenanceError, MigrationFailed, PolicyError
 from openstack_maintenance.triggers.drain import settlement, source_health, tries
 from openstack_maintenance.triggers.drain.move import Move
@@ -270,7 +273,43 @@ async def test_a_killed_move_that_arrives_cold_is_confirmed_and_started(watch_of
     assert nova.calls["confirm"] == 1
 
 
-async def test_a_stop_that_lands_after_the_kill_is_waited_for(watch_of: Watches) -> None:
+@pytest.mark.parametrize(
+    ("hypervisor", "runs", "is_started"),
+    [
+        ("QEMU", False, False),  # its owner shut it down from within, and Nova does not know yet
+        ("QEMU", True, True),
+        ("QEMU", None, True),  # nobody could look
+        ("fake", False, True),  # its guests are no processes
+    ],
+)
+async def test_a_guest_that_is_off_already_stays_off(
+    watch_of: Watches, hypervisor: str, runs: bool | None, is_started: bool
+) -> None:
+    nova, debts = drain_nova(), DebtsInMemory()
+    nova.cloud.add("i1")
+    known = nova.find_hypervisor(SOURCE)
+    assert known is not None
+    nova.cloud.hypervisors[SOURCE] = replace(known, hypervisor_type=hypervisor)
+
+    async def look(nova: Any, host: str, guest: str) -> Look:
+        return Look(host, runs)
+
+    sight = SimpleNamespace(look=look)
+    outcome = await ended(watch_of(nova).enter(stopping(nova, debts, sight=sight)))
+
+    assert (outcome["host"], outcome["status"]) == (
+        DESTINATION,
+        "ACTIVE" if is_started else "SHUTOFF",
+    )
+    assert nova.calls["start_guest"] == is_started
+    assert debts.open == {}
+
+
+async def test_a_stop_that_lands_after_the_kill_is_waited_for(
+    watch_of: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of real time, however long a loaded machine takes until the stop lands.
+    monkeypatch.setattr(settlement, "_STOP_MAY_COME", timedelta(minutes=1))
     nova, debts = drain_nova(), DebtsInMemory()
     nova.cloud.add("i1")
     debts.write(debt())

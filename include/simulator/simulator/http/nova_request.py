@@ -22,7 +22,7 @@ SEE_ALL = "context_is_admin"
 
 @dataclass
 class Asked:
-    """One request to Nova. ``minor``: of microversion 2.x. ``host_statuses``: found for it so far."""
+    """One request to Nova. ``minor``: of microversion 2.x. ``host_statuses``: those it asked."""
 
     request: Request
     cloud: Cloud

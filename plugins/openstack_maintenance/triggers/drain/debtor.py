@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from openstack_maintenance.domain.cloud import Instance
 from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.errors import MaintenanceError
 from openstack_maintenance.triggers.drain.move import Move
@@ -55,12 +56,28 @@ class Debtor:
         move.debt, move.is_debt_known = debt, True
 
     async def write(self, move: Move) -> None:
-        """Before a guest is shut down; one that was off already, in ERROR, is owed nothing."""
+        """Before a guest is shut down; one that was off already is owed nothing."""
         debts, instance = move.request.debts, move.instance
         if debts is None or instance is None or not instance.may_be_running:
             return
+        if move.debt is None and await self._is_off(move, instance):
+            move.say(f"its guest is off already, though Nova shows it {instance.status}: stays off")
+            return
         move.debt = move.debt or self._new_debt(move)
         await asyncio.to_thread(debts.write, move.debt)
+
+    async def _is_off(self, move: Move, instance: Instance) -> bool:
+        """Whether its owner has shut it down from within, and Nova has not noticed yet.
+
+        Only guests of libvirt's QEMU are processes that can be seen, or seen to be missing.
+        """
+        sight, host = move.request.sight, instance.host
+        if sight is None or host is None:
+            return False
+        hypervisor = await asyncio.to_thread(self._nova.find_hypervisor, host)
+        if hypervisor is None or hypervisor.hypervisor_type != "QEMU":
+            return False
+        return (await sight.look(self._nova, host, instance.guest_name)).runs is False
 
     def _new_debt(self, move: Move) -> Debt:
         order, owner = move.order, move.request.owner
