@@ -86,7 +86,7 @@ def test_the_problem_is_what_the_hosts_said_and_how_many_said_nothing() -> None:
     assert said.startswith("host c02: run nightly__c02__x did not finish it: no answer. Fix that.")
     assert said.endswith(
         "1 task ended without an error message (killed, or a worker died): plan. "
-        "See the logs, then clear what failed with Downstream."
+        "See the logs, then clear the run's failed tasks."
     )
 
 

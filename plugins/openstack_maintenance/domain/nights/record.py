@@ -62,7 +62,7 @@ def _what_went_wrong(
         names = ", ".join(dict.fromkeys(silent))
         said.append(
             f"{counted} ended without an error message (killed, or a worker died): {names}. "
-            "See the logs, then clear what failed with Downstream."
+            "See the logs, then clear the run's failed tasks."
         )
     told = " ".join(said) or "A task failed before anything was started. See the run."
     return shortened(told, LONGEST_SENTENCE)
