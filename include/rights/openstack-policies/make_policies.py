@@ -88,7 +88,7 @@ RIGHTS: dict[str, dict[str, list[str]]] = {
         ],
     },
     "placement": {
-        "check_host: where there is room": ["placement:allocation_candidates:list"],
+        "check_host, plan: where there is room": ["placement:allocation_candidates:list"],
         "check_host, check_host_empty, stop_nova_compute, run_script, reboot: what is on a host": [
             "placement:resource_providers:allocations:list"
         ],
