@@ -11,6 +11,7 @@ import pytest
 from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.domain.drain.slots import Limits
 from openstack_maintenance.domain.errors import MigrationFailed
+from openstack_maintenance.domain.mark import Mark
 from watched_moves import (
     DESTINATION,
     Watches,
@@ -104,3 +105,36 @@ async def test_who_is_in_no_group_and_finds_no_host_fails_after_its_tries(
     (ended,) = await outcomes(enter(watch_of(nova), nova, "i1"))
     assert isinstance(ended, MigrationFailed)
     assert len(nova.cloud.migrations) == 2
+
+
+CLOSED = str(Mark("nightly_compute_maintenance", "n1", "closed until its turn", kind="closed"))
+
+
+@pytest.mark.parametrize("destination", [None, "c02"])
+async def test_a_host_that_a_night_has_closed_is_opened_where_no_other_is_found(
+    watch_of: Watches, destination: str | None
+) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"]})
+    nova.cloud.add_host("c03", reason=CLOSED)
+    asked = {"retries": 0, "destination": destination, "is_suggestion": destination is not None}
+    (outcome,) = await outcomes(enter(watch_of(nova), nova, **asked))
+    assert outcome["host"] == "c02"
+    assert nova.cloud.services["c03"].is_enabled
+    assert nova.calls["live_migrate"] == 2
+
+
+async def test_a_host_that_a_person_disabled_is_not(watch_of: Watches) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"] * 9})
+    nova.cloud.add_host("c03", reason="ask Ana")
+    (error,) = await outcomes(enter(watch_of(nova), nova, retries=0))
+    assert isinstance(error, MigrationFailed)
+    assert nova.calls["live_migrate"] == 1
+    assert not nova.cloud.services["c03"].is_enabled
+
+
+async def test_where_a_person_named_the_destination_no_other_is_opened(watch_of: Watches) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"] * 9})
+    nova.cloud.add_host("c03", reason=CLOSED)
+    (error,) = await outcomes(enter(watch_of(nova), nova, retries=0, destination="c02"))
+    assert isinstance(error, MigrationFailed)
+    assert not nova.cloud.services["c03"].is_enabled

@@ -24,12 +24,13 @@ def mistaken_refusals(migrations: Iterable[Migration], since: datetime) -> list[
     ``migrations``: the instance's, oldest first; those before ``since`` do not count. From the
     first refusal on, the scheduler gets some minutes to learn better.
     """
-    refused = [
-        each
-        for each in migrations
-        if each.created_at >= since and each.status == "error" and each.destination is None
-    ]
+    refused = [each for each in migrations if each.created_at >= since and found_no_host(each)]
     return [each for each in refused if each.created_at - refused[0].created_at < FORGIVES_WITHIN]
+
+
+def found_no_host(migration: Migration) -> bool:
+    """Whether it ended before the scheduler had a host for it."""
+    return migration.status == "error" and migration.destination is None
 
 
 def restless_because(

@@ -24,6 +24,7 @@ from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.claims import Slots
+from openstack_maintenance.triggers.drain.closed_hosts import ClosedHosts
 from openstack_maintenance.triggers.drain.debtor import Debtor
 from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.left_behind import LeftBehind
@@ -107,6 +108,7 @@ class DrainWatch:
             self._slots = Slots(self._nova, self._ledger, self._turns)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._slots, self._same)
             self._left = LeftBehind(self._nova, self._ledger)
+            self._closed = ClosedHosts(self._nova)
             self._progress = Progress(self._nova)
             self._repair = Repair(self._nova)
             self._settlement = Settlement(self._nova, self._ledger.of)
@@ -222,6 +224,7 @@ class DrainWatch:
         await self._refresh(move)
         if move.done.done():
             return  # its task was killed while Nova was asked
+        await self._closed.look(move, self._ledger.in_step(move.order.instance_id))
         decision = await self._decide_late(move, self._decide(move))
         self._give_room(move, decision)
         if decision.step is Step.FAIL:
@@ -272,7 +275,8 @@ class DrainWatch:
         now = self._nova.now()
         last = migrations[-1] if migrations else None
         is_member = self._turns.is_member(move)
-        mistaken = mistaken_refusals(migrations, order.since) if is_member else ()
+        mistaken = mistaken_refusals(migrations, order.since) if is_member else []
+        mistaken = mistaken or self._closed.excused(migrations)
         if mistaken:
             migrations = [each for each in migrations if each not in mistaken]
             if last is not None and last == mistaken[-1] and last.id > move.memory.posted_after:
