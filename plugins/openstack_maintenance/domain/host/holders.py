@@ -70,8 +70,8 @@ class Holder:
             f"Placement holds room on {host} for it, but Nova has no instance and no migration of "
             "that id: it was deleted",
             f"Look at it (`openstack resource provider allocation show {self.id}`), then remove it "
-            f"(`openstack resource provider allocation delete {self.id}`). `nova-manage placement "
-            "audit` lists all of that kind.",
+            f"(`openstack resource provider allocation delete {self.id}`), and clear the task. "
+            "`nova-manage placement audit` lists all of that kind.",
         )
 
 
@@ -104,12 +104,14 @@ def _of_migration(
             f"is on {instance.host} and waits for its resize to be confirmed: its other half is "
             f"still on {host}",
             f"Confirm it (`openstack server resize confirm {instance.id}`) or revert it "
-            f"(`openstack server resize revert {instance.id}`), with its owner's consent.",
+            f"(`openstack server resize revert {instance.id}`), with its owner's consent; then "
+            "clear the task.",
         )
     return Blocker(
         f"migration {migration.uuid}",
         f"of instance {name} {_ended(migration)}, but Placement still holds its room on {host}",
-        f"Remove it (`openstack resource provider allocation delete {migration.uuid}`).",
+        f"Remove it (`openstack resource provider allocation delete {migration.uuid}`), then clear "
+        "the task.",
     )
 
 
@@ -139,5 +141,5 @@ def _of_instance(instance: Instance, host: str, provider: str) -> Blocker:
         f"instance {instance.label}",
         f"{where} ({instance.status}), but Placement holds room for it on {host}, too",
         f"Remove that part (`openstack resource provider allocation unset --provider {provider} "
-        f"{instance.id}`).",
+        f"{instance.id}`), then clear the task.",
     )

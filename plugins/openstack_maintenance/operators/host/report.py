@@ -63,6 +63,8 @@ class ReportOperator(Reporting, HostOperator):
         states = [task["state"] for task in tasks if task["task_id"] == DISABLE]
         if any(state in ("success", "failed") for state in states):
             return True
+        if self.result_of(DISABLE) is not None:
+            return True  # of its try before somebody cleared the whole run
         try:
             earlier = find_record(self.policy, self.dag_id_of_run, self.run_id) or {}
         except (PolicyError, RecordUnreadable):
