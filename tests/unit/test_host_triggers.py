@@ -66,13 +66,20 @@ async def test_a_script_that_ends_well_gives_its_output() -> None:
     assert (found["exit_code"], found["output"]) == (0, ["ok"])
 
 
-@pytest.mark.parametrize("status", ["failed", "absent"])
-async def test_a_script_that_fails_or_vanished_ends_the_run(status: Any) -> None:
-    bad = replace(SCRIPT, status=status, exit_code=3, result="exit-code", output=("no space",))
+async def test_a_script_that_fails_ends_the_run() -> None:
+    bad = replace(SCRIPT, status="failed", exit_code=3, result="exit-code", output=("no space",))
     known = {"unit": SCRIPT.unit, "script": "fstrim.sh"}
     error = await error_of(on(Host(SCRIPT, bad), ScriptTrigger, **known))
-    assert error["found"].startswith(f"{status}, exit code 3")
+    assert error["found"].startswith("failed, exit code 3")
     assert "no space" in error["found"]
+
+
+async def test_how_a_script_ended_whose_unit_is_gone_is_not_known() -> None:
+    gone = replace(SCRIPT, status="absent")
+    known = {"unit": SCRIPT.unit, "script": "fstrim.sh"}
+    error = await error_of(on(Host(SCRIPT, gone), ScriptTrigger, **known))
+    assert error["found"].startswith(f"its unit {SCRIPT.unit} is gone: the host was rebooted")
+    assert "clear run_script with Downstream" in error["remedy"]
 
 
 async def test_only_another_boot_id_proves_a_reboot() -> None:

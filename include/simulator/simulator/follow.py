@@ -186,6 +186,9 @@ class Operator:
         if words[:3] == ["compute", "service", "set"]:
             host = next((each for each in words if each in state.hosts), None)
             return host is not None and self._sets_service(host, command)
+        if words[:4] == ["resource", "provider", "allocation", "delete"] and len(words) == 5:
+            state.release(words[4])
+            return True
         if words[:1] != ["server"] or instance is None:
             return False
         if "--state" in words:

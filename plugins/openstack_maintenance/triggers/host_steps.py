@@ -96,6 +96,14 @@ class ScriptTrigger(HostWaitTrigger):
         if state.status == "running":
             last = state.output[-1] if state.output else "(none yet)"
             raise StillWaiting(f"runs; its last line: {last}")
+        if state.status == "absent":
+            raise CheckFailed(
+                f"script {self.known['script']} on {self.host}",
+                f"its unit {self.known['unit']} is gone: the host was rebooted meanwhile, or "
+                "somebody removed it, so how the script ended is not known",
+                "Look at the host (`last -x reboot`, and what the script does), then clear "
+                "run_script with Downstream: it runs the script again.",
+            )
         raise CheckFailed(
             f"script {self.known['script']} on {self.host}",
             f"{state.status}, exit code {state.exit_code} ({state.result}): "

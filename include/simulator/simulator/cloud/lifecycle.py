@@ -22,6 +22,10 @@ _ANY_ALIVE = ("active", "stopped", "paused", "suspended")
 _LIFECYCLE_SECONDS = 15.0
 
 
+# A cold migration that its source, or its destination, works on.
+_ON_THE_WAY = ("pre-migrating", "migrating", "post-migrating")
+
+
 @dataclass(frozen=True)
 class _Kind:
     """One action: in which vm_states, the task meanwhile, and what the guest becomes."""
@@ -187,6 +191,9 @@ class Lifecycle:
         host = instance.host or ""
         self._state.step(action, "compute_terminate_instance", host)
         if not is_soft:
+            if (cold := instance.migration) is not None and cold.status in _ON_THE_WAY:
+                self._state.set_status(cold, "error")  # whoever moves it finds it gone
+                self._state.release(cold.uuid)
             self._state.end_guest(instance.id, host, "deleted")
             self._state.update(instance, vm_state="deleted", task_state=None, power_state=NOSTATE)
             gap = self._state.settings.messaging

@@ -1,4 +1,7 @@
-"""No host is rebooted twice for one run, and no script that has succeeded is run twice."""
+"""No host is rebooted twice for one run, and no script that has succeeded is run twice.
+
+A script that a crash of its host has cut short has not succeeded.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ class NothingTwice:
         self._boots: Counter[tuple[Any, ...]] = Counter()
         self._scripts: Counter[tuple[Any, ...]] = Counter()
         self._seen: dict[str, int] = {}
+        # By host: for which run a script was begun last, and when it has succeeded.
+        self._ends: dict[str, tuple[tuple[Any, ...], float]] = {}
         # Of a controller: in how many boots each run has ordered a reboot that it took.
         self._left: dict[tuple[Any, ...], set[str]] = {}
         self._orders: dict[str, int] = {}
@@ -40,10 +45,17 @@ class NothingTwice:
             self._seen[question.host] = now
             good = [play for play in machine.scripts_run[before:now] if play.exit_code == 0]
             self._scripts[question.host, *run] += len(good)
+            if good:
+                ends = self._stage.world.clock.seconds() + good[-1].seconds
+                self._ends[question.host] = (question.host, *run), ends
 
     def _heard(self, entry: Entry) -> None:
         if (entry.who, entry.what) == ("host", "reboots"):
             self._boots[self._ordered.get(entry.host, (entry.host, "?", "?"))] += 1
+        elif (entry.who, entry.what) == ("host", "fails") and entry.host in self._ends:
+            key, ends = self._ends.pop(entry.host)
+            if self._stage.world.clock.seconds() < ends:
+                self._scripts[key] -= 1
 
     def verdicts(self) -> list[str]:
         left = {key: len(boots) for key, boots in self._left.items()}

@@ -159,7 +159,8 @@ def rebooted_blocker(
     return Blocker(
         f"host {service.host}",
         "was rebooted since this night found it due",
-        "To maintain it all the same, clear maintain_host in the night's run: it checks again.",
+        "There is nothing left to do here. To maintain it all the same, clear maintain_host in the "
+        "night's run: it checks again.",
     )
 
 

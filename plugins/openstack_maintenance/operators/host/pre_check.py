@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.blocker import Blocker
@@ -86,4 +87,12 @@ def holders_on(step: HostOperator, facts: HostInCloud) -> tuple[list[Holder], li
     except Refused as error:  # one right more that is missing
         return [], [Blocker(error.subject, error.found, error.remedy)]
     blocking = [each for each in found if not (each.is_passing or each.is_left_over(host))]
-    return found, [each.blocker(host, provider) for each in blocking]
+    return found, [_blocker(each, host, provider) for each in blocking]
+
+
+def _blocker(holder: Holder, host: str, provider: str) -> Blocker:
+    """What has arrived a moment ago is in no list of this run yet."""
+    found, instance = holder.blocker(host, provider), holder.instance
+    if holder.migration is None and instance is not None and instance.host == host:
+        return replace(found, remedy="Clear the task: it is looked at with the others then.")
+    return found
