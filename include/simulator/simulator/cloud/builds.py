@@ -50,7 +50,7 @@ class Builds:
             zone=zone,
             group=group,
         )
-        _mark_unsupported(instance, state.settings.newest)
+        mark_unsupported(instance, state.settings.newest)
         state.enter(instance)
         return instance
 
@@ -141,8 +141,9 @@ class Builds:
         return instance
 
 
-def _mark_unsupported(instance: Instance, newest: int) -> None:
+def mark_unsupported(instance: Instance, newest: int) -> None:
     """What Nova never live-migrates. Source: nova.compute.api.reject_sev_instances and others."""
+    instance.unsupported.pop("live-migration", None)
     properties = {**instance.image_properties, **instance.flavor.extra_specs}
     lived = "Operation 'live-migration' not supported for {}-enabled instance ({})."
     if "true" in (properties.get("hw:mem_encryption"), properties.get("hw_mem_encryption")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from simulator.cloud.builds import mark_unsupported
 from simulator.cloud.checks import check_state
 from simulator.cloud.model import SHUTDOWN, Action, ComputeHost, Flavor, Instance, Migration
 from simulator.cloud.operations import Operations
@@ -181,6 +182,7 @@ class ColdMigrations:
         instance, settings = migration.instance, self._state.settings
         self._state.set_status(migration, "post-migrating")
         instance.flavor = migration.new_flavor
+        mark_unsupported(instance, self._state.settings.newest)
         self._state.place(instance, migration.destination)
         self._state.update(instance, task_state="resize_migrated")
         self._state.step(migration.action, "compute_resize_instance", migration.source)
@@ -258,6 +260,7 @@ class ColdMigrations:
         instance, gap = migration.instance, self._state.settings.write_gap
         self._take_back(migration)
         instance.flavor = migration.old_flavor
+        mark_unsupported(instance, self._state.settings.newest)
         self._state.place(instance, migration.source)
         self._operations.next(instance, gap, partial(self._taken_back, migration, action))
 
