@@ -35,14 +35,19 @@ def providers_with_room(placement: Any, need: Need) -> frozenset[str]:
     """
     amounts = {"VCPU": need.vcpus, "MEMORY_MB": need.ram_mib, "DISK_GB": need.disk_gib}
     wanted = ",".join(f"{name}:{amount}" for name, amount in amounts.items() if amount)
-    endpoint = placement.get_endpoint_data()
-    newest = endpoint.max_microversion if endpoint else None
+    newest = _newest(placement)
     query, microversion = {"resources": wanted}, _OLDEST
     if newest is not None and newest >= _FORBIDS_TRAITS:
         query["required"], microversion = "!COMPUTE_STATUS_DISABLED", "1.22"
     answer = placement.get("/allocation_candidates", params=query, microversion=microversion)
     raise_from_response(answer)
     return frozenset(object_in(body_of(answer), "provider_summaries"))
+
+
+def _newest(placement: Any) -> Any:
+    """Its newest microversion, as a pair of numbers; None where it does not say."""
+    endpoint = placement.get_endpoint_data()
+    return endpoint.max_microversion if endpoint else None
 
 
 def capacities_of(placement: Any, provider_ids: Iterable[str]) -> dict[str, Size]:
@@ -127,8 +132,7 @@ def _of_all(
 
 def _candidates(placement: Any) -> dict[str, Json]:
     """All that have a MiB of RAM free, by id; disabled hosts, too."""
-    endpoint = placement.get_endpoint_data()
-    newest = endpoint.max_microversion if endpoint else None
+    newest = _newest(placement)
     if newest is None or newest < _TELLS_ALL_KINDS:
         return {}
     query = {"resources": "MEMORY_MB:1"}
