@@ -123,6 +123,35 @@ async def test_a_host_that_a_night_has_closed_is_opened_where_no_other_is_found(
     assert nova.calls["live_migrate"] == 2
 
 
+async def test_a_host_whose_turn_has_come_meanwhile_is_not_opened(watch_of: Watches) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"]})
+    nova.cloud.add_host("c03", reason=CLOSED)
+    its_own = str(Mark("compute_host_maintenance", "r3", "kernel"))
+
+    def turn(call: str, *args: Any) -> None:
+        if call == "find_service" and args[0] == "c03":
+            nova.cloud.change_service("c03", disabled_reason=its_own)
+
+    nova.before = turn
+    (outcome,) = await outcomes(enter(watch_of(nova), nova, retries=0))
+    assert outcome["host"] == "c02"
+    assert nova.cloud.services["c03"].disabled_reason == its_own
+    assert not nova.cloud.services["c03"].is_enabled
+
+
+async def test_a_host_that_is_closed_again_and_again_holds_nobody_up(watch_of: Watches) -> None:
+    nova = nova_with("i1", endings={"i1": ["no host"] * 99})
+    nova.cloud.add_host("c03", reason=CLOSED)
+
+    def close(_: float) -> None:
+        nova.cloud.change_service("c03", is_enabled=False, disabled_reason=CLOSED)
+
+    nova.cloud.on_second = close
+    (error,) = await outcomes(enter(watch_of(nova), nova, retries=0))
+    assert isinstance(error, MigrationFailed)
+    assert nova.calls["live_migrate"] == 4
+
+
 async def test_a_host_that_a_person_disabled_is_not(watch_of: Watches) -> None:
     nova = nova_with("i1", endings={"i1": ["no host"] * 9})
     nova.cloud.add_host("c03", reason="ask Ana")

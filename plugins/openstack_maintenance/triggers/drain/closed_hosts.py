@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
 
 
+# A night closes hosts again with each turn that it gives; a move does not wait for all of them.
+_MOST = 3
+
+
 class ClosedHosts:
     """Opens them when Nova's scheduler has found no host for a move.
 
@@ -35,13 +39,24 @@ class ClosedHosts:
         if is_named or key in self._judged or not found_no_host(last):
             return
         services = await asyncio.to_thread(self._nova.services, "nova-compute")
-        closed = [each for each in services if each.is_closed]
-        for each in closed:
-            await asyncio.to_thread(self._nova.enable, each)
-        self._judged[key] = bool(closed)
-        if closed:
-            names = ", ".join(each.host for each in closed)
-            move.say(f"no host was found while {names} stayed closed until its turn: opened")
+        closed = [each.host for each in services if each.is_closed]
+        # Before any is opened: also where an answer is lost then, this refusal means nothing.
+        self._judged[key] = bool(closed) and self._excuses(last.instance_id) < _MOST
+        if not self._judged[key]:
+            return
+        names = ", ".join(closed)
+        move.say(f"no host was found while {names} stayed closed until its turn: they are opened")
+        for host in closed:
+            await asyncio.to_thread(self._open, host)
+
+    def _open(self, host: str) -> None:
+        """Its turn may have come since: then its own run has it, and nobody else enables it."""
+        service = self._nova.find_service(host)
+        if service is not None and service.is_closed:
+            self._nova.enable(service)
+
+    def _excuses(self, instance_id: str) -> int:
+        return sum(self._judged[key] for key in self._judged if key[0] == instance_id)
 
     def excused(self, migrations: Sequence[Migration]) -> list[Migration]:
         """Those for which a host may be found now."""
