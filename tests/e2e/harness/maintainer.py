@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,13 @@ class Maintainer:
         self.auth_url = cloud.connection.auth["auth_url"]
         self.user_id = self.name = ""
         self.auth: dict[str, str] = {}
-        self.images = cloud.connection.image.images
+        compute, network = cloud.connection.compute, cloud.connection.network
+        self._questions: dict[str, Callable[[], object]] = {
+            "nova": lambda: list(compute.services()),
+            "placement": lambda: list(cloud.connection.placement.resource_providers()),
+            "neutron": lambda: list(network.networks()),
+            "glance": lambda: list(cloud.connection.image.images()),
+        }
         self._made: list[Any] = []
         self._taken: str | None = None
 
@@ -107,21 +113,27 @@ class Maintainer:
         self._taken = None
 
     def write(self, files: dict[str, str]) -> None:
-        """Write services' policy files, as an administrator does: they are read at once."""
+        """Write services' policy files as an administrator does; each service has read it.
+
+        oslo.policy reads a changed file at the next request; a second one beside it is still judged
+        by the old rules. So one request comes alone.
+        """
         orders = []
         for service, text in files.items():
             content = base64.b64encode(text.encode()).decode()
-            to = f"-o root -g {service} -m 640 /dev/stdin /etc/{service}/policy.yaml"
-            orders.append(f"echo {content} | base64 -d | sudo install {to}")
+            file = f"/etc/{service}/policy.yaml"
+            install = f"sudo install -o root -g {service} -m 640 /dev/stdin {file}.new"
+            orders.append(f"echo {content} | base64 -d | {install} && sudo mv {file}.new {file}")
         self.lab.ssh("ctl01", " && ".join(orders))
+        for service in files:
+            self._questions[service]()
 
     def uninstall(self) -> None:
         """The services' own defaults again.
 
-        Glance keeps a rule that only goes from its file: there they are written out, and read.
+        Glance keeps a rule that only goes from its file: there they are written out first.
         """
         self.write({"glance": "".join(_lines(text_of("glance"), tuple(rules_of("glance"))))})
-        list(self.images())
         self.write(dict.fromkeys(SERVICES, "{}\n"))
 
     def prove(self, service: str) -> str:
