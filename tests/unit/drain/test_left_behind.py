@@ -17,6 +17,7 @@ from openstack_maintenance.domain.drain.left_behind import (
 from openstack_maintenance.domain.host.holders import Holder
 
 NOW = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
+THERE = instance("i1", host="c01")
 LONG, SHORT = timedelta(minutes=6), timedelta(minutes=4)
 ROW = migration(
     3,
@@ -34,42 +35,53 @@ LATER = replace(RUNS, id=4, created_at=NOW - timedelta(minutes=8))
 @pytest.mark.parametrize("status", ["queued", "accepted"])
 def test_a_queue_that_does_not_go_on_although_nothing_runs_is_dead(status: str) -> None:
     row = replace(ROW, status=status)
-    assert is_left_behind(row, LONG, [row, replace(RUNS, status="completed")])
-    assert is_left_behind(row, LONG, [row, replace(RUNS, source="c09")])
+    assert is_left_behind(row, THERE, LONG, [row, replace(RUNS, status="completed")])
+    assert is_left_behind(row, THERE, LONG, [row, replace(RUNS, source="c09")])
 
 
 def test_a_queue_that_passed_one_by_has_lost_it() -> None:
-    assert is_left_behind(ROW, LONG, [ROW, LATER])
+    assert is_left_behind(ROW, THERE, LONG, [ROW, LATER])
 
 
 def test_one_that_may_still_wait_for_its_turn_counts() -> None:
-    assert not is_left_behind(ROW, LONG, [ROW, RUNS])
-    assert not is_left_behind(ROW, LONG, [ROW, RUNS, replace(LATER, status="cancelled")])
-    assert not is_left_behind(ROW, SHORT, [ROW])
+    assert not is_left_behind(ROW, THERE, LONG, [ROW, RUNS])
+    assert not is_left_behind(ROW, THERE, LONG, [ROW, RUNS, replace(LATER, status="cancelled")])
+    assert not is_left_behind(ROW, THERE, SHORT, [ROW])
 
 
 def test_what_is_prepared_counts_as_long_as_nova_may_prepare_it() -> None:
     row = replace(ROW, status="preparing")
-    assert not is_left_behind(row, timedelta(minutes=29), [row])
-    assert is_left_behind(row, timedelta(minutes=31), [row])
+    assert not is_left_behind(row, THERE, timedelta(minutes=29), [row])
+    assert is_left_behind(row, THERE, timedelta(minutes=31), [row])
 
 
 def test_what_is_copied_already_is_never_left_behind() -> None:
-    row = replace(ROW, status="running")
-    assert not may_be_left_behind(row, NOW) and not is_left_behind(row, LONG * 99, [row])
+    for row in (replace(ROW, status="running"), replace(ROW, kind="migration", status="migrating")):
+        assert not is_idle(row, THERE) and not is_left_behind(row, THERE, LONG * 99, [row])
+
+
+@pytest.mark.parametrize("kind", ["live-migration", "migration"])
+@pytest.mark.parametrize("status", ["queued", "running", "migrating", "post-migrating"])
+def test_whatever_a_deleted_instance_left_is_dead_after_a_while(kind: str, status: str) -> None:
+    row = replace(ROW, kind=kind, status=status)
+    assert may_be_left_behind(row, NOW) and is_idle(row, None)
+    assert is_left_behind(row, None, LONG, [row, RUNS])
+    assert not is_left_behind(row, None, SHORT, [row])
+    assert not may_be_left_behind(replace(row, status="error"), NOW)
 
 
 def test_only_one_that_a_host_was_given_is_looked_at() -> None:
     assert may_be_left_behind(ROW, NOW)
     assert not may_be_left_behind(replace(ROW, destination=None), NOW)
     assert not may_be_left_behind(replace(ROW, updated_at=NOW), NOW)
-    assert not may_be_left_behind(replace(ROW, kind="migration"), NOW)
+    cold = replace(ROW, kind="migration", status="migrating")
+    assert may_be_left_behind(cold, NOW)
+    assert not may_be_left_behind(replace(cold, updated_at=NOW - SHORT), NOW)
 
 
 def test_an_instance_with_a_task_or_elsewhere_is_not_idle() -> None:
-    there = instance("i1", host="c01")
-    assert is_idle(ROW, there)
-    for other in (replace(there, task_state="migrating"), replace(there, host="c02"), None):
+    assert is_idle(ROW, THERE)
+    for other in (replace(THERE, task_state="migrating"), replace(THERE, host="c02")):
         assert not is_idle(ROW, other)
 
 

@@ -2,7 +2,8 @@
 
 A nova-compute that is killed loses its queue. When it starts again it takes the task off every
 instance that it finds MIGRATING, and ends only records that say `running`: one that is `queued` or
-`preparing` stays so (`_reset_live_migration` in nova/compute/manager.py, read in Nova 34).
+`preparing` stays so (`_reset_live_migration` in nova/compute/manager.py, read in Nova 34). The
+record of an instance that was deleted meanwhile it does not end, whatever that says.
 """
 
 from __future__ import annotations
@@ -18,27 +19,40 @@ from openstack_maintenance.domain.cloud import Instance, Migration
 _IDLE = timedelta(minutes=5)
 _PREPARED_WITHIN = timedelta(minutes=30)
 _LONGEST = {"accepted": _IDLE, "queued": _IDLE, "preparing": _PREPARED_WITHIN}
-# Before that nothing but its own record is looked at.
+# Before that nothing but its own record is looked at. What is copied live is touched every few
+# seconds; a cold copy says nothing until its end.
 _UNTOUCHED = timedelta(minutes=1)
+_COPIES = timedelta(minutes=5)
 _IN_A_SLOT = frozenset({"preparing", "running", "post-migrating"})
 
 
 def may_be_left_behind(row: Migration, now: datetime) -> bool:
     """Whether its instance is worth a look. One that has no destination is nova-conductor's."""
-    return row.is_before_copy and row.destination is not None and now - row.updated_at > _UNTOUCHED
+    if not row.is_moving or row.destination is None:
+        return False
+    return now - row.updated_at > (_UNTOUCHED if row.is_before_copy else _COPIES)
 
 
 def is_idle(row: Migration, instance: Instance | None) -> bool:
-    """Whether Nova shows the instance where it was, and busy with nothing."""
-    return instance is not None and instance.task_state is None and instance.host == row.source
+    """Whether Nova is busy with its instance no more: without a task where it was, or deleted.
+
+    ``instance`` None: Nova no longer has it.
+    """
+    if instance is None:
+        return True
+    return row.is_before_copy and instance.task_state is None and instance.host == row.source
 
 
-def is_left_behind(row: Migration, idle_for: timedelta, rows: Iterable[Migration]) -> bool:
+def is_left_behind(
+    row: Migration, instance: Instance | None, idle_for: timedelta, rows: Iterable[Migration]
+) -> bool:
     """Whether surely nobody works on it. ``idle_for``: so long its instance was seen idle.
 
     A nova-compute that still had it in its queue would have begun it: as soon as nothing else was
     migrated off its host, or before what was asked for later. ``rows``: all that are known.
     """
+    if instance is None:
+        return idle_for >= _IDLE
     if idle_for < _LONGEST.get(row.status, timedelta.max):
         return False
     if row.status == "preparing":
@@ -51,10 +65,12 @@ def is_left_behind(row: Migration, idle_for: timedelta, rows: Iterable[Migration
     return is_passed or not any(each.status in _IN_A_SLOT for each in others)
 
 
-def in_words(row: Migration) -> str:
+def in_words(row: Migration, instance: Instance | None) -> str:
     """What the record says of it."""
+    shows = f"Nova shows its instance on {row.source} without a task"
+    if instance is None:
+        shows = "its instance was deleted"
     return (
-        f"migration {row.uuid} stays {row.status} in Nova's list, but nobody works on it: Nova "
-        f"shows its instance on {row.source} without a task; nova-compute there was killed "
-        "meanwhile. It is neither waited for nor counted"
+        f"migration {row.uuid} stays {row.status} in Nova's list, but nobody works on it: {shows}; "
+        "nova-compute was killed meanwhile. It is neither waited for nor counted"
     )

@@ -90,6 +90,15 @@ def _of_migration(
     migration: Migration, instance: Instance | None, host: str, *, is_passing: bool
 ) -> Blocker:
     name = instance.label if instance else migration.instance_id
+    remove = f"`openstack resource provider allocation delete {migration.uuid}`"
+    if is_passing and instance is None:
+        return Blocker(
+            f"migration {migration.uuid}",
+            f"of instance {name}, which was deleted, is {migration.status}, and Placement holds "
+            f"its room on {host}",
+            f"If that stays (`openstack server migration list`), remove the room ({remove}); then "
+            "clear the task.",
+        )
     if is_passing:
         return Blocker(
             f"instance {name}",
@@ -110,8 +119,7 @@ def _of_migration(
     return Blocker(
         f"migration {migration.uuid}",
         f"of instance {name} {_ended(migration)}, but Placement still holds its room on {host}",
-        f"Remove it (`openstack resource provider allocation delete {migration.uuid}`), then clear "
-        "the task.",
+        f"Remove it ({remove}), then clear the task.",
     )
 
 

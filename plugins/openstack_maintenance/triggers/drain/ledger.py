@@ -44,6 +44,8 @@ class MigrationLedger:
         self.lag = timedelta(0)
         self._running: dict[str, datetime] = {}
         self._took: list[timedelta] = []
+        # The status in which nobody works on a migration any more; it counts again once it changes.
+        self._left: dict[str, str] = {}
 
     async def refresh(self, moves: Collection[Move] = ()) -> Sequence[Migration]:
         """Ask Nova once, whatever waits; returns what has ended since. Raises: CloudError."""
@@ -118,17 +120,22 @@ class MigrationLedger:
     def in_flight(self, moves: Collection[Move]) -> Sequence[Migration]:
         """What Nova lists as moving, and what ``moves`` asked for but Nova does not list yet."""
         now = self._nova.now()
-        left = {(each.order.instance_id, each.left_behind) for each in moves}
         moving = (each for each in self._rows.values() if each.is_moving)
-        listed = [
-            each
-            for each in moving
-            if (each.instance_id, each.id) not in left and not self._is_dead(each, now)
-        ]
+        listed = [each for each in moving if not self._is_dead(each, now)]
         return listed + [stand_in(move) for move in moves if self.is_unseen(move)]
 
     def _is_dead(self, row: Migration, now: datetime) -> bool:
-        return is_forgotten(row, now) or is_superseded(row, self._rows.values())
+        if self.is_left_behind(row) or is_forgotten(row, now):
+            return True
+        return is_superseded(row, self._rows.values())
+
+    def leave_behind(self, row: Migration) -> None:
+        """Nobody works on it: it no longer counts, unless it changes."""
+        self._left[_key(row)] = row.status
+
+    def is_left_behind(self, row: Migration) -> bool:
+        """Whether nobody works on it, as far as was found out."""
+        return self._left.get(_key(row)) == row.status
 
     def pace(self, moves: Collection[Move]) -> Pace:
         """How soon something of these moves may end."""

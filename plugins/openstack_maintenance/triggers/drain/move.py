@@ -107,9 +107,7 @@ class Move:
     step that a guest must follow, and ``asked_at`` when; ``unsure_since``: since when it is not
     known whether Nova took the request to move it, and ``stop_unsure_at`` the one to stop it.
     ``needs_room``: nothing else is to start beside its migration. ``claim``: of the slot for what
-    Nova was asked for last. ``left_behind``: the id of the migration that nobody works on, and
-    ``idle_since``: since when its instance is seen without a task. ``steps``: what was done and
-    why, for the record.
+    Nova was asked for last. ``steps``: what was done and why, for the record.
     """
 
     request: MoveRequest
@@ -138,8 +136,6 @@ class Move:
     steps: list[dict[str, str]] = field(default_factory=list)
     posting: asyncio.Task[None] | None = None
     claim: Claim | None = None
-    left_behind: int = 0
-    idle_since: datetime | None = None
     doubted_at: int | None = None
     _lines: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     _last_line: str = ""

@@ -152,6 +152,7 @@ class DrainWatch:
             self._is_clock_known = True
         await self._refresh_ledger()
         await self._health.look(self._waiting())
+        await self._left.look(self._waiting())
         await self._turns.read_groups()
 
     def _in_our_words(self, subject: str, error: Exception) -> CloudError:
@@ -293,7 +294,9 @@ class DrainWatch:
         if last is not None and last.id > move.memory.posted_after:
             move.unsure_since = None
         is_passed_by = last is not None and self._ledger.has_passed(last)
-        memory = replace(move.memory, is_passed_by=is_passed_by, left_behind=move.left_behind)
+        is_left = last is not None and self._ledger.is_left_behind(last)
+        left_behind = last.id if last is not None and is_left else 0
+        memory = replace(move.memory, is_passed_by=is_passed_by, left_behind=left_behind)
         return next_step(order, move.instance, migrations, memory, now, move.is_owed)
 
     async def _refresh(self, move: Move) -> None:
