@@ -39,6 +39,7 @@ class Operator:
         self.complaints: list[str] = []
         self._last: dict[Run, str] = {}
         self._over: set[Run] = set()
+        self._instead_of: dict[Run, Run] = {}
 
     def work(self) -> None:
         """Until every run that is red is green, or was run again with success.
@@ -81,10 +82,10 @@ class Operator:
         """The newest run of each host, of each night and of the rest, where it is red."""
         newest: dict[Any, Run] = {}
         for run in self._stage.world.airflow.runs:
-            key = (run.dag_id, run.conf.get("host") or run.logical_date or "")
             if run.dag_id == "controller_checks":
                 continue  # it reports what is wrong: it need not become green
-            newest[key] = run
+            first = self._instead_of.get(run, run)
+            newest[run.dag_id, run.conf.get("host") or first.logical_date or ""] = run
         red = [run for run in newest.values() if run.state == "failed" and run not in self._over]
         return sorted(red, key=lambda run: run.dag_id != HOST_DAG)
 
@@ -166,6 +167,7 @@ class Operator:
             made = self._stage.world.airflow.trigger(run.dag_id, conf)
         except BadRequest as refused:
             return f"cannot run it again: {refused}"
+        self._instead_of[made] = self._instead_of.get(run, run)
         return f"runs it again as {self._name(made)}"
 
     # Repairs.
