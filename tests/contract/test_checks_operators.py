@@ -163,6 +163,7 @@ class SlowCheck(check_base.CheckOperator):
                 time.sleep(60)
 
 
+@pytest.mark.thorough  # it waits for the window's end
 def test_a_check_that_is_still_out_when_the_window_ends_says_so(policy: Path) -> None:
     now = datetime.now(UTC)
     ends = now + timedelta(seconds=3)

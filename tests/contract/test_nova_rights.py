@@ -150,6 +150,7 @@ def test_what_nova_leaves_out_without_a_word_is_a_missing_right_too(
         (202, {}, "Nova answers 202 to a test request that it should reject"),
     ],
 )
+@pytest.mark.thorough  # it waits for each try
 @pytest.mark.parametrize("right", [rights.UPDATE_SERVICE, rights.LIVE_TO_HOST, rights.ABORT])
 def test_an_answer_that_is_neither_yes_nor_no_is_an_error(
     cloud: AnsweringCloud, right: Right, status: int, body: Any, said: str

@@ -11,6 +11,8 @@ from simulator.cloud import ColdEnd, LiveEnd
 from simulator.cloud.fleet import HostSize, add_flavor, add_group, add_instance, new_fleet
 from simulator.cloud.lifecycle import KINDS
 
+pytestmark = pytest.mark.thorough
+
 ACTIONS = ("live", "live", "live", "cold", "resize", "confirm", "revert", "delete", "create")
 HOSTS = ("stop", "start", "reboot", "cut", "conductor", "broker", "cell")
 

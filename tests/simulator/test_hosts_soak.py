@@ -20,6 +20,8 @@ from simulator.hosts.nova_compute import NovaComputeHabits, Release
 from simulator.hosts.ssh import Fault, Question, Spoken
 from simulator.world import HostAt, Kind, World
 
+pytestmark = pytest.mark.thorough
+
 UNIT = "openstack-maintenance-0123456789ab.service"
 RELEASES: list[Release] = ["liberty", "mitaka", "newton", "now"]
 QUESTIONS = 25

@@ -30,6 +30,8 @@ from openstack_maintenance.triggers.drain import settlement, source_health, trie
 from openstack_maintenance.triggers.drain.move import Move
 from watched_moves import Watches, end, until
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:

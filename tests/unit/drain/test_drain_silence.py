@@ -31,6 +31,8 @@ from watched_moves import (
     somebody_moves,
 )
 
+pytestmark = pytest.mark.thorough
+
 UNREADABLE = CloudError("cloud lab", "no usable answer: servers: status is null", "Check it.")
 # What Nova tells of the hostile instance. The adapter refuses all of it; were it not so, it must
 # stay that instance's own matter.

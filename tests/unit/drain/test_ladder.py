@@ -22,6 +22,8 @@ from openstack_maintenance.domain.drain.move_step import Step
 from openstack_maintenance.domain.drain.slots import Limits
 from watched_moves import DESTINATION, Watches, begun, enter, nova_with, outcomes, said
 
+pytestmark = pytest.mark.thorough
+
 NOW = datetime(2026, 3, 10, 1, 20, tzinfo=UTC)
 LIMIT = timedelta(seconds=1600)
 

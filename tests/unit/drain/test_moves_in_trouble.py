@@ -37,6 +37,8 @@ from openstack_maintenance.triggers.drain.ledger import MigrationLedger
 from openstack_maintenance.triggers.drain.move import Move
 from watched_moves import Watches, until
 
+pytestmark = pytest.mark.thorough
+
 SLOW = CloudError("compute API", "the cloud lab answered 429: slow down", "Wait.")
 NOW = datetime(2026, 3, 10, 1, 20, tzinfo=UTC)
 

@@ -24,6 +24,8 @@ from openstack_maintenance.domain.errors import MigrationFailed, PolicyError
 from openstack_maintenance.triggers.drain.move import Move
 from watched_moves import Watches, until
 
+pytestmark = pytest.mark.thorough
+
 GUEST = "instance-0000002a"
 COMMAND = "`openstack server set --state active i1`"
 NOW = datetime(2026, 3, 10, 1, 20, tzinfo=UTC)
