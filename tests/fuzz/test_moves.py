@@ -26,6 +26,7 @@ from openstack_maintenance.domain.drain.move_step import Memory, next_step
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError
 from openstack_maintenance.hooks.cloud_hook import CloudHook
 from openstack_maintenance.triggers import migrate_instance
+from openstack_maintenance.triggers.drain import readings
 from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.stored_move import read_request
 from openstack_maintenance.triggers.drain.watch import DrainWatch
@@ -45,7 +46,7 @@ def hurry() -> Iterator[None]:
         patch.setattr(migrate_instance, "_SHORTEST_SECONDS", 0.0)
         patch.setattr(drain_watch, "next_beat", lambda *_: 0.0001)
         patch.setattr(drain_watch, "_ARRIVAL_SECONDS", 0.0)
-        patch.setattr(drain_watch, "_BUSY", timedelta(0))
+        patch.setattr(readings, "_BUSY", timedelta(0))
         logging.disable(logging.CRITICAL)
         yield
         logging.disable(logging.NOTSET)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from in_memory_nova import InMemoryNova
+from openstack_maintenance.triggers.drain import readings
 from openstack_maintenance.triggers.drain import watch as drain_watch
 from openstack_maintenance.triggers.drain.watch import DrainWatch
 from watched_moves import Watches, end
@@ -23,7 +24,7 @@ async def watch_of(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watches]:
     """
     monkeypatch.setattr(drain_watch, "next_beat", lambda *_: 0.002)
     monkeypatch.setattr(drain_watch, "_ARRIVAL_SECONDS", 0.0)
-    monkeypatch.setattr(drain_watch, "_BUSY", timedelta(0))
+    monkeypatch.setattr(readings, "_BUSY", timedelta(0))
     made: list[DrainWatch] = []
     novas: list[InMemoryNova] = []
 

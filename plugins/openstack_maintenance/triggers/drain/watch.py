@@ -20,7 +20,6 @@ from openstack_maintenance.domain.drain.debt import Debt
 from openstack_maintenance.domain.drain.group_peace import ASKS_AGAIN_AFTER, mistaken_refusals
 from openstack_maintenance.domain.drain.move_order import Decision, Memory, Step
 from openstack_maintenance.domain.drain.move_step import next_step
-from openstack_maintenance.domain.drain.move_trouble import may_be_forgotten
 from openstack_maintenance.domain.errors import CloudError, MaintenanceError, MigrationFailed
 from openstack_maintenance.triggers.drain.actions import Actions
 from openstack_maintenance.triggers.drain.claims import Slots
@@ -31,6 +30,7 @@ from openstack_maintenance.triggers.drain.left_behind import LeftBehind
 from openstack_maintenance.triggers.drain.move import Move, MoveRequest
 from openstack_maintenance.triggers.drain.patience import WAITS_IN_NOVA, Patience
 from openstack_maintenance.triggers.drain.progress import Progress
+from openstack_maintenance.triggers.drain.readings import Readings
 from openstack_maintenance.triggers.drain.repair import Repair
 from openstack_maintenance.triggers.drain.setbacks import is_refusal, step_failed, unexpected
 from openstack_maintenance.triggers.drain.settlement import Settlement
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Facts about an instance older than this are read again before anything is started.
-_FRESH = timedelta(seconds=60)
-# While Nova is busy with an instance it is read again this often.
-_BUSY = timedelta(seconds=3)
 # Tasks that defer together arrive within moments: they are taken in one beat.
 _ARRIVAL_SECONDS = 0.3
 
@@ -62,7 +58,6 @@ class DrainWatch:
         self._silent_since: datetime | None = None
         self._is_clock_known = False
         self._last_defect = ""
-        self._unlisted: set[str] = set()
 
     def enter(self, request: MoveRequest) -> Move:
         """Take over one instance's move: read its ``lines()``, then its ``done`` result.
@@ -108,6 +103,9 @@ class DrainWatch:
             self._slots = Slots(self._nova, self._ledger, self._turns)
             self._actions = Actions(self._nova, self._ledger, self._turns, self._slots, self._same)
             self._left = LeftBehind(self._nova, self._ledger)
+            self._readings = Readings(
+                self._nova, self._ledger, self._turns, self._left, self._in_our_words
+            )
             self._closed = ClosedHosts(self._nova)
             self._progress = Progress(self._nova)
             self._repair = Repair(self._nova)
@@ -197,7 +195,7 @@ class DrainWatch:
         self._turns.look_again()
 
     async def _beat(self) -> None:
-        self._unlisted.clear()
+        self._readings.begin_beat(self._waiting())
         await self._debtor.read(self._waiting())
         await self._slots.look(self._waiting())
         for move in self._waiting():
@@ -222,7 +220,7 @@ class DrainWatch:
         if busy := self._turns.held_up(move):
             self._patience.wait(move, f"waits for its turn: {busy}")
             return
-        await self._refresh(move)
+        await self._readings.refresh(move)
         if move.done.done():
             return  # its task was killed while Nova was asked
         await self._closed.look(move, self._ledger.in_step(move.order.instance_id))
@@ -298,55 +296,6 @@ class DrainWatch:
         left_behind = last.id if last is not None and is_left else 0
         memory = replace(move.memory, is_passed_by=is_passed_by, left_behind=left_behind)
         return next_step(order, move.instance, migrations, memory, now, move.is_owed)
-
-    async def _refresh(self, move: Move) -> None:
-        """Read the instance again where the last reading may no longer hold."""
-        migrations = self._ledger.of(move.order.instance_id)
-        if migrations and migrations[-1].is_moving:
-            is_odd = may_be_forgotten(migrations[-1], self._nova.now())
-            if not is_odd and not self._left.is_worth_a_look(move):
-                return  # nothing about the instance decides anything now
-            move.stale = True
-        now = datetime.now(UTC)
-        if move.read_at is None or (not move.stale and now - move.read_at >= _FRESH):
-            await self._try_source(move)
-        busy = move.instance is not None and move.instance.task_state is not None
-        if move.read_at is not None and busy and now - move.read_at < _BUSY:
-            return
-        if move.stale:
-            instance = await asyncio.to_thread(self._nova.find_instance, move.order.instance_id)
-            move.knows(instance, datetime.now(UTC))
-            self._turns.look_again()
-
-    async def _try_source(self, move: Move) -> None:
-        """Read the whole source, once a beat; where that fails, the move's own record must do.
-
-        One instance that cannot be read makes the whole list unreadable, but stops no other move;
-        and what is refused for good is refused to the move's own record, too.
-        """
-        host = move.order.source
-        if host not in self._unlisted:
-            try:
-                await self._read_source(host)
-                return
-            except Exception as error:
-                told = self._in_our_words(f"the instances on {host}", error)
-                self._unlisted.add(host)
-                move.say(f"Nova does not answer, trying again: {told}")
-        move.stale = True
-
-    async def _read_source(self, host: str) -> None:
-        """Read all instances of a host at once, for every move that waits there."""
-        now = datetime.now(UTC)
-        found = {each.id: each for each in await asyncio.to_thread(self._nova.instances_on, host)}
-        self._turns.look_again()
-        for move in self._waiting():
-            if move.order.source != host:
-                continue
-            if move.order.instance_id in found:
-                move.knows(found[move.order.instance_id], now)
-            else:
-                move.stale = True  # only its own record tells where it is
 
     def _same(self, move: Move) -> list[Move]:
         """The other moves of an instance, of other runs."""
