@@ -65,7 +65,7 @@ def request(nova: InMemoryNova, name: str, **given: Any) -> MoveRequest:
         method=given.pop("method", method),
         was_running=instance.vm_state == "active",
         ram_mib=instance.ram_mib,
-        since=nova.cloud.began,
+        since=given.pop("since", nova.cloud.began),
         retries=given.pop("retries", 1),
         timeout_per_gib=timedelta(seconds=given.pop("per_gib", 800)),
         on_stuck=given.pop("on_stuck", Step.ABORT),

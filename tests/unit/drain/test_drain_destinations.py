@@ -40,6 +40,15 @@ async def test_a_suggested_destination_is_tried_once_and_a_named_one_always(
     assert destinations(nova) == asked_for
 
 
+async def test_one_that_was_tried_in_the_second_of_its_order_is_not_tried_again(
+    watch_of: Watches,
+) -> None:
+    nova = nova_with("i1", endings={"i1": ["error"]})
+    later = nova.cloud.now() + timedelta(seconds=1.5)  # as Nova's stamps are cut to the second
+    await outcomes(enter(watch_of(nova), nova, destination="c03", is_suggestion=True, since=later))
+    assert destinations(nova) == ["c03", None]
+
+
 async def test_where_nova_refuses_the_suggestion_at_once_its_scheduler_chooses(
     watch_of: Watches,
 ) -> None:

@@ -104,10 +104,7 @@ class Actions:
         """Where to; a plan's suggestion is tried once, then Nova's scheduler chooses."""
         if not move.request.is_suggestion:
             return move.request.destination
-        tried = any(
-            each.source == move.order.source and each.created_at >= move.order.since
-            for each in self._ledger.of(move.order.instance_id)
-        )
+        tried = self._ledger.was_tried(move.order)
         return None if tried or move.is_suggestion_refused else move.request.destination
 
     async def _perform(self, move: Move, decision: Decision) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.cloud import Migration, is_superseded
 from openstack_maintenance.domain.drain.beat import Pace
+from openstack_maintenance.domain.drain.move_order import Order
 from openstack_maintenance.domain.drain.move_trouble import is_forgotten
 from openstack_maintenance.triggers.drain.move import Move
 
@@ -116,6 +117,19 @@ class MigrationLedger:
             replace(each, created_at=each.created_at + lag, updated_at=each.updated_at + lag)
             for each in self.of(instance_id)
         ]
+
+    def since(self, order: Order) -> datetime:
+        """When a move was asked for, as Nova would have stamped it: the order's time is the
+        worker's, and Nova cuts its own to the second.
+        """
+        return order.since + timedelta(seconds=self._nova.clock_offset_seconds - 2)
+
+    def was_tried(self, order: Order) -> bool:
+        """Whether Nova was asked for a migration of this move before."""
+        return any(
+            each.source == order.source and each.created_at >= self.since(order)
+            for each in self.in_step(order.instance_id)
+        )
 
     def in_flight(self, moves: Collection[Move]) -> Sequence[Migration]:
         """What Nova lists as moving, and what ``moves`` asked for but Nova does not list yet."""

@@ -12,7 +12,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.domain.drain.beat import next_beat
@@ -267,9 +267,7 @@ class DrainWatch:
 
     def _decide(self, move: Move) -> Decision:
         self._left.judge(move)
-        # The order's time is the worker's; Nova's stamps are Nova's, cut to the second.
-        shift = timedelta(seconds=self._nova.clock_offset_seconds - 2)
-        order = replace(move.order, since=move.order.since + shift)
+        order = replace(move.order, since=self._ledger.since(move.order))
         migrations = self._ledger.in_step(order.instance_id)
         now = self._nova.now()
         last = migrations[-1] if migrations else None
