@@ -113,3 +113,74 @@ def test_a_short_window_does_some_and_the_nights_after_the_rest_and_nobody_twice
     assert done == ["c02"]
     assert booted(stage, after_first) == {"c02"}
     assert stage.picture().changed(before) == {"c01", "c02"}
+
+
+def test_a_night_that_can_look_at_no_host_is_red(stage: Stage) -> None:
+    stage.set_policy(**window(stage, timedelta(hours=3)), due={"days_since_boot": 1})
+    mended = [stage.happens("ssh_refused", host=host) for host in HOSTS]
+    before = stage.picture()
+
+    night = stage.trigger(NIGHT)
+
+    assert night.wait() == "failed"
+    said = stage.record(night)["problem"]
+    assert said.startswith("nightly maintenance: not one compute host could be looked at, so ")
+    assert "c01 (and 3 more): " in said
+    assert stage.picture() == before
+    for mend in mended:
+        mend()
+
+
+def test_a_host_that_cannot_be_looked_at_is_no_part_of_done(stage: Stage) -> None:
+    stage.set_policy(**window(stage, timedelta(hours=3)), due={"hosts": ["c01", "c1"]})
+    mended = stage.happens("ssh_refused", host="c02")
+
+    night = stage.trigger(NIGHT)
+
+    assert night.wait() == "success"
+    record = stage.record(night)
+    assert ([each["host"] for each in record["done"]], record["outcome"]) == (
+        ["c01"],
+        "partly_done",
+    )
+    left = {each["host"]: each["reason"] for each in record["left"]}
+    assert set(left) == {"c02", "c1"}
+    assert left["c1"].startswith("is in due.hosts, but Nova has no such host (did you mean c0")
+    mended()
+
+
+def test_a_host_that_a_run_of_ours_still_has_is_no_part_of_done(stage: Stage) -> None:
+    stage.place("c02", "ACTIVE")
+    stage.refuse_live_migrations("the CPU is too old")
+    stage.set_policy(max_hosts_out=2)
+    assert stage.maintain("c02").wait() == "failed"
+    stage.set_policy(**window(stage, timedelta(hours=3)), due={"hosts": ["c01"]}, max_hosts_out=2)
+
+    # The window's own night comes first, and does c01.
+    assert stage.trigger(NIGHT).wait() == "success"
+
+    nights = [Run(stage, run) for run in stage.airflow.runs if run.dag_id == NIGHT]
+    first, second = (stage.record(night) for night in nights)
+    assert [each["host"] for each in first["done"]] == ["c01"]
+    assert (first["outcome"], second["outcome"]) == ("partly_done", "none_done")
+    for record in (first, second):
+        (left,) = record["left"]
+        assert left["host"] == "c02" and left["reason"].startswith("is out: run ")
+
+
+def test_a_host_whose_clock_was_wrong_as_it_booted_is_maintained_once(stage: Stage) -> None:
+    stage.set_policy(**window(stage, timedelta(hours=3)), due={"days_since_boot": 30})
+    stage.world.hosts.machines["c01"].state.booted -= timedelta(days=40)
+    first = stage.trigger(NIGHT)
+    assert first.wait() == "success"
+    assert [each["host"] for each in stage.record(first)["done"]] == ["c01"]
+    stage.world.hosts.machines["c01"].state.booted -= timedelta(days=400)  # a battery is dead
+
+    nights = [stage.trigger(NIGHT) for _ in range(2)]
+    today = stage.world.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    assert [night.wait() for night in nights] == ["success"] * 2
+    nights += stage.backfill(
+        NIGHT, today - timedelta(days=3), today - timedelta(seconds=1), at_a_time=2
+    )
+    assert {stage.record(night)["outcome"] for night in nights} == {"nothing_due"}

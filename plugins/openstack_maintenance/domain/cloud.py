@@ -63,6 +63,10 @@ class ComputeService:
         return None if self.is_closed else self.mark
 
 
+# The hypervisor_type of a bare-metal node.
+IRONIC = "ironic"
+
+
 @dataclass(frozen=True)
 class Hypervisor:
     """The os-hypervisors record that belongs to a compute host."""

@@ -9,7 +9,7 @@ import pytest
 
 import builders
 from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.domain.nights.due import Candidate, judge_due
+from openstack_maintenance.domain.nights.due import Candidate, judge_due, unknown_hosts, unseen
 from openstack_maintenance.domain.policy import Due
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
@@ -68,6 +68,24 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             "not_due",
             "was rebooted since this night's window began",
         ),
+        (
+            candidate(booted=ago(days=9000), maintained=ago(minutes=2), reboot_required="x"),
+            Due(hosts=("c01",)),
+            "not_due",
+            "was maintained since this night's window began",
+        ),
+        (
+            candidate(booted=ago(days=9000), maintained=ago(days=3)),
+            Due(),
+            "not_due",
+            "booted 9000 days ago",
+        ),
+        (
+            Candidate(builders.service(is_up=False), is_bare_metal=True),
+            Due(hosts=("c01",)),
+            "passed_over",
+            "is an Ironic host: its nodes are not maintained by nights",
+        ),
         (candidate(booted=None), Due(), "passed_over", "when it booted cannot be read"),
         (
             candidate({"is_enabled": False, "disabled_reason": "ask Ana"}, booted=ago(days=90)),
@@ -111,3 +129,49 @@ def test_of_twenty_past_nights_the_first_makes_a_host_due_and_the_others_find_it
         if verdict.kind == "due":
             due, booted = due + 1, NOW
     assert due == 1
+
+
+OUT = candidate({"is_enabled": False, "disabled_reason": OURS})
+A_PERSON_S = candidate({"is_enabled": False, "disabled_reason": "ask Ana"})
+UNREAD = candidate(unreadable="SSH refused", booted=None)
+
+
+@pytest.mark.parametrize(
+    ("found", "is_open", "is_blind"),
+    [
+        ([candidate()], False, False),
+        ([candidate(booted=ago(days=90))], False, False),
+        ([UNREAD, candidate({"is_up": False})], True, True),
+        ([candidate(booted=None)], True, True),
+        ([UNREAD, A_PERSON_S], True, True),
+        ([UNREAD, candidate()], True, False),
+        ([OUT], True, False),
+        ([A_PERSON_S], False, False),
+        ([Candidate(builders.service(), is_bare_metal=True)], False, False),
+        ([], False, False),
+    ],
+    ids=[
+        "fresh",
+        "due",
+        "silent",
+        "no boot",
+        "one is a person's",
+        "one seen",
+        "ours",
+        "a person's",
+        "Ironic's",
+        "none",
+    ],
+)
+def test_what_could_not_be_looked_at_stays_open_and_is_a_fault_where_it_is_all(
+    found: list[Candidate], is_open: bool, is_blind: bool
+) -> None:
+    verdicts = [judge_due(each, Due(), SINCE, NOW) for each in found]
+    assert any(each.is_open for each in verdicts) is is_open
+    assert bool(unseen(found, verdicts)) is is_blind
+
+
+def test_a_name_that_nova_does_not_know_is_left_by_name() -> None:
+    (verdict,) = unknown_hosts(Due(hosts=("c01", "c1")), ["c01", "c02"])
+    assert (verdict.host, verdict.kind, verdict.is_open) == ("c1", "passed_over", True)
+    assert verdict.reason == ("is in due.hosts, but Nova has no such host (did you mean c01?)")

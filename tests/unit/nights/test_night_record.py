@@ -24,6 +24,9 @@ def due(*hosts: str) -> list[dict[str, str]]:
     return [{"host": host, "kind": "due", "reason": "booted 40 days ago"} for host in hosts]
 
 
+OPEN = {"host": "c04", "kind": "passed_over", "reason": "SSH refused", "is_open": True}
+
+
 def record(states: dict[str, str] | None = None, **given: Any) -> dict[str, Any]:
     told = {"maintain_host": "success", **(states or {})}
     found: dict[str, Any] = {
@@ -61,6 +64,8 @@ def record(states: dict[str, str] | None = None, **given: Any) -> dict[str, Any]
         ({"due": due("c01")}, "done"),
         ({"done": []}, "none_done"),
         ({"due": [], "planned": [], "done": []}, "nothing_due"),
+        ({"due": [*due("c01"), OPEN]}, "partly_done"),
+        ({"due": [OPEN], "planned": [], "done": []}, "none_done"),
         ({"params": {"dry_run": True}, "done": []}, "dry_run"),
         ({"states": {"maintain_host": "failed"}}, "failed"),
         ({"states": {"plan": "failed", "maintain_host": "upstream_failed"}}, "failed"),

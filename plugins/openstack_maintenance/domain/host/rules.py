@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.cloud import ComputeService, Hypervisor, Instance, Migration
+from openstack_maintenance.domain.cloud import (
+    IRONIC,
+    ComputeService,
+    Hypervisor,
+    Instance,
+    Migration,
+)
 from openstack_maintenance.domain.drain.movability import DrainPlan
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.foreign_text import brief_list, quoted
@@ -224,7 +230,7 @@ def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
 
 
 def _no_hypervisor(request: Request, facts: HostInCloud) -> Blocker | None:
-    if facts.hypervisor is not None and facts.hypervisor.hypervisor_type != "ironic":
+    if facts.hypervisor is not None and facts.hypervisor.hypervisor_type != IRONIC:
         return None
     kind = "is an Ironic host" if facts.hypervisor else "has no hypervisor record in Nova"
     return Blocker(

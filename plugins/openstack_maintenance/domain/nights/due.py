@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.cloud import ComputeService
 from openstack_maintenance.domain.ownership import disabled_in_words
+from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.policy import Due
 
 Kind = Literal["due", "not_due", "passed_over"]
@@ -21,7 +23,8 @@ class Candidate:
     ``boot_id``: which boot that is.
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
     ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
-    ``maintained``: when a run of ours last finished it.
+    ``maintained``: when a run of ours last finished it. ``is_bare_metal``: Ironic's, which has no
+    guests of its own.
     """
 
     service: ComputeService
@@ -33,15 +36,20 @@ class Candidate:
     reboot_unread: str = ""
     boot_id: str | None = None
     is_silent: bool = False
+    is_bare_metal: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a host is due, and why or why not, for people."""
+    """Whether a host is due, and why or why not, for people.
+
+    ``is_open``: it was passed over, and whether it is due is not known, or a run of ours has it.
+    """
 
     host: str
     kind: Kind
     reason: str
+    is_open: bool = False
 
 
 def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) -> Verdict:
@@ -49,12 +57,18 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
 
     A host that somebody else has taken out, or that cannot be asked, is never touched.
     """
+    if settled := _settled(candidate):
+        return _verdict(candidate, "passed_over", settled)
     if hindrance := _hindrance(candidate):
-        return _verdict(candidate, "passed_over", hindrance)
+        return Verdict(candidate.service.host, "passed_over", hindrance, is_open=True)
     if candidate.booted is None:
-        return _verdict(candidate, "passed_over", "when it booted cannot be read")
+        unread = "when it booted cannot be read"
+        return Verdict(candidate.service.host, "passed_over", unread, is_open=True)
     if candidate.booted >= since:
         return _verdict(candidate, "not_due", "was rebooted since this night's window began")
+    if candidate.maintained is not None and candidate.maintained >= since:
+        # Whatever its clock said as it booted.
+        return _verdict(candidate, "not_due", "was maintained since this night's window began")
     if (
         reason := _named(candidate, due, now)
         or _required(candidate, due)
@@ -66,14 +80,46 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
     return _verdict(candidate, "not_due", f"booted {_days(now - candidate.booted)} ago{unknown}")
 
 
+def unknown_hosts(due: Due, hosts: Collection[str]) -> list[Verdict]:
+    """Those that the policy names and Nova does not know. ``hosts``: all that it knows."""
+    return [
+        Verdict(
+            each,
+            "passed_over",
+            f"is in due.hosts, but Nova has no such host{did_you_mean(each, hosts)}",
+            is_open=True,
+        )
+        for each in due.hosts
+        if each not in hosts
+    ]
+
+
+def unseen(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """All that could not be looked at, where not one host could be: such a night knows nothing."""
+    if any(each.kind != "passed_over" for each in verdicts):
+        return []
+    held = {each.service.host for each in candidates if each.service.out_by is not None}
+    return [each for each in verdicts if each.is_open and each.host not in held]
+
+
+def _settled(candidate: Candidate) -> str | None:
+    """Why a host is none of this night's, whatever it is like."""
+    service = candidate.service
+    if candidate.is_bare_metal:
+        return "is an Ironic host: its nodes are not maintained by nights"
+    if service.is_unknown or service.out_by is not None:
+        return None
+    if not service.is_enabled and not service.is_closed:
+        return disabled_in_words(service)
+    return None
+
+
 def _hindrance(candidate: Candidate) -> str | None:
     service = candidate.service
     if service.is_unknown:
         return "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     if service.out_by is not None:
         return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
-    if not service.is_enabled and not service.is_closed:
-        return disabled_in_words(service)
     if not service.is_up:
         return "its nova-compute is down"
     return candidate.unreadable
@@ -97,7 +143,9 @@ def _required(candidate: Candidate, due: Due) -> str | None:
 
 
 def _old(candidate: Candidate, due: Due, now: datetime) -> str | None:
-    if candidate.booted is None or now - candidate.booted < timedelta(days=due.days_since_boot):
+    """By its boot; or, where its clock was wrong then, by what we did."""
+    moments = [each for each in (candidate.booted, candidate.maintained) if each is not None]
+    if candidate.booted is None or now - max(moments) < timedelta(days=due.days_since_boot):
         return None
     return f"booted {_days(now - candidate.booted)} ago"
 

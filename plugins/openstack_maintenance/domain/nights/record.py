@@ -42,11 +42,13 @@ def _outcome(params: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         return "dry_run"
     due = {each["host"] for each in found["due"] if each["kind"] == "due"}
     done = {each["host"] for each in found["done"]}
-    if not due:
+    # Of those it is not known, or a run of ours still has them: not "nothing due", not "done".
+    is_open = any(each.get("is_open") for each in found["due"])
+    if not due and not is_open:
         return "nothing_due"
     if not done:
         return "none_done"
-    return "done" if done >= due else "partly_done"
+    return "done" if done >= due and not is_open else "partly_done"
 
 
 def _what_went_wrong(

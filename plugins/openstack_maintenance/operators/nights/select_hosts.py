@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.cloud import IRONIC, Hypervisor
+from openstack_maintenance.domain.errors import CheckFailed, CloudError, MaintenanceError
 from openstack_maintenance.domain.moment import read_moment
-from openstack_maintenance.domain.nights.due import Candidate, judge_due
+from openstack_maintenance.domain.nights.due import (
+    Candidate,
+    Verdict,
+    judge_due,
+    unknown_hosts,
+    unseen,
+)
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_night_params
 from openstack_maintenance.domain.record_name import file_name
@@ -42,9 +50,10 @@ class SelectHostsOperator(NightlyOperator):
     A run that begins shortly before the window waits for it, without a worker slot; a dry run
     does not.
 
-    Returns: one dict a host: host, kind (due | not_due | passed_over), reason.
+    Returns: one dict a host, see `Verdict`.
     Raises: Blocked, for params that make no sense or a window that stays closed; CheckFailed,
-    where there is no compute host at all; HostError, where the SSH connection cannot be used.
+    where there is no compute host at all, or not one could be looked at; HostError, where the SSH
+    connection cannot be used.
     """
 
     def perform(self) -> Any:
@@ -70,6 +79,10 @@ class SelectHostsOperator(NightlyOperator):
             self.log.warning("%s.", dead_in_words(host, mark))
         candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
         verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in candidates]
+        if blind := unseen(candidates, verdicts):
+            raise _saw_nothing(blind, candidates)
+        known = {each.service.host for each in candidates}
+        verdicts += unknown_hosts(self.policy.due, known)
         self.log.info("\n%s", verdicts_in_words(verdicts))
         return [asdict(each) for each in verdicts]
 
@@ -92,11 +105,16 @@ def find_candidates(
     services = _services(nova)
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
-    addresses = _addresses(policy, nova, services)
+    hypervisors = nova.hypervisors()
+    bare_metal = _bare_metal(hypervisors)
+    of_guests = [each for each in services if each.host not in bare_metal]
+    addresses = _addresses(policy, hypervisors, of_guests)
     looks = asyncio.run(_look(addresses, deployment, ssh_conn_id))
     aggregates, maintained = nova.aggregates(), find_last_maintenances(policy)
     return [
-        _candidate(
+        Candidate(service, is_bare_metal=True)
+        if service.host in bare_metal
+        else _candidate(
             service,
             looks,
             aggregates.get(service.host, frozenset()),
@@ -104,6 +122,25 @@ def find_candidates(
         )
         for service in services
     ]
+
+
+def _saw_nothing(blind: Sequence[Verdict], candidates: Iterable[Candidate]) -> MaintenanceError:
+    """Asked again for a while, where somebody may answer then."""
+    # Brings asyncssh: not while a DAG file is parsed.
+    from openstack_maintenance.adapters.shell import HostUnreachable
+
+    kinds: list[type[MaintenanceError]] = [CheckFailed]
+    for each in candidates:
+        kinds += [CloudError] if each.service.is_unknown else []
+        kinds += [HostUnreachable] if each.is_silent else []
+    first, others = blind[0], len(blind) - 1
+    more = f" (and {others} more)" if others else ""
+    return kinds[-1](
+        "nightly maintenance",
+        f"not one compute host could be looked at, so nothing is known of them: {first.host}"
+        f"{more}: {first.reason.rstrip('.')}",
+        "Put that right, then clear this task. No host was touched.",
+    )
 
 
 def _services(nova: Nova) -> list[ComputeService]:
@@ -123,11 +160,21 @@ async def _look(addresses: dict[str, str], deployment: Deployment, ssh_conn_id: 
     return await read_hosts(addresses, deployment, ssh_conn_id)
 
 
-def _addresses(policy: Policy, nova: Nova, services: list[ComputeService]) -> dict[str, str]:
+def _addresses(
+    policy: Policy, hypervisors: Sequence[Hypervisor], services: list[ComputeService]
+) -> dict[str, str]:
     """Where the SSH of each host listens that is worth asking."""
-    known = {each.host: each.host_ip for each in nova.hypervisors()} | policy.addresses
+    known = {each.host: each.host_ip for each in hypervisors} | policy.addresses
     asked = [each.host for each in services if (each.is_enabled or each.is_closed) and each.is_up]
     return {host: known[host] for host in asked if known.get(host)}
+
+
+def _bare_metal(hypervisors: Iterable[Hypervisor]) -> frozenset[str]:
+    """The hosts all of whose hypervisors are Ironic's nodes."""
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for each in hypervisors:
+        kinds[each.host].add(each.hypervisor_type)
+    return frozenset(host for host, found in kinds.items() if found == {IRONIC})
 
 
 def _candidate(
