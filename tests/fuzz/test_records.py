@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -171,11 +171,11 @@ def read_past(policy: Policy) -> None:
 
 
 def read_left(policy: Policy) -> None:
-    sorted(last_maintenance.left_last_night(policy))
+    sorted(last_maintenance.find_left(policy))
 
 
 def write_left(policy: Policy) -> None:
-    last_maintenance.write_left(policy, ["c02"], ["c01"])
+    last_maintenance.write_left(policy, ["c02"], ["c01"], datetime.now(UTC))
 
 
 def read_check(policy: Policy) -> None:

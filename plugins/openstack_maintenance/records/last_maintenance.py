@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
@@ -42,29 +43,32 @@ def find_last_maintenances(policy: Policy) -> dict[str, dict[str, Any]]:
     return {name: told for name, told in read.items() if read_moment(told.get("ended_at"))}
 
 
-def left_last_night(policy: Policy) -> frozenset[str]:
-    """The hosts that were due on the last night or before, and have not been done since.
+def find_left(policy: Policy) -> dict[str, datetime | None]:
+    """The hosts that a night has left while they were due, and that have not been done since.
 
-    A file that is cut short is ignored: these hosts are due all the same, only not first.
+    With when that first was; None where an older release noted it. A file that is cut short is
+    ignored: these hosts are due all the same, only not first.
     Raises: PolicyError, where the storage cannot be used.
     """
-    hosts = _told(policy, _left_path(policy)).get("hosts")
-    return (
-        frozenset(each for each in hosts if isinstance(each, str))
-        if isinstance(hosts, list)
-        else frozenset()
-    )
+    told = _told(policy, _left_path(policy))
+    hosts, since = told.get("hosts"), told.get("since")
+    known = since if isinstance(since, dict) else {}
+    names = [each for each in hosts if isinstance(each, str)] if isinstance(hosts, list) else []
+    return {each: read_moment(known.get(each)) for each in names}
 
 
-def write_left(policy: Policy, left: Iterable[str], done: Iterable[str]) -> None:
+def write_left(policy: Policy, left: Iterable[str], done: Iterable[str], now: datetime) -> None:
     """Remember at a night's end which hosts are to come first on the next one.
 
     ``left``: due, and not done. ``done``: maintained. Who is in neither stays as it was: a run by
     hand of one host does not make the others lose their place. Twice the same changes nothing.
     Raises: PolicyError, where the storage cannot be used.
     """
-    hosts = sorted((left_last_night(policy) - frozenset(done)) | frozenset(left))
-    write_json(policy, _left_path(policy), {"hosts": hosts})
+    over = frozenset(done)
+    found = {host: since for host, since in find_left(policy).items() if host not in over}
+    found |= {host: found.get(host) or now for host in left}
+    since = {host: moment.isoformat() for host, moment in sorted(found.items()) if moment}
+    write_json(policy, _left_path(policy), {"hosts": sorted(found), "since": since})
 
 
 def _told(policy: Policy, path: ObjectStoragePath) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -42,8 +43,10 @@ def test_a_due_host_and_its_instance_are_as_they_were_read() -> None:
 
 def test_who_was_left_on_an_earlier_night_is_marked_so() -> None:
     verdicts = [Verdict("c01", "due", "is old")]
-    assert compose_fleet(facts(), verdicts, {"c01", "gone"}).hosts[0].was_left
-    assert not compose_fleet(facts(), verdicts, {"c02"}).hosts[0].was_left
+    day = timedelta(days=1)
+    (found, *_) = compose_fleet(facts(), verdicts, {"c01": day, "gone": day}).hosts
+    assert found.left_for == day
+    assert not compose_fleet(facts(), verdicts, {"c02": day}).hosts[0].left_for
 
 
 @pytest.mark.parametrize("verdicts", [[], [Verdict("c01", "passed_over", "a person has it")]])

@@ -28,6 +28,7 @@ X = frozenset({"CUSTOM_X"})
 PACE = NightPace(
     per_host=timedelta(minutes=5), per_move=timedelta(seconds=10), per_gib=timedelta(seconds=5)
 )
+NIGHT = timedelta(days=1)
 DRAIN = timedelta(seconds=20)  # of one SMALL instance
 
 
@@ -114,7 +115,7 @@ def test_an_instance_goes_only_where_its_traits_and_aggregates_are() -> None:
         # With nothing empty the emptiest opens it: its one instance moves twice.
         ([], ["a", "b", "c"], 7),
         # Who was left is the emptiest anyway.
-        ([host("left-and-empty", was_left=True)], ["left-and-empty", "b", "a", "c"], 6),
+        ([host("left-and-empty", left_for=NIGHT)], ["left-and-empty", "b", "a", "c"], 6),
         # A host that takes nothing is no place to go, finished or not; nor is one without room.
         ([host("off", is_due=False, is_open=False)], ["a", "b", "c"], 7),
         (
@@ -127,14 +128,14 @@ def test_an_instance_goes_only_where_its_traits_and_aggregates_are() -> None:
 def test_who_was_left_comes_before_the_other_due_hosts_and_after_the_one_that_opens_the_zone(
     others: list[FleetHost], order: list[str], migrations: int
 ) -> None:
-    hosts = [host("a"), host("b", was_left=True), host("c"), *others]
+    hosts = [host("a"), host("b", left_for=NIGHT), host("c"), *others]
     made = plan(fleet(hosts, on("a", 1), on("b", 3), on("c", 2)))
     assert [each.host for each in made.hosts] == order
     assert (made.instances, made.migrations) == (6, migrations)
 
 
 def test_who_was_left_does_not_cost_more_migrations_than_the_bound() -> None:
-    hosts = [host(f"h{n}", was_left=n in (3, 4)) for n in range(6)]
+    hosts = [host(f"h{n}", left_for=NIGHT * (n in (3, 4))) for n in range(6)]
     made = plan(fleet(hosts, *(on(f"h{n}", 2 + n % 3) for n in range(6))), reserve_hosts=1)
     assert [each.host for each in made.hosts][:3] == ["h0", "h3", "h4"]
     assert made.migrations <= made.instances * (1 + 1 / 6)
@@ -148,7 +149,7 @@ def test_a_night_after_the_other_everybody_has_a_turn() -> None:
     for new in (None, "new1", "new2", "new3"):
         waiting |= {new} if new else set()
         hosts = [
-            host(each, is_due=each in waiting, was_left=each in left)
+            host(each, is_due=each in waiting, left_for=NIGHT * (each in left))
             for each in sorted(waiting | done)
         ]
         given = fleet(hosts, *(on(each, load[each]) for each in sorted(waiting)))
@@ -158,6 +159,31 @@ def test_a_night_after_the_other_everybody_has_a_turn() -> None:
         waiting -= done
         left = {each.host for each in made.left}
     assert nights == [["h0", "h1"], ["h2", "h3"], ["new1", "h4"], ["new2", "new3"]]
+
+
+def test_nobody_starves_where_a_night_has_time_for_one() -> None:
+    """50 hosts, each as full as another but for a little, due every 30 days."""
+    names = [f"h{n:02}" for n in range(50)]
+    load = {each: 4 + n % 4 for n, each in enumerate(names)}
+    last, left, gaps = dict.fromkeys(names, -30), dict[str, int](), list[int]()
+    one = Size(vcpus=1, ram_mib=GIB, disk_gib=1)
+    for night in range(300):
+        due = {each for each in names if night - last[each] >= 30}
+        hosts = [
+            host(each, is_due=each in due, left_for=NIGHT * (night - left[each]))
+            if each in left
+            else host(each, is_due=each in due)
+            for each in names
+        ]
+        given = fleet(hosts, *(on(each, load[each], one) for each in names))
+        made = plan_night(given, NightLimits(time=timedelta(minutes=15)), PACE)
+        for each in made.hosts[:1]:
+            gaps.append(night - last[each.host])
+            last[each.host] = night
+            left.pop(each.host, None)
+        left |= {each.host: left.get(each.host, night) for each in made.left}
+    assert len(gaps) > 250
+    assert max(night - last[each] for each in names) <= 60 and max(gaps) <= 80
 
 
 def test_who_demands_nothing_leaves_the_rare_hosts_to_those_who_can_go_nowhere_else() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def tonight() -> Tonight:
     )
     reason = f"a person disabled it with the reason 'RAM test, password={SECRET!r}'"
     verdicts = [Verdict("c01", "due", "is old"), Verdict("c04", "passed_over", reason)]
-    return compose_tonight(facts, verdicts, {"c01"})
+    return compose_tonight(facts, verdicts, {"c01": timedelta(days=2)})
 
 
 def saved(fleet: Tonight | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class FleetHost:
     ``capacity``: what may be allocated on it, ratios and reservations applied. ``provides``: the
     demands of the fleet's instances that it meets (see `requirements`). ``is_due``: is to be
     maintained. ``is_open``: enabled and up, so that instances may come. ``keeps_out``: why it
-    must not be touched, for people. ``was_left``: was due on an earlier night, and not done.
+    must not be touched, for people. ``left_for``: how long ago a night first left it, while it was
+    due; 0 where none has.
     """
 
     name: str
@@ -53,7 +55,7 @@ class FleetHost:
     is_open: bool = True
     provides: frozenset[str] = frozenset()
     keeps_out: str | None = None
-    was_left: bool = False
+    left_for: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance
@@ -39,13 +40,13 @@ class FleetInCloud:
 def compose_fleet(
     facts: FleetInCloud,
     verdicts: Iterable[Verdict],
-    was_left: Collection[str] = (),
+    left_for: Mapping[str, timedelta] | None = None,
     on_blocked: OnBlocked = "fail",
     affinity_filter: bool = True,
 ) -> Fleet:
     """The fleet for a plan. A host that nobody judged is not due.
 
-    ``was_left``: hosts that were due on an earlier night, and not done. ``on_blocked``: the
+    ``left_for``: how long ago nights first left hosts that were due. ``on_blocked``: the
     policy's; a due host that holds an instance which is in the way then is kept out, by name. So is
     one whose instances a hard affinity group keeps there, where the policy says that it does
     (``affinity_filter``). A host without a hypervisor record, or whose capacity is unknown, takes
@@ -63,7 +64,7 @@ def compose_fleet(
         tuple(
             replace(
                 each,
-                was_left=each.name in was_left,
+                left_for=(left_for or {}).get(each.name, timedelta(0)),
                 keeps_out=(
                     _in_the_way(
                         drain_blockers(on_host[each.name], on_blocked, together, facts.newest)

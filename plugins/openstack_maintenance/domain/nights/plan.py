@@ -18,6 +18,7 @@ from openstack_maintenance.domain.nights.room import Place, Room
 
 # While others are out, so many hosts that cannot start now are passed over in search of one.
 _GLANCES = 64
+_LEFT_FOR_LONG = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -230,18 +231,20 @@ def rooms_of(fleet: Fleet, reserve_hosts: int) -> Mapping[str, Room]:
 
 
 def _due(room: Room) -> list[Place]:
-    """The hosts of a zone in the order in which they want to go: who was left first, then the rest.
+    """The hosts of a zone in the order in which they want to go: who has been left longest first.
 
-    Within each the emptiest goes first: it costs least, and is where the next one's instances go.
+    Of those that are equal the emptiest: it costs least, and is where the next one's instances go.
     Where finished hosts have no room for the first one's instances these move twice; then the
     emptiest of all opens the zone, whoever it is, as with any other 1+1/n moves for each would
-    not be kept. So the first of those who were left goes second at the latest.
+    not be kept. Only for who has been left for long nobody does: else the fullest, where no night
+    has time for a second host, would never have its turn.
     """
     due = [each for each in room.places.values() if each.host.is_due and not each.host.keeps_out]
     due.sort(key=lambda each: (len(each.instances), each.load.ram_mib, each.host.name))
-    order = sorted(due, key=lambda each: not each.host.was_left)
+    order = sorted(due, key=lambda each: -each.host.left_for)
     finished = (each for each in room.places.values() if each.host.is_open and not each.host.is_due)
-    if order and order[0].load.ram_mib > sum(each.free.ram_mib for each in finished):
+    is_patient = bool(order) and order[0].host.left_for < _LEFT_FOR_LONG
+    if is_patient and order[0].load.ram_mib > sum(each.free.ram_mib for each in finished):
         order.remove(due[0])
         order.insert(0, due[0])
     return order

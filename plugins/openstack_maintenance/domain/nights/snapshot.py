@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from openstack_maintenance.domain.foreign_text import quoted
@@ -23,6 +23,8 @@ _KINDS = ("due", "not_due", "passed_over")
 _ON_BLOCKED = ("fail", "leave", "stop")
 # No host has more, and what was multiplied by it can still be added up.
 _MOST = 10**12
+_A_NIGHT_SECONDS = 86_400
+_LONGEST_SECONDS = 100 * 366 * 86_400
 
 Kind = TypeVar("Kind", str, int, bool)
 
@@ -52,7 +54,8 @@ def _host(host: FleetHost, verdict: Verdict | None) -> dict[str, Any]:
         "is_open": host.is_open,
         "provides": sorted(host.provides),
         "keeps_out": host.keeps_out,
-        "was_left": host.was_left,
+        "was_left": host.left_for > timedelta(0),
+        "left_for_seconds": int(host.left_for.total_seconds()),
     }
 
 
@@ -109,8 +112,19 @@ def _read_host(row: Mapping[str, Any]) -> FleetHost:
         is_open=_get(row, "is_open", bool),
         provides=frozenset(_texts(row, "provides")),
         keeps_out=None if keeps_out is None else _get(row, "keeps_out", str),
-        was_left=_get(row, "was_left", bool),
+        left_for=_left_for(row),
     )
+
+
+def _left_for(row: Mapping[str, Any]) -> timedelta:
+    """Older releases said whether, not for how long."""
+    if not _get(row, "was_left", bool):
+        return timedelta(0)
+    seconds = row.get("left_for_seconds", _A_NIGHT_SECONDS)
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or not 0 <= seconds <= _LONGEST_SECONDS:
+        raise ValueError(f"left_for_seconds is {quoted(seconds)}, no number of seconds")
+    return timedelta(seconds=seconds)
 
 
 def _read_verdict(row: Mapping[str, Any]) -> Verdict:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from openstack_maintenance.domain.drain.movability import OnBlocked
 from openstack_maintenance.domain.nights.due import Verdict
@@ -43,7 +44,7 @@ class Tonight:
 def compose_tonight(
     facts: FleetInCloud,
     verdicts: Iterable[Verdict],
-    was_left: Collection[str] = (),
+    left_for: Mapping[str, timedelta] | None = None,
     on_blocked: OnBlocked = "fail",
     affinity_filter: bool = True,
 ) -> Tonight:
@@ -52,7 +53,7 @@ def compose_tonight(
     marks = {each.host: each.out_by for each in facts.services if each.out_by is not None}
     due = {each.host for each in judged if each.kind == "due"}
     return Tonight(
-        compose_fleet(facts, judged, was_left, on_blocked, affinity_filter),
+        compose_fleet(facts, judged, left_for, on_blocked, affinity_filter),
         judged,
         _blocking(facts, due, on_blocked, affinity_filter),
         working=tuple(host for host, mark in marks.items() if not mark.has_failed),

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
@@ -41,7 +41,7 @@ from openstack_maintenance.operators.nights.base import (
 )
 from openstack_maintenance.records.last_maintenance import (
     find_last_maintenances,
-    left_last_night,
+    find_left,
 )
 from openstack_maintenance.records.past_runs import find_past_runs
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 # What ends a phase that fails: the field of the policy.
 _TIMEOUTS = {"stop": "stop_timeout", "boot": "reboot_timeout", "proofs": "nova_compute_timeout"}
+_A_NIGHT = timedelta(days=1)
 # To read the records, where nobody waits for an answer within seconds.
 _READ_SECONDS = 60.0
 
@@ -134,7 +135,8 @@ def plan_from_cloud(
 def read_tonight(policy: Policy, nova: Nova, verdicts: Iterable[Verdict]) -> Tonight:
     """The fleet as it is now. Raises: CloudError; PolicyError."""
     facts = read_cloud(nova)
-    left = left_last_night(policy)
+    now = utc_now()
+    left = {host: now - since if since else _A_NIGHT for host, since in find_left(policy).items()}
     return compose_tonight(facts, verdicts, left, policy.on_blocked, policy.affinity_filter)
 
 

@@ -57,7 +57,7 @@ class NightReportOperator(Reporting, NightlyOperator):
         """For the next night, where they come first."""
         due = {each["host"] for each in record["due"]}
         left = {each["host"] for each in record["left"]} & due
-        write_left(self.policy, left, {each["host"] for each in record["done"]})
+        write_left(self.policy, left, {each["host"] for each in record["done"]}, utc_now())
 
     def _done(self) -> list[dict[str, Any]]:
         found = self.result_of(MAINTAIN)
