@@ -135,7 +135,7 @@ def test_each_run_id_has_a_file_of_its_own(one: str, other: str) -> None:
 # What lies in the storage.
 
 SEEN = {"boot_id": "b", "clock": AT, "restarts": {"nova-api": 2}}
-MEASURED = {"ended_at": AT, "run_id": "r", "moves": 2, "moving_seconds": 9.5, "other_seconds": 60.0}
+MEASURED = {"ended_at": AT, "run_id": "r", "moves": 2, "moving_seconds": 9.5, "host_seconds": 60.0}
 FIRST_NOTE = {**PICTURE, "nova_services": [["nova-api", "ctl01"]]}
 WRITTEN = {"dag_id": DAG, "run_id": RUN, "outcome": "x"}
 

@@ -34,6 +34,7 @@ def test_a_plan_is_its_bound_a_table_a_timeline_and_who_is_left() -> None:
     assert plan_in_words(plan, Bound(3, minutes(36)), BEGINS, UNTIL, ZONE) == (
         "2 hosts from 01:00 to 01:40 CET: 40 min, at best 36 min; the window ends at 02:00.\n"
         "Instances on them: 3, migrations: 3; 1.00 for each, at best 1.00.\n"
+        "Pace: 5 min a host, 10 s an instance and 5 s a GiB of its RAM, as assumed at first.\n"
         "\n"
         "host             zone  instances  out    back   they go to\n"
         "c01              az1           0  01:00  01:10  -\n"

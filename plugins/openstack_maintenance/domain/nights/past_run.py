@@ -88,6 +88,14 @@ def read_past_run(record: Any) -> PastRun | None:
     )
 
 
+def moves_of(record: Mapping[str, Any]) -> int:
+    """How many instances a run has moved, with times."""
+    return sum(
+        bool(read_moment(each.get("started_at")) and read_moment(each.get("ended_at")))
+        for each in _dicts(record.get("moves"))
+    )
+
+
 def failed_before(earlier: Any, now: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where a run failed at earlier tries: task_id, ended_at; each task once.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import heappop, heappush
 
@@ -26,12 +26,14 @@ class NightPace:
     """How long things take: the basis of every predicted end.
 
     ``per_host``: everything but the moves. ``in_flight``: migrations off one host at a time.
+    ``learnt_from``: how many earlier runs say so; 0 where it is assumed.
     """
 
     per_host: timedelta = timedelta(minutes=5)
     per_move: timedelta = timedelta(seconds=10)
     per_gib: timedelta = timedelta(seconds=5)
     in_flight: int = 1
+    learnt_from: int = field(default=0, compare=False)
 
     def maintenance(self, instances: int, ram_mib: int) -> timedelta:
         """How long a host with so many instances of so much RAM in all is out."""
@@ -77,11 +79,15 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class NightPlan:
-    """Which hosts go when, and which do not. ``instances``: on the hosts to be done, at first."""
+    """Which hosts go when, and which do not. ``instances``: on the hosts to be done, at first.
+
+    ``pace``: by which the ends are predicted.
+    """
 
     hosts: tuple[PlannedHost, ...]
     left: tuple[LeftOver, ...]
     instances: int
+    pace: NightPace = field(default_factory=NightPace)
 
     @property
     def migrations(self) -> int:
@@ -144,7 +150,7 @@ class _Night:
                 self._give_up()
                 break
             self._give_back_next()
-        return NightPlan(tuple(self._hosts), tuple(self._left), self._instances)
+        return NightPlan(tuple(self._hosts), tuple(self._left), self._instances, self._pace)
 
     def turn(self, host: str, out: Collection[str]) -> PlannedHost:
         for room in self._rooms.values():

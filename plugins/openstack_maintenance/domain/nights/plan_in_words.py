@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from openstack_maintenance.domain.nights.bound import Bound
 from openstack_maintenance.domain.nights.due import Verdict
+from openstack_maintenance.domain.nights.pace import pace_in_words
 from openstack_maintenance.domain.nights.plan import NightPlan, PlannedHost
 
 _WIDTH = 40
@@ -39,11 +40,14 @@ def plan_in_words(
         lines = [
             _hosts_and_time(plan, bound, clock, until),
             _instances_and_moves(plan, bound),
+            pace_in_words(plan.pace),
             "",
             *columns([_HEAD, *(_row(each, clock) for each in plan.hosts)], right={2}),
             "",
             *_timeline(plan, clock),
         ]
+    if plan.left and not plan.hosts:
+        lines.append(pace_in_words(plan.pace))
     if plan.left:
         lines += ["", "Left for another night:"]
         lines += columns([(each.host, each.reason) for each in plan.left])
