@@ -58,7 +58,7 @@ async def test_a_host_that_does_not_answer_is_unread_and_says_why(
 def test_a_host_without_facts_is_a_candidate_that_cannot_be_read(host: str, why: str) -> None:
     looks = fleet_now.HostLooks({}, {"b": "nobody answers in time"})
     service: Any = SimpleNamespace(host=host)
-    assert _candidate(service, looks, frozenset(), None).unreadable == why
+    assert _candidate(service, looks, frozenset(), None, lambda _: None).unreadable == why
 
 
 async def test_controllers_are_in_the_order_of_the_inventory_however_they_answer(

@@ -168,6 +168,36 @@ def test_a_host_that_a_run_of_ours_still_has_is_no_part_of_done(stage: Stage) ->
         assert left["host"] == "c02" and left["reason"].startswith("is out: run ")
 
 
+def test_hosts_that_cannot_be_maintained_as_they_are_are_named_and_no_failures(
+    stage: Stage,
+) -> None:
+    for host in ("c01", "c02"):
+        stage.world.hosts.machines[host].state.login.denied.append("systemctl*reboot*")
+    due = {"due": {"hosts": ["c01", "c02", "c03", "c04"]}, "failure_budget": 0}
+    stage.set_policy(**window(stage, timedelta(hours=3)), **due)
+    ended = stage.happens("stray_guest", host="c03")
+    before = stage.picture()
+
+    night = stage.trigger(NIGHT)
+
+    assert night.wait() == "success"
+    record = stage.record(night)
+    assert ([each["host"] for each in record["done"]], record["outcome"]) == (
+        ["c04"],
+        "partly_done",
+    )
+    left = {each["host"]: each["reason"] for each in record["left"]}
+    for host in ("c01", "c02"):
+        assert left[host].startswith(
+            "is in the policy's list, but the SSH login may not run with sudo: "
+        )
+    # What only its own run finds out is no failure, either.
+    assert left["c03"].startswith("its run nightly__c03__")
+    assert "refused it: host c03: guests run on it that Nova does not list" in left["c03"]
+    assert stage.picture().changed(before) == {"c04"}
+    ended()
+
+
 def test_a_host_whose_clock_was_wrong_as_it_booted_is_maintained_once(stage: Stage) -> None:
     stage.set_policy(**window(stage, timedelta(hours=3)), due={"days_since_boot": 30})
     stage.world.hosts.machines["c01"].state.booted -= timedelta(days=40)

@@ -86,6 +86,13 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             "passed_over",
             "is an Ironic host: its nodes are not maintained by nights",
         ),
+        (
+            candidate(booted=ago(days=40), unfit="sudo is missing"),
+            Due(),
+            "passed_over",
+            "booted 40 days ago, but sudo is missing",
+        ),
+        (candidate(unfit="sudo is missing"), Due(), "not_due", "booted 5 days ago"),
         (candidate(booted=None), Due(), "passed_over", "when it booted cannot be read"),
         (
             candidate({"is_enabled": False, "disabled_reason": "ask Ana"}, booted=ago(days=90)),

@@ -47,6 +47,29 @@ def check_nova_compute(service: ComputeService, unit: UnitState) -> list[Blocker
     return []
 
 
+def check_rights(facts: HostFacts, host: str, script: str | None = None) -> list[Blocker]:
+    """The login must be allowed all that a maintenance does there. ``script``: its name."""
+    blockers = []
+    if facts.sudo_missing:
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"the SSH login may not run with sudo: {', '.join(facts.sudo_missing)}",
+                "Allow these without a password in sudoers. include/rights/host-rights writes it.",
+            )
+        )
+    if facts.script_refused:
+        blockers.append(
+            Blocker(
+                f"host {host}",
+                f"its maintenance-shell does not allow script {script} as it is here",
+                "Install the rights on it again: run "
+                "include/rights/host-rights, then install-host-rights on the host.",
+            )
+        )
+    return blockers
+
+
 def check_guests(
     host: str, guests: Sequence[GuestProcess], instances: Iterable[Instance]
 ) -> list[Blocker]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
@@ -88,7 +88,7 @@ def check_host_rules(
     if service is None:
         raise ValueError(f"{request.host} is no compute host: check_known comes first")
     found = [
-        _is_controller(request, policy, facts),
+        controller_blocker(request.host, policy, facts.services) if request.reboot else None,
         owner_blocker(service, mark, others_running),
         hosts_out_blocker(request.host, policy, facts.services),
         _source_down(service, facts),
@@ -198,28 +198,38 @@ def hosts_out_blocker(
     )
 
 
-def _is_controller(request: Request, policy: Policy, facts: HostInCloud) -> Blocker | None:
-    roles = {each.binary for each in facts.services if each.host == request.host}
-    listed = request.host in {each.host for each in policy.controllers}
-    if not request.reboot or not (listed or roles & _CONTROL_PLANE):
+def controller_blocker(
+    host: str, policy: Policy, services: Iterable[ComputeService]
+) -> Blocker | None:
+    """A host that is a controller, too, is not rebooted as a compute host."""
+    roles = {each.binary for each in services if each.host == host}
+    listed = host in {each.host for each in policy.controllers}
+    if not (listed or roles & _CONTROL_PLANE):
         return None
     found = ", ".join(sorted(roles & _CONTROL_PLANE)) or "the policy lists it under controllers"
     return Blocker(
-        f"host {request.host}",
+        f"host {host}",
         f"is a controller, too ({found})",
         "Drain it with reboot=false, then use the DAG controller_maintenance.",
     )
 
 
+def forced_down_blocker(service: ComputeService) -> Blocker | None:
+    """Also of an empty host: nothing but a person ends it."""
+    if not service.is_forced_down:
+        return None
+    return Blocker(
+        f"host {service.host}",
+        "Nova holds its nova-compute forced down: nothing can be migrated off it, and Nova "
+        "would not show it up after the reboot",
+        "Masakari or a person took it for dead. When it is not, run `openstack compute service "
+        f"set --up {service.host} nova-compute`.",
+    )
+
+
 def _source_down(service: ComputeService, facts: HostInCloud) -> Blocker | None:
-    if service.is_forced_down:
-        return Blocker(  # also of an empty host: nothing but a person ends it
-            f"host {service.host}",
-            "Nova holds its nova-compute forced down: nothing can be migrated off it, and Nova "
-            "would not show it up after the reboot",
-            "Masakari or a person took it for dead. When it is not, run `openstack compute service "
-            f"set --up {service.host} nova-compute`.",
-        )
+    if forced := forced_down_blocker(service):
+        return forced
     if service.is_up or not facts.instances:
         return None
     return Blocker(

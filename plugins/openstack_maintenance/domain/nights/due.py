@@ -24,7 +24,7 @@ class Candidate:
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
     ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
     ``maintained``: when a run of ours last finished it. ``is_bare_metal``: Ironic's, which has no
-    guests of its own.
+    guests of its own. ``unfit``: why its run would be refused, as far as this look shows.
     """
 
     service: ComputeService
@@ -37,6 +37,7 @@ class Candidate:
     boot_id: str | None = None
     is_silent: bool = False
     is_bare_metal: bool = False
+    unfit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
         or _required(candidate, due)
         or _old(candidate, due, now)
     ):
+        if candidate.unfit:
+            why = f"{reason}, but {candidate.unfit}"
+            return Verdict(candidate.service.host, "passed_over", why, is_open=True)
         return _verdict(candidate, "due", reason)
     unread = candidate.reboot_unread if due.reboot_required else ""
     unknown = f"; whether it needs a reboot is unknown: {unread}" if unread else ""

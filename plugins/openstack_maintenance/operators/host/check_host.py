@@ -29,6 +29,7 @@ from openstack_maintenance.domain.host.facts_rules import (
     check_bus,
     check_guests,
     check_nova_compute,
+    check_rights,
 )
 from openstack_maintenance.domain.host.request import check_params
 from openstack_maintenance.domain.host.rights import rights_needed
@@ -238,7 +239,7 @@ class CheckHostOperator(HostOperator):
         wrong = find_wrong_host(host_facts, self.request.host, facts.hypervisor.hostname)
         if wrong is not None:
             blockers.append(wrong)
-        blockers += _host_blockers(host_facts, self.request.host, self.request.script)
+        blockers += check_rights(host_facts, self.request.host, self.request.script)
         if service := facts.compute(self.request.host):
             blockers += self._judge_host(service, host_facts, near)
         return host_facts
@@ -325,25 +326,3 @@ def _doubt(move: Movement, newest: Microversion | None, ports: list[HostPort]) -
     """Why a move that is planned may fail, where that is known."""
     why = (why_live_may_fail(move.instance, newest), why_ports_may_fail(move, ports))
     return "; ".join(filter(None, why if move.method == "live" else ())) or None
-
-
-def _host_blockers(facts: HostFacts, host: str, script: str | None) -> list[Blocker]:
-    blockers = []
-    if facts.sudo_missing:
-        blockers.append(
-            Blocker(
-                f"host {host}",
-                f"the SSH login may not run with sudo: {', '.join(facts.sudo_missing)}",
-                "Allow these without a password in sudoers. include/rights/host-rights writes it.",
-            )
-        )
-    if facts.script_refused:
-        blockers.append(
-            Blocker(
-                f"host {host}",
-                f"its maintenance-shell does not allow script {script} as it is here",
-                "Install the rights on it again: run "
-                "include/rights/host-rights, then install-host-rights on the host.",
-            )
-        )
-    return blockers

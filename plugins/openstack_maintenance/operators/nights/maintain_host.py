@@ -320,6 +320,9 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         if not self._may_hold_it(run_id):
             # It was refused, perhaps because another night's run was the first to take the host.
             self._skip_unless_due()
+            if _was_refused(record):
+                said = str(record.get("problem") or "see its check_host").rstrip(".")
+                raise self._left(f"its run {run_id} refused it: {said}")
         raise CheckFailed(
             f"host {self.host}",
             f"run {run_id} of {CHILD_DAG} did not finish it: "
@@ -338,3 +341,11 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             return self._holds_it(run_id)
         except CloudError:
             return True  # unknown: then a person must look
+
+
+def _was_refused(record: Mapping[str, Any]) -> bool:
+    """Whether a host's run ended at its first look: nothing was done, so nothing has failed."""
+    tasks = record.get("tasks")
+    rows = tasks if isinstance(tasks, list) else []
+    failed = {each.get("task_id") for each in rows if each.get("state") == "failed"}
+    return failed - {"report"} == {"check_host"}

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.cloud import IRONIC, Hypervisor
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, MaintenanceError
+from openstack_maintenance.domain.host.facts import find_wrong_host
+from openstack_maintenance.domain.host.facts_rules import check_nova_compute, check_rights
+from openstack_maintenance.domain.host.rules import (
+    COMPUTE,
+    controller_blocker,
+    forced_down_blocker,
+)
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.due import (
     Candidate,
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
     from openstack_maintenance.domain.cloud import ComputeService
     from openstack_maintenance.domain.deployment import Deployment
+    from openstack_maintenance.domain.host.facts import HostFacts
     from openstack_maintenance.domain.policy import Policy
 
 
@@ -78,13 +88,19 @@ class SelectHostsOperator(NightlyOperator):
         for host, mark in judged.dead.items():
             self.log.warning("%s.", dead_in_words(host, mark))
         candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
-        verdicts = [judge_due(each, self.policy.due, self.since, utc_now()) for each in candidates]
-        if blind := unseen(candidates, verdicts):
-            raise _saw_nothing(blind, candidates)
-        known = {each.service.host for each in candidates}
-        verdicts += unknown_hosts(self.policy.due, known)
+        verdicts = judge_all(self.policy, candidates, self.since, utc_now())
         self.log.info("\n%s", verdicts_in_words(verdicts))
         return [asdict(each) for each in verdicts]
+
+
+def judge_all(
+    policy: Policy, candidates: Sequence[Candidate], since: datetime, now: datetime
+) -> list[Verdict]:
+    """Who is due of the whole fleet. Raises: MaintenanceError: not one host could be looked at."""
+    verdicts = [judge_due(each, policy.due, since, now) for each in candidates]
+    if blind := unseen(candidates, verdicts):
+        raise _saw_nothing(blind, candidates)
+    return verdicts + unknown_hosts(policy.due, {each.service.host for each in candidates})
 
 
 def find_candidates(
@@ -102,11 +118,13 @@ def find_candidates(
     Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
     is missing or cannot be used for any host; CloudError; PolicyError.
     """
-    services = _services(nova)
+    everything = nova.services()
+    services = _computes(everything)
     if hosts is not None:
         services = [each for each in services if each.host in hosts]
     hypervisors = nova.hypervisors()
     bare_metal = _bare_metal(hypervisors)
+    names = {each.host: each.hostname for each in hypervisors}
     of_guests = [each for each in services if each.host not in bare_metal]
     addresses = _addresses(policy, hypervisors, of_guests)
     looks = asyncio.run(_look(addresses, deployment, ssh_conn_id))
@@ -119,6 +137,7 @@ def find_candidates(
             looks,
             aggregates.get(service.host, frozenset()),
             maintained.get(file_name(service.host)),
+            partial(_unfit, service, names.get(service.host, ""), policy, everything),
         )
         for service in services
     ]
@@ -143,8 +162,8 @@ def _saw_nothing(blind: Sequence[Verdict], candidates: Iterable[Candidate]) -> M
     )
 
 
-def _services(nova: Nova) -> list[ComputeService]:
-    services = nova.services("nova-compute")
+def _computes(everything: Iterable[ComputeService]) -> list[ComputeService]:
+    services = [each for each in everything if each.binary == COMPUTE]
     if not services:
         raise CheckFailed(
             "nightly maintenance",
@@ -182,6 +201,7 @@ def _candidate(
     looks: HostLooks,
     aggregates: frozenset[str],
     maintained: dict[str, Any] | None,
+    unfit: Callable[[HostFacts], str | None],
 ) -> Candidate:
     ended = read_moment(maintained["ended_at"]) if maintained else None
     facts = looks.facts.get(service.host)
@@ -197,4 +217,27 @@ def _candidate(
         maintained=ended,
         reboot_unread=facts.reboot_unread,
         boot_id=facts.boot_id,
+        unfit=unfit(facts),
     )
+
+
+def _unfit(
+    service: ComputeService,
+    hypervisor: str,
+    policy: Policy,
+    everything: Sequence[ComputeService],
+    facts: HostFacts,
+) -> str | None:
+    """What its own run's first step would refuse it for."""
+    blockers = [
+        find_wrong_host(facts, service.host, hypervisor),
+        controller_blocker(service.host, policy, everything),
+        forced_down_blocker(service),
+        *check_rights(facts, service.host),
+        *check_nova_compute(service, facts.nova_compute),
+    ]
+    found = [each for each in blockers if each is not None]
+    if not found:
+        return None
+    more = f" (and {len(found) - 1} more in the way)" if len(found) > 1 else ""
+    return f"{found[0].reason}{more}. {found[0].remedy}"
