@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from openstack_maintenance.adapters.secrets_in_text import cleaned
+from openstack_maintenance.domain.drain.group_peace import found_no_host
 from openstack_maintenance.domain.drain.move_order import Decision
 from openstack_maintenance.domain.errors import CloudError, MigrationFailed
 from openstack_maintenance.triggers.drain.move import Move
@@ -80,7 +81,8 @@ async def failure_of(nova: Nova, move: Move, decision: Decision, seen: str = "")
     found = cleaned(found, longest=_LONGEST)
     if seen:
         found = f"{found.rstrip('.')}; {seen}"
-    return MigrationFailed(move.subject, found, f"{decision.remedy}{_named(move, decision)}")
+    others = _named(move, decision) or await asyncio.to_thread(_held, nova, move, decision)
+    return MigrationFailed(move.subject, found, f"{decision.remedy}{others}")
 
 
 def _named(move: Move, decision: Decision) -> str:
@@ -94,6 +96,32 @@ def _named(move: Move, decision: Decision) -> str:
         f" If {named} can never take it (as a host of another cell), trigger a new run with "
         "another destination, or with none."
     )
+
+
+def _held(nova: Nova, move: Move, decision: Decision) -> str:
+    """Where no host was found: those that other runs of ours keep from it.
+
+    Two hosts may have only each other: no API tells cells, and what Nova's filters ask for.
+    """
+    if decision.migration is None or not found_no_host(decision.migration):
+        return ""
+    try:
+        services = nova.services("nova-compute")
+    except CloudError:
+        return ""
+    others = [each for each in services if each.host != move.order.source and each.is_up]
+    failed = [each.host for each in others if each.out_by is not None and each.out_by.has_failed]
+    working = [each.host for each in others if each.out_by and not each.out_by.has_failed]
+    if failed:
+        one = failed[0]
+        return (
+            f" A run that has failed keeps {', '.join(failed)} from it. If it can go nowhere else, "
+            f"enable one (`openstack compute service set --enable {one} nova-compute`) before you "
+            f"clear this task, and maintain {one} again afterwards."
+        )
+    if working:
+        return f" A run has taken {', '.join(working)} out: when that has ended, clear this task."
+    return ""
 
 
 def unexpected(subject: str, error: Exception) -> CloudError:
