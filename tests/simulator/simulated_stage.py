@@ -282,12 +282,13 @@ class Stage:
 
 
 @contextmanager
-def a_stage(folder: Path, controllers: Sequence[str] = ("ctl01",)) -> Iterator[Stage]:
-    """A cloud of four empty hosts; at the end every judge is asked."""
+def a_stage(folder: Path, controllers: Sequence[str] = ("ctl01",), **story: Any) -> Iterator[Stage]:
+    """A cloud of four empty hosts; at the end every judge is asked. ``story``: more of one."""
     hosts = [{"name": name} for name in HOSTS]
-    story = Story.of({"fleet": {"hosts": hosts, "controllers": list(controllers)}})
-    world = build(story, folder)
-    watched = WatchedStage(story, world)
+    fleet_now = {"hosts": hosts, "controllers": list(controllers)}
+    told = Story.of({"fleet": fleet_now, **story})
+    world = build(told, folder)
+    watched = WatchedStage(told, world)
     with world.installed():
         watched.recorder.watch_airflow()
         judges = all_judges(watched)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from picture import Picture
-from simulated_stage import HOSTS, NIGHT, Run, Stage
+from simulated_stage import HOSTS, NIGHT, Run, Stage, a_stage
 
 pytestmark = pytest.mark.thorough
 
@@ -159,8 +160,7 @@ def test_a_host_that_a_run_of_ours_still_has_is_no_part_of_done(stage: Stage) ->
     # The window's own night comes first, and does c01.
     assert stage.trigger(NIGHT).wait() == "success"
 
-    nights = [Run(stage, run) for run in stage.airflow.runs if run.dag_id == NIGHT]
-    first, second = (stage.record(night) for night in nights)
+    first, second = (stage.record(night) for night in nights_of(stage))
     assert [each["host"] for each in first["done"]] == ["c01"]
     assert (first["outcome"], second["outcome"]) == ("partly_done", "none_done")
     for record in (first, second):
@@ -214,3 +214,57 @@ def test_a_host_whose_clock_was_wrong_as_it_booted_is_maintained_once(stage: Sta
         NIGHT, today - timedelta(days=3), today - timedelta(seconds=1), at_a_time=2
     )
     assert {stage.record(night)["outcome"] for night in nights} == {"nothing_due"}
+
+
+@pytest.mark.parametrize(
+    ("begun_at", "given", "opens", "why"),
+    [
+        # The clocks go forward at 02:00: 03:00 is the first moment of the window that there is.
+        ("2026-03-29T00:30:00", {}, "2026-03-29T01:00:00", None),
+        # And back at 03:00: the window begins with the first of the two hours.
+        ("2026-10-24T23:30:00", {}, "2026-10-25T00:30:00", None),
+        (
+            "2026-03-29T00:30:00",
+            {"end": "02:45"},
+            None,
+            "daylight saving skips the window 02:30-02:45 Europe/Berlin on 2026-03-29",
+        ),
+        (
+            "2026-12-24T00:30:00",
+            {"exclude": ["2026-12-24"]},
+            None,
+            "2026-12-24 is excluded by the policy (window.exclude)",
+        ),
+    ],
+    ids=["spring", "autumn", "skipped", "excluded"],
+)
+def test_the_calendar_makes_no_night_red(
+    tmp_path: Path, begun_at: str, given: dict[str, Any], opens: str | None, why: str | None
+) -> None:
+    hours = {"start": "02:30", "end": "03:30", "timezone": "Europe/Berlin", **given}
+    policy = {"window": hours, "due": {"hosts": ["c01"]}}
+    moment = datetime.fromisoformat(f"{begun_at}+00:00")
+    with a_stage(
+        tmp_path, start=(moment - timedelta(minutes=5)).isoformat(), policy=policy
+    ) as stage:
+        # Airflow begins the night that was missed last at once, too; one goes on at a time.
+        assert stage.airflow.run_until(lambda: len(nights_of(stage)) == 2, at_most=10_000.0)
+        nights = nights_of(stage)
+        ended = [night.wait() for night in nights]
+
+        assert nights[1].run_id.endswith(f"{begun_at}+00:00")
+        records = [stage.record(night) for night in nights]
+        if not opens:
+            assert (ended[1], records[1]["outcome"]) == ("success", "no_window")
+            assert records[1]["no_window"] == why
+            return
+        assert ended == ["success", "success"]
+        assert [each["host"] for record in records for each in record["done"]] == ["c01"]
+        opening = datetime.fromisoformat(f"{opens}+00:00")
+        booted = stage.world.hosts.machines["c01"].state.booted
+        assert opening < booted < opening + timedelta(minutes=20)
+
+
+def nights_of(stage: Stage) -> list[Run]:
+    """The nights that the schedule has begun."""
+    return [Run(stage, run) for run in stage.airflow.runs if run.dag_id == NIGHT]

@@ -211,3 +211,37 @@ def test_at_the_ends_of_the_calendar_it_is_closed(zone: str, end: str, moment: d
 def test_what_is_no_zone_is_refused_whatever_it_is(zone: str) -> None:
     with pytest.raises(ValueError, match=r"^timezone: .* is unknown; write an IANA name"):
         Window(timezone=zone)
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "most", "at", "hours"),
+    [
+        ("01:00", "UTC", 4, "01:00", 0),
+        ("01:00", "Europe/Berlin", 4, "01:00", 0),
+        ("02:30", "Europe/Berlin", 4, "01:30", 1),
+        ("02:00", "Europe/Berlin", 4, "01:00", 1),
+        ("03:00", "Europe/Berlin", 4, "03:00", 0),
+        ("01:00", "Europe/London", 4, "00:00", 1),
+        ("00:30", "America/Havana", 4, "23:30", 1),
+        ("02:15", "Australia/Lord_Howe", 4, "01:15", 1),
+        ("02:30", "Asia/Shanghai", 4, "02:30", 0),
+        ("02:30", "Europe/Berlin", 0, "02:30", 0),
+    ],
+)
+def test_the_schedule_rings_where_no_change_of_the_clocks_can_skip_or_double_it(
+    start: str, zone: str, most: int, at: str, hours: int
+) -> None:
+    window = Window(start, "05:00", timezone=zone)
+    rings, lead = window.bell(date(2026, 3, 1), timedelta(hours=most))
+    assert (f"{rings:%H:%M}", lead) == (at, timedelta(hours=hours))
+
+
+def test_a_night_without_a_window_says_why() -> None:
+    window = Window("02:15", "02:45", timezone="Europe/Berlin", exclude=("2026-12-24",))
+    assert window.why_none(date(2026, 12, 23)) is None
+    assert window.why_none(date(2026, 12, 24)) == (
+        "2026-12-24 is excluded by the policy (window.exclude)"
+    )
+    assert window.why_none(date(2026, 3, 29)) == (
+        "daylight saving skips the window 02:15-02:45 Europe/Berlin on 2026-03-29"
+    )

@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo
 
 from openstack_maintenance.domain.foreign_text import quoted
 
+# No clock is changed by more.
+_MOST_BELL_HOURS = 3
+
 
 @dataclass(frozen=True)
 class Window:
@@ -61,6 +64,38 @@ class Window:
             return instant
         # In a gap fold=1 reads the time with the new offset, which lies before the change.
         return _first_change(local.replace(fold=1), local.replace(fold=0), zone)
+
+    def why_none(self, day: date) -> str | None:
+        """Why no window starts on ``day``; None where one does."""
+        if day.isoformat() in self.exclude:
+            return f"{day} is excluded by the policy (window.exclude)"
+        if self.night(day) is None:
+            return f"daylight saving skips the window {self} on {day}"
+        return None
+
+    def bell(self, today: date, most: timedelta) -> tuple[time, timedelta]:
+        """When a daily clock is to ring for it, and how long before its start that is.
+
+        Where daylight saving removes or doubles the start, a clock that is set to it rings after
+        the window has begun, or once for two: there it rings some whole hours, at ``most`` that
+        long, before. For the year around ``today``.
+        """
+        start = time.fromisoformat(self.start)
+        for hours in range(_MOST_BELL_HOURS + 1):
+            lead = timedelta(hours=hours)
+            at = (datetime.combine(today, start) - lead).time()
+            if lead <= most and self._is_plain(at, today):
+                return at, lead
+        return start, timedelta(0)
+
+    def _is_plain(self, at: time, today: date) -> bool:
+        """Whether a wall-clock time comes exactly once on every day."""
+        zone = ZoneInfo(self.timezone)
+        for days in range(-7, 372):
+            local = datetime.combine(today + timedelta(days=days), at, tzinfo=zone)
+            if local.utcoffset() != local.replace(fold=1).utcoffset():
+                return False
+        return True
 
     def current(self, now: datetime) -> tuple[datetime, datetime] | None:
         """The span that is open at ``now``; None outside the window, and of the calendar."""

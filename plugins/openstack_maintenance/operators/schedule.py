@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
 
 from airflow.sdk import CronTriggerTimetable
 
 from openstack_maintenance.adapters.policy_file import read_policy
 from openstack_maintenance.domain.errors import PolicyError
+from openstack_maintenance.operators.clock import utc_now
+
+if TYPE_CHECKING:
+    from openstack_maintenance.domain.policy import Policy
 
 
 def hosts_at_a_time() -> int:
@@ -19,12 +24,20 @@ def hosts_at_a_time() -> int:
 
 
 def at_window_start() -> CronTriggerTimetable:
-    """Every night when the policy's window opens, at 01:00 where the policy cannot be read."""
+    """Every night when the policy's window opens, at 01:00 where the policy cannot be read.
+
+    Where daylight saving changes the clocks around that time, some hours earlier: the night waits.
+    """
     try:
-        start = time.fromisoformat(read_policy().window.start)
+        at, _ = bell(read_policy(), utc_now())
     except PolicyError:
         return nightly("0 1 * * *")
-    return nightly(f"{start.minute} {start.hour} * * *")
+    return nightly(f"{at.minute} {at.hour} * * *")
+
+
+def bell(policy: Policy, now: datetime) -> tuple[time, timedelta]:
+    """When the schedule begins a night, and how long before its window. Raises: PolicyError."""
+    return policy.window.bell(now.date(), policy.length("window_patience"))
 
 
 def nightly(cron: str) -> CronTriggerTimetable:

@@ -21,7 +21,8 @@ def build_night_record(
     """Compose the record, as plain JSON.
 
     ``found``: due (verdicts of select_hosts), planned (hosts of plan), night (its XCom), done
-    (what maintain_host returned), skipped (host and reason of those that were not started).
+    (what maintain_host returned), skipped (host and reason of those that were not started),
+    no_window (why the policy has none on this night; None where it has).
     """
     done = [dict(each) for each in found["done"]]
     own = {
@@ -31,6 +32,7 @@ def build_night_record(
         "left": [*found["night"].get("left", ()), *found["skipped"]],
         "bound": {key: found["night"].get(key) for key in ("instances", "migrations", "seconds")},
         "rehearsal": found["night"].get("rehearsal"),
+        "no_window": found.get("no_window"),
     }
     outcome = "failed" if is_bad(tasks) else _outcome(run["params"], found)
     problem = _what_went_wrong(tasks, errors)
@@ -38,6 +40,8 @@ def build_night_record(
 
 
 def _outcome(params: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    if found.get("no_window"):
+        return "no_window"
     if params.get("dry_run"):
         return "dry_run"
     due = {each["host"] for each in found["due"] if each["kind"] == "due"}

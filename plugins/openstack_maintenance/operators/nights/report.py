@@ -39,6 +39,7 @@ class NightReportOperator(Reporting, NightlyOperator):
                 "night": night,
                 "done": self._done(),
                 "skipped": self._skipped(tasks, planned),
+                "no_window": ti.xcom_pull(task_ids=SELECT, key=LEFT_KEY),
             },
             errors=errors_of(self._context, tasks),
             now=utc_now(),

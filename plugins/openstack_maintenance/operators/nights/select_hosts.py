@@ -9,6 +9,9 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from openstack_maintenance.domain.cloud import IRONIC, Hypervisor
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, MaintenanceError
@@ -33,13 +36,14 @@ from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet_now import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
 from openstack_maintenance.operators.clock import utc_now
-from openstack_maintenance.operators.nights.base import NightlyOperator
+from openstack_maintenance.operators.nights.base import LEFT_KEY, PLAN, NightlyOperator
 from openstack_maintenance.operators.nights.dead_runs import (
     dead_in_words,
     judge_marks,
     set_marks_right,
 )
 from openstack_maintenance.operators.nights.open_hosts import open_closed
+from openstack_maintenance.operators.schedule import bell
 from openstack_maintenance.operators.window_gate import closed_blocker
 from openstack_maintenance.records.last_maintenance import find_last_maintenances
 
@@ -58,7 +62,7 @@ class SelectHostsOperator(NightlyOperator):
     writes "failed" over the mark of a run that has ended and could not do so.
 
     A run that begins shortly before the window waits for it, without a worker slot; a dry run
-    does not.
+    does not. On a night on which the policy has no window there is nothing to do, and no fault.
 
     Returns: one dict a host, see `Verdict`.
     Raises: Blocked, for params that make no sense or a window that stays closed; CheckFailed,
@@ -68,6 +72,10 @@ class SelectHostsOperator(NightlyOperator):
 
     def perform(self) -> Any:
         """Refuse what cannot be done tonight; wait for the window where something is to be done."""
+        if why := self._why_no_night():
+            self.log.info("Nothing is done tonight: %s.", why)
+            self.tell(LEFT_KEY, why)
+            raise DownstreamTasksSkipped(tasks=[PLAN])
         blockers = check_night_params(self.params_given, self.request)
         closed = closed_blocker(self.policy, self.request, utc_now())
         if closed and not self.request.dry_run:
@@ -78,6 +86,18 @@ class SelectHostsOperator(NightlyOperator):
         if not self.request.dry_run:
             self.wait_for_window()
         return self.select()
+
+    def _why_no_night(self) -> str | None:
+        """Why the policy has no window on the date that the schedule began this run for."""
+        moment = self._context["dag_run"].logical_date
+        if moment is None or self.request.ignore_window:
+            return None
+        window = self.policy.window
+        try:
+            _, lead = bell(self.policy, moment)
+            return window.why_none((moment + lead).astimezone(ZoneInfo(window.timezone)).date())
+        except OverflowError:
+            return None
 
     def select(self) -> list[dict[str, Any]]:
         """Read, judge, and say why."""
