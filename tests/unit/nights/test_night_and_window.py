@@ -59,7 +59,8 @@ def night(opens_in: timedelta, params: Mapping[str, Any]) -> Night:
     operator = Night(task_id="select_hosts")
     operator.policy = Policy(window=Window(**hours), window_patience="4h")
     alone = SimpleNamespace(dag_id="nightly_compute_maintenance", get_task_states=lambda **_: {})
-    given: Any = {"params": params, "run_id": "r1", "ti": alone}
+    by_hand = SimpleNamespace(logical_date=None)
+    given: Any = {"params": params, "run_id": "r1", "ti": alone, "dag_run": by_hand}
     operator._context = given
     return operator
 
