@@ -47,6 +47,9 @@ def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"records: file://{tmp_path}/records\nmax_hosts_out: 2\nreserve_hosts: 0\n"
     )
     monkeypatch.setenv("OPENSTACK_MAINTENANCE_POLICY", str(path))
+    # Texts that are compared tell times to the minute.
+    for command in (rehearse_command, plan_command):
+        monkeypatch.setattr(command, "utc_now", lambda: NOW)
     return path
 
 
