@@ -27,6 +27,7 @@ class TaskInstance:
 
     ``tasks``: the run's other tasks, as Airflow lists them. ``results``: what those returned, by
     task, and what they pushed, by TASK.KEY. ``runs``: the states of other runs, by their ids.
+    ``states``: of the tasks of other DAGs' runs, by DAG and run.
     """
 
     dag_id: str
@@ -36,6 +37,7 @@ class TaskInstance:
     results: dict[str, Any] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     xcoms: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = as_stored(value)
@@ -49,6 +51,9 @@ class TaskInstance:
     def get_dr_count(self, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
         found = [self.runs[each] for each in run_ids if each in self.runs]
         return len([each for each in found if states is None or each in states])
+
+    def get_task_states(self, dag_id: str, **asked: Any) -> dict[str, dict[str, Any]]:
+        return self.states.get(dag_id, {})
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str | None:
         return self.runs.get(run_id)

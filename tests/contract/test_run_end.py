@@ -43,6 +43,19 @@ async def test_a_run_that_is_deleted_is_not_waited_for(monkeypatch: pytest.Monke
     assert found == ({"run_id": RUN, "is_there": False}, 5)
 
 
+async def test_a_run_that_stays_queued_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[list[str] | None] = []
+
+    def count(**given: Any) -> int:
+        states.append(given["states"])
+        return int(given["states"] != ["success", "failed"])
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_dr_count", staticmethod(count))
+    (event,) = [each async for each in RunEndTrigger("child", RUN, 0.01, 0.05).run()]
+    assert event.payload["result"] == {"run_id": RUN, "is_there": True, "is_queued": True}
+    assert states.count(["queued"]) > 2
+
+
 def test_its_arguments_are_stored_and_read_again() -> None:
     path, stored = RunEndTrigger("child", RUN, 3.0).serialize()
     assert path == "openstack_maintenance.triggers.run_end.RunEndTrigger"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from simulated_stage import CONTROLLERS, Run, Stage, a_stage
+from openstack_maintenance.domain.cloud import MOVING
+from simulated_stage import CONTROLLERS, NIGHT, Run, Stage, a_stage
 from simulator.hosts.service import Service
 
 pytestmark = pytest.mark.thorough
@@ -144,3 +145,40 @@ def test_a_controller_that_is_not_healthy_keeps_the_others_in_service(three: Sta
     assert "controller ctl03: is not healthy, so ctl01 must stay in service: SSH: " in said
     mended()
     assert starts(three) == before
+
+
+@pytest.mark.parametrize("apart", [0.0, 4.0, 12.0, 25.0])
+def test_no_compute_host_is_begun_while_a_controller_is_out_and_the_other_way_round(
+    three: Stage, apart: float
+) -> None:
+    """Both begin in the same moment, or one a little later."""
+    three.place("c01", "ACTIVE", "ACTIVE")
+    three.set_policy(
+        window={"start": "00:00", "end": "00:00"}, due={"hosts": ["c01"]}, max_hosts_out=1
+    )
+    controllers = maintain(three, services=NOVA)
+    three.world.clock.run(at_most=apart)
+    host = three.maintain("c01")
+    night = three.trigger(NIGHT, ignore_window=True, reason="test")
+    first = None
+    begun = starts(three)
+
+    def look() -> bool:
+        nonlocal first
+        moved = bool(changed(starts(three), begun))
+        out = three.service("c01")[0] == "disabled"
+        moving = any(each.status in MOVING for each in three.migrations_of("active-01"))
+        assert not (moving and moved and not controllers.model.is_finished)
+        first = first or ("controllers" if moved else "host" if out else None)
+        return bool(
+            controllers.model.is_finished and host.model.is_finished and night.model.is_finished
+        )
+
+    assert three.airflow.run_until(look, 86_400.0)
+    assert host.model.state == "success" and night.model.state == "success"
+    if first == "controllers":
+        assert controllers.model.state == "success", three.record(controllers)["problem"]
+    else:
+        assert (
+            "is maintaining a compute host at this moment" in three.record(controllers)["problem"]
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from picture import Picture
-from simulated_stage import HOSTS, NIGHT, Run, Stage, a_stage
+from simulated_stage import HOST, HOSTS, NIGHT, Run, Stage, a_stage
 
 pytestmark = pytest.mark.thorough
 
@@ -268,3 +268,23 @@ def test_the_calendar_makes_no_night_red(
 def nights_of(stage: Stage) -> list[Run]:
     """The nights that the schedule has begun."""
     return [Run(stage, run) for run in stage.airflow.runs if run.dag_id == NIGHT]
+
+
+def test_a_night_does_not_wait_for_ever_for_a_paused_dag(stage: Stage) -> None:
+    due = {"due": {"hosts": ["c01", "c02"]}, "turn_patience": "20min", "failure_budget": 0}
+    stage.set_policy(**window(stage, timedelta(hours=3)), **due)
+    stage.airflow.pause(HOST)
+    before = stage.picture()
+
+    night = stage.trigger(NIGHT)
+
+    assert night.wait(at_most=3 * 3600.0) == "failed"
+    problem = stage.record(night)["problem"]
+    assert "was queued for longer than turn_patience (20min) and has not begun" in problem
+    assert "Unpause compute_host_maintenance" in problem
+    assert stage.picture() == before
+
+    stage.airflow.pause(HOST, False)
+    night.clear_failed()
+    assert night.wait() == "success"
+    assert {each["host"] for each in stage.record(night)["done"]} == {"c01", "c02"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -15,6 +16,7 @@ from openstack_maintenance.domain.host.rules import (
 )
 from openstack_maintenance.domain.ownership import ownership_lost, silent_cell
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.controllers_at_work import controllers_at_work
 from openstack_maintenance.operators.deeds import find_deed, note_deed
 from openstack_maintenance.operators.host.base import HostOperator
 from openstack_maintenance.operators.rescheduled import Rescheduled
@@ -25,6 +27,7 @@ from openstack_maintenance.records.deeds import Deed
 if TYPE_CHECKING:
     from openstack_maintenance.domain.blocker import Blocker
 
+_LOOK_AGAIN = timedelta(seconds=15)
 _ENABLE = Deed(
     "enable",
     ("at",),
@@ -64,13 +67,19 @@ class DisableServiceOperator(Rescheduled, HostOperator):
             service = nova.get_service(host)
         others = running_among(self._context, [service.mark], self.mark)
         self._refuse(owner_blocker(service, self.mark, others))
+        self._wait_for_controllers()
         self._refuse(hosts_out_blocker(host, self.policy, services))
         if (due_in := self.turn.boot_id) and not self.mark.same_run(service.mark):
             self._refuse(rebooted_blocker(service, self.mark, due_in, asyncio.run(self._boot_id())))
         before = service.mark
-        if service.is_enabled or service.disabled_reason != str(self.mark):
+        is_new = service.is_enabled
+        if is_new or service.disabled_reason != str(self.mark):
             nova.disable(service, str(self.mark))
         service = self.check_ownership()
+        if is_new and controllers_at_work(self._context):
+            # Both have begun in the same moment: this one has done nothing yet.
+            nova.enable(service)
+            self._wait_for_controllers()
         self.log.info("host %s: nova-compute disabled: %s", host, service.disabled_reason)
         took_over = before.run_id if before and not self.mark.same_run(before) else None
         return {
@@ -78,6 +87,12 @@ class DisableServiceOperator(Rescheduled, HostOperator):
             "disabled_at": utc_now().isoformat(),
             "took_over": took_over,
         }
+
+    def _wait_for_controllers(self) -> None:
+        """Come back later, while a run has a controller out of service."""
+        if run := controllers_at_work(self._context):
+            self.log.info("waits until the run %s of controller_maintenance has ended", run)
+            raise AirflowRescheduleException(utc_now() + _LOOK_AGAIN)
 
     async def _boot_id(self) -> str:
         async with self.on_host() as opened:

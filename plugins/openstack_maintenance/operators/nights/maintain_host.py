@@ -27,6 +27,7 @@ from openstack_maintenance.domain.nights.plan import NightLimits, NoTurn, Planne
 from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.base import map_name
 from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.controllers_at_work import controllers_at_work
 from openstack_maintenance.operators.night_link import CHILD_DAG
 from openstack_maintenance.operators.nights.base import (
     APPROVE,
@@ -116,6 +117,8 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         state = self.state_of(run_id)
         if state is None:
             raise self._gone(run_id)
+        if state == "queued" and (event.get("result") or {}).get("is_queued"):
+            raise self._never_began(run_id)
         return self._follow(run_id) if state in ("queued", "running") else self._ended(run_id)
 
     def _gone(self, run_id: str) -> CheckFailed:
@@ -128,6 +131,16 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             f"Else clear {self.task_id} here: it starts the run again while the host is due.",
         )
 
+    def _never_began(self, run_id: str) -> CheckFailed:
+        return CheckFailed(
+            f"host {self.host}",
+            f"its run {run_id} of {CHILD_DAG} was queued for longer than turn_patience "
+            f"({self.policy.turn_patience}) and has not begun",
+            f"Unpause {CHILD_DAG}, or see why no run of it begins (max_active_runs, pools, a "
+            f"scheduler). It begins then by itself, if the window is open. Then clear "
+            f"{self.task_id} here.",
+        )
+
     def _conf(self) -> dict[str, Any]:
         return {
             "host": self.host,
@@ -137,7 +150,12 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
 
     def _follow(self, run_id: str) -> None:
         self.defer(
-            trigger=RunEndTrigger(CHILD_DAG, run_id, _POLL_SECONDS),
+            trigger=RunEndTrigger(
+                CHILD_DAG,
+                run_id,
+                _POLL_SECONDS,
+                self.policy.length("turn_patience").total_seconds(),
+            ),
             method_name="execute_complete",
         )
 
@@ -174,6 +192,10 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
+        if run := controllers_at_work(self._context):
+            self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
+            self.log.info("host %s: waits for the run %s of controller_maintenance", self.host, run)
+            return None
         judged = judge_marks(self, self.nova.services("nova-compute"))
         set_marks_right(self, judged)
         out = {each.host: each.out_by for each in judged.services if each.out_by is not None}
