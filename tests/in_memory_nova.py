@@ -55,6 +55,7 @@ class CloudState:
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     takes: int = 3
+    traits: set[str] = field(default_factory=set)  # of every host
     confirm_takes: int = 1
     nova_limit: int = 100
     endings: dict[str, list[str]] = field(default_factory=dict)
@@ -368,6 +369,10 @@ class InMemoryNova:
     def affinity_groups(self) -> tuple[AffinityGroup, ...]:
         self._called("affinity_groups")
         return self.cloud.affinity_groups
+
+    def traits(self, hypervisor_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+        self._called("traits")
+        return {each: frozenset(self.cloud.traits) for each in hypervisor_ids}
 
     def consumers(self, hypervisor_id: str) -> frozenset[str]:
         self._called("consumers", hypervisor_id)

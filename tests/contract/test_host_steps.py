@@ -14,8 +14,9 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from airflow_run import context_of, write_policy
 from builders import host_facts, instance
 from in_memory_nova import CloudState, InMemoryNova
+from openstack_maintenance.adapters.cloud_errors import Refused
 from openstack_maintenance.adapters.policy_file import read_policy
-from openstack_maintenance.domain.cloud import Instance
+from openstack_maintenance.domain.cloud import SHUT, Instance
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.facts import HostFacts
 from openstack_maintenance.domain.mark import Mark, find_mark
@@ -340,6 +341,42 @@ def test_a_clock_that_does_not_tell_how_long_a_host_was_away_is_not_quoted(
     ordered = BACK["ordered_at"] if back_at else None
     back = {"ordered_at": ordered, "back_at": back_at}
     assert host_steps.since_in_words(back, "x") == ""
+
+
+def enabling(shut: str) -> InMemoryNova:
+    """A Nova whose Placement has every host as disabled until it is told often enough."""
+    found = nova_with()
+    found.cloud.traits = {SHUT}
+    told_by = found.enable
+    asked: list[str] = []
+
+    def enable(service: Any) -> None:
+        told_by(service)
+        asked.append(service.host)
+        if shut == "once" and len(asked) > 1:
+            found.cloud.traits.clear()
+
+    found.enable = enable  # type: ignore[method-assign]
+    return found
+
+
+def test_a_host_that_placement_still_has_as_disabled_is_enabled_once_more(said: Said) -> None:
+    nova = enabling("once")
+    assert made(EnableServiceOperator, nova).execute(context())["state"] == "enabled, up"
+    assert told(said, "host c01: Placement still has it as disabled: told once more")
+    assert nova.cloud.traits == set()
+
+
+def test_one_that_stays_so_is_not_said_to_be_in_service() -> None:
+    with pytest.raises(StepFailed, match=r"nothing is scheduled there.*Restart nova-compute"):
+        made(EnableServiceOperator, enabling("always")).execute(context())
+
+
+def test_where_placement_may_not_be_asked_it_is_given_back_all_the_same(said: Said) -> None:
+    refused = Refused("placement API", "the cloud x forbids it", "Allow it.")
+    nova = nova_with(errors={"traits": refused})
+    assert made(EnableServiceOperator, nova).execute(context())["state"] == "enabled, up"
+    assert told(said, "whether Placement has it as disabled is not known")
 
 
 def test_a_host_that_is_given_back_is_said_to_be(said: Said) -> None:

@@ -151,7 +151,7 @@ def test_the_pauses_grow_the_first_look_counts_and_then_it_begins_again(clock: C
         "cloud x: no usable answer. There has been no answer since 2026-03-10 01:00:00 UTC, for 10 "
     )
     assert str(gave_up.value).endswith(
-        "longer than api_patience (10min). Wait until its API works."
+        "longer than api_patience (10min). Wait until its API works. Then clear this task."
     )
     assert step("fine").ask_again(context(), silent_since=BEGAN.isoformat()) == "fine"
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from openstack.exceptions import raise_from_response
 
 from openstack_maintenance.adapters.api_answers import Row, body_of, object_in, texts_in
+from openstack_maintenance.domain.cloud import SHUT
 from openstack_maintenance.domain.drain.capacity import Need
 from openstack_maintenance.domain.nights.fleet import Size
 
@@ -38,7 +39,7 @@ def providers_with_room(placement: Any, need: Need) -> frozenset[str]:
     newest = _newest(placement)
     query, microversion = {"resources": wanted}, _OLDEST
     if newest is not None and newest >= _FORBIDS_TRAITS:
-        query["required"], microversion = "!COMPUTE_STATUS_DISABLED", "1.22"
+        query["required"], microversion = f"!{SHUT}", "1.22"
     answer = placement.get("/allocation_candidates", params=query, microversion=microversion)
     raise_from_response(answer)
     return frozenset(object_in(body_of(answer), "provider_summaries"))

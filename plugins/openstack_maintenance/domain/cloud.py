@@ -63,6 +63,8 @@ class ComputeService:
         return None if self.is_closed else self.mark
 
 
+# The trait of a host that Placement offers nobody: its nova-compute was disabled.
+SHUT = "COMPUTE_STATUS_DISABLED"
 # The hypervisor_type of a bare-metal node.
 IRONIC = "ironic"
 

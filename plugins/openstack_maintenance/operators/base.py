@@ -127,6 +127,8 @@ class MaintenanceOperator(BaseOperator):
         silence = self._silence or self.begun_silence()
         if silence.is_over(patience, utc_now()):
             error.found = silence.in_words(error.found, self.policy.api_patience, utc_now())
+            if "clear" not in error.remedy.casefold():
+                error.remedy = f"{error.remedy} Then clear this task."
             return
         self.log.warning("%s", silence.plan_in_words(error, patience))
         self.wait_in_silence(silence, error)

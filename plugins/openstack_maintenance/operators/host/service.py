@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from openstack_maintenance.domain.cloud import SHUT
 from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost, PolicyError
 from openstack_maintenance.domain.host.rules import (
     hosts_out_blocker,
@@ -26,6 +27,7 @@ from openstack_maintenance.records.deeds import Deed
 
 if TYPE_CHECKING:
     from openstack_maintenance.domain.blocker import Blocker
+    from openstack_maintenance.domain.cloud import ComputeService
 
 _LOOK_AGAIN = timedelta(seconds=15)
 _ENABLE = Deed(
@@ -119,21 +121,61 @@ class EnableServiceOperator(HostOperator):
         else:
             if lost := ownership_lost(service, self.mark):
                 raise lost
+            # Enabled while Nova takes it for down, it would stay shut in Placement.
+            self._must_be(service, "disabled")
             self._note()
             nova.enable(service)
         service = nova.get_service(host)
-        if service.is_unknown:
-            raise silent_cell(service)
-        if not service.is_enabled or not service.is_up:
-            state = f"{'enabled' if service.is_enabled else 'disabled'}, "
-            state += "up" if service.is_up else "down"
-            raise CheckFailed(
-                f"host {host}",
-                f"Nova shows its nova-compute {state}",
-                "See `openstack compute service list`, then clear enable_service.",
-            )
+        self._must_be(service, "enabled")
+        self._open_in_placement(service)
         self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
         return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
+
+    def _must_be(self, service: ComputeService, wanted: str) -> None:
+        """Raises: CheckFailed, where its nova-compute is not up, and ``wanted``; CloudError."""
+        if service.is_unknown:
+            raise silent_cell(service)
+        state = "enabled" if service.is_enabled else "disabled"
+        if service.is_up and state == wanted:
+            return
+        raise CheckFailed(
+            f"host {service.host}",
+            f"Nova shows its nova-compute {state}, {'up' if service.is_up else 'down'}",
+            "See `openstack compute service list`, then clear enable_service.",
+        )
+
+    def _open_in_placement(self, service: ComputeService) -> None:
+        """Nova tells Placement through nova-compute whom it has disabled; such a call can be lost.
+
+        Then nothing would ever be scheduled to the host, although Nova shows it as enabled.
+        Raises: CheckFailed; CloudError.
+        """
+        if not self._is_shut():
+            return
+        self.log.warning(
+            "host %s: Placement still has it as disabled: told once more", service.host
+        )
+        self.nova.disable(service, str(self.mark))
+        self.nova.enable(self.nova.get_service(service.host))
+        if self._is_shut():
+            raise CheckFailed(
+                f"host {service.host}",
+                "Nova has it enabled, but Placement still marks it as disabled (the trait "
+                f"{SHUT}), so nothing is scheduled there",
+                "Restart nova-compute on it: it sets that right as it starts. Then clear "
+                "enable_service.",
+            )
+
+    def _is_shut(self) -> bool:
+        # Brings openstacksdk: not while a DAG file is parsed.
+        from openstack_maintenance.adapters.cloud_errors import Refused
+
+        provider = self.hypervisor_id
+        try:
+            return SHUT in self.nova.traits([provider]).get(provider, frozenset())
+        except Refused as error:
+            self.log.warning("whether Placement has it as disabled is not known: %s", error)
+            return False
 
     def _note(self) -> None:
         try:
