@@ -147,7 +147,7 @@ def test_a_night_that_begins_sets_the_mark_right_but_a_dry_run_only_says_so(
     dry_run: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nova = nova_with(HELD)
-    monkeypatch.setattr(select_hosts, "find_candidates", lambda *args: [])
+    monkeypatch.setattr(select_hosts, "find_candidates", lambda *args, **given: [])
     step = SelectHostsOperator(task_id="select_hosts")
     step.__dict__["nova"] = nova
     step._context = context("failed", dry_run=dry_run)

@@ -14,7 +14,16 @@ Parse = Callable[[Path, str, str], dict[str, Any]]
 DAG = "nightly_compute_maintenance"
 STEPS = ["select_hosts", "plan", "approve", "maintain_host", "report"]
 TEARDOWN = "open_hosts"
-DEFAULTS = {"reason": "", "dry_run": False, "ignore_window": False}
+DEFAULTS = {
+    "reason": "",
+    "hosts": [],
+    "zone": None,
+    "aggregate": None,
+    "at_most": None,
+    "script": None,
+    "dry_run": False,
+    "ignore_window": False,
+}
 POLICY = """\
 deployment: lab
 window: {start: "22:30", end: "04:00", timezone: Europe/Berlin}
@@ -99,6 +108,11 @@ def test_the_form_has_the_params_with_safe_defaults(dag: dict[str, Any]) -> None
     ("name", "good", "bad"),
     [
         ("reason", ["", None, "kernel"], ["x" * 151, 1]),
+        ("hosts", [[], None, ["c01", "c02.example.com"]], ["c01", [1], ["a b"]]),
+        ("zone", [None, "az1"], [1]),
+        ("aggregate", [None, "gold"], [1]),
+        ("at_most", [None, 1, 500], [0, -1, "3", 1.5]),
+        ("script", [None, "collect-facts.sh"], ["/etc/passwd", "", 1]),
         ("dry_run", [True, False], ["true", None, 1]),
         ("ignore_window", [True, False], ["true", None, 1]),
     ],

@@ -288,3 +288,27 @@ def test_a_night_does_not_wait_for_ever_for_a_paused_dag(stage: Stage) -> None:
     night.clear_failed()
     assert night.wait() == "success"
     assert {each["host"] for each in stage.record(night)["done"]} == {"c01", "c02"}
+
+
+def test_a_night_is_limited_by_its_params_and_runs_its_script_on_each_host(stage: Stage) -> None:
+    due = {"due": {"hosts": list(HOSTS)}, "script": "collect-facts.sh"}
+    stage.set_policy(**window(stage, timedelta(hours=3)), **due)
+    before = stage.picture()
+    asked = {"ignore_window": True, "reason": "kernel"}
+
+    refused = stage.trigger(NIGHT, hosts=["c01", "c9"], **asked)
+    assert refused.wait() == "failed"
+    assert stage.record(refused)["problem"].startswith("param hosts: Nova has no compute host c9")
+
+    night = stage.trigger(NIGHT, hosts=["c01", "c02", "c03"], at_most=2, **asked)
+    assert night.wait() == "success"
+    record = stage.record(night)
+    done = {each["host"] for each in record["done"]}
+    (left,) = record["left"]
+    assert len(done) == 2 and done | {left["host"]} == {"c01", "c02", "c03"}
+    assert left["reason"] == "this run does at most 2 hosts (at_most)"
+    assert "c04   not due  is not among the hosts of this run" in night.log("select_hosts")
+    assert stage.picture().changed(before) == done
+    for host in done:
+        ran = stage.world.hosts.machines[host].scripts_run
+        assert len(ran) == 1, ran

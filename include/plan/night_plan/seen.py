@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from openstack_maintenance.adapters.policy_file import policy_path, read_deployment
 from openstack_maintenance.domain.errors import HostError
-from openstack_maintenance.domain.nights.due import Candidate, Verdict, judge_due, unknown_hosts
+from openstack_maintenance.domain.nights.due import Candidate, Verdict, judge_due, unknown_names
 from openstack_maintenance.domain.policy import Policy
 from openstack_maintenance.hooks.cloud_hook import CLOUD_CONN_ID, CloudHook
 from openstack_maintenance.operators.base import SSH_CONN_ID
@@ -41,7 +41,7 @@ def judge_hosts(policy: Policy, span: Span) -> tuple[list[Verdict], list[str]]:
     nova = CloudHook(CLOUD_CONN_ID).get_conn()
     candidates = find_candidates(policy, deployment, nova, SSH_CONN_ID)
     verdicts = [judge_due(each, policy.due, span.opens, span.begins) for each in candidates]
-    strangers = unknown_hosts(policy.due, {each.service.host for each in candidates})
+    strangers = unknown_names(policy.due, candidates)
     return [*verdicts, *strangers], _unread(candidates, verdicts)
 
 

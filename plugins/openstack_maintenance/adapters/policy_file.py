@@ -69,6 +69,11 @@ def script_path(name: str) -> Path | None:
     return next((path for path in scripts() if path.name == name), None)
 
 
+def script_names() -> list[str]:
+    """Their names."""
+    return [path.name for path in scripts()]
+
+
 def scripts() -> list[Path]:
     """The scripts that a run may name, in order."""
     folder = include_folder() / "scripts"

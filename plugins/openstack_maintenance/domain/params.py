@@ -13,6 +13,8 @@ from openstack_maintenance.domain.foreign_text import is_one_line, quoted, short
 # So many mistakes of one kind are named; of the rest, how many there are.
 _NAMED = 20
 _LONGEST_NAME = 255
+# A host as Nova and DNS write it.
+HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
 # As the forms of the DAGs allow.
 _LONGEST_REASON = 150
 
@@ -97,6 +99,22 @@ def missing_reason(request: Windowed) -> list[Blocker]:
             "param ignore_window",
             "is set without a reason",
             "Say in reason why this cannot wait for the window.",
+        )
+    ]
+
+
+def unknown_script(
+    script: str | None, scripts: Sequence[str], subject: str = "param script"
+) -> list[Blocker]:
+    """A maintenance script that there is not. ``scripts``: those that there are."""
+    if script is None or script in scripts:
+        return []
+    known = ", ".join(scripts) or "none"
+    return [
+        Blocker(
+            subject,
+            f"{quoted(script)} is not in include/scripts (there: {known})",
+            "Name one of these, or put the script there.",
         )
     ]
 

@@ -90,6 +90,7 @@ class Policy:
     network_agents: Literal["required", "not_proven"] | None = None
     approval: bool = False
     close_waiting_hosts: bool = False
+    script: str | None = None
     due: Due = field(default_factory=Due)
     records: str | None = None
     nova_live_migration_limit: int | None = None
@@ -119,8 +120,9 @@ class Policy:
                 "write the max_concurrent_live_migrations of nova.conf, or leave the field out",
             )
         _check_addresses(self.addresses)
-        if self.records is not None:
-            _check_text("records", self.records)
+        for name in ("records", "script"):
+            if (text := getattr(self, name)) is not None:
+                _check_text(name, text)
         for name in _DURATIONS:
             try:
                 length = parse_duration(getattr(self, name))

@@ -9,7 +9,7 @@ import pytest
 
 import builders
 from openstack_maintenance.domain.mark import Mark
-from openstack_maintenance.domain.nights.due import Candidate, judge_due, unknown_hosts, unseen
+from openstack_maintenance.domain.nights.due import Candidate, judge_due, unknown_names, unseen
 from openstack_maintenance.domain.policy import Due
 
 NOW = datetime(2026, 11, 22, 1, 5, tzinfo=UTC)
@@ -179,6 +179,12 @@ def test_what_could_not_be_looked_at_stays_open_and_is_a_fault_where_it_is_all(
 
 
 def test_a_name_that_nova_does_not_know_is_left_by_name() -> None:
-    (verdict,) = unknown_hosts(Due(hosts=("c01", "c1")), ["c01", "c02"])
+    known = [candidate(aggregates=frozenset({"gold"}))]
+    assert unknown_names(Due(hosts=("c01",), zone="az1", aggregate="gold"), known) == []
+    due = Due(hosts=("c01", "c1"), zone="az", aggregate="golf")
+    verdict, zone, aggregate = unknown_names(due, known)
     assert (verdict.host, verdict.kind, verdict.is_open) == ("c1", "passed_over", True)
+    assert (zone.host, aggregate.host) == ("zone az", "aggregate golf")
+    assert zone.reason == "is due.zone, but no compute host is in it (did you mean az1?)"
+    assert aggregate.reason.endswith("no compute host is in it (did you mean gold?)")
     assert verdict.reason == ("is in due.hosts, but Nova has no such host (did you mean c01?)")

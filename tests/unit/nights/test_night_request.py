@@ -32,11 +32,22 @@ def utc(day: int, hour: int, minute: int = 0) -> datetime:
         ({"reason": ["x"]}, ["param reason: ['x'] is not a string"]),
         ({"reason": "a\0"}, ["param reason: 'a\\x00' holds a line break or another control"]),
         ({"reason": "x" * 151}, ["param reason: has 151 characters"]),
+        ({"hosts": ["c01"], "zone": "az1", "aggregate": "gold", "at_most": 3}, []),
+        ({"script": "patch.sh", "hosts": None, "at_most": None}, []),
+        ({"script": "x.sh"}, ["param script: 'x.sh' is not in include/scripts (there: patch.sh)"]),
+        ({"hosts": "c01"}, ["param hosts: 'c01' is not a list"]),
+        ({"hosts": ["c01", "a b", 3]}, ["param hosts: 'a b' is not a", "param hosts: 3 is not a"]),
+        ({"zone": 3}, ["param zone: 3 is not a string"]),
+        ({"at_most": 0}, ["param at_most: 0 is no number of hosts"]),
+        ({"at_most": True}, ["param at_most: True is no number of hosts"]),
+        ({"at_most": "2"}, ["param at_most: '2' is no number of hosts"]),
         ({"dryrun": True}, ["param dryrun: this DAG has no such param (did you mean dry_run?)"]),
     ],
 )
 def test_a_bad_param_is_named(params: dict[str, Any], said: list[str]) -> None:
-    found = [str(each) for each in check_night_params(params, read_night_request(params))]
+    found = [
+        str(each) for each in check_night_params(params, read_night_request(params), ["patch.sh"])
+    ]
     assert len(found) == len(said)
     assert all(text.startswith(start) for text, start in zip(found, said, strict=True))
 

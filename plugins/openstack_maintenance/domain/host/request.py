@@ -11,6 +11,7 @@ from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.drain.movability import OnBlocked
 from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.params import (
+    HOST_NAME,
     bad_flags,
     bad_reason,
     bad_texts,
@@ -18,9 +19,9 @@ from openstack_maintenance.domain.params import (
     not_one_of,
     text_of,
     unknown_params,
+    unknown_script,
 )
 
-HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
 _KEYS = (
     "host",
     "destination",
@@ -95,15 +96,7 @@ def check_params(
     if request.on_blocked not in ("fail", "leave", "stop"):
         blockers.append(not_one_of("on_blocked", request.on_blocked, "fail, leave, stop"))
     blockers += bad_flags(params, _FLAGS)
-    if request.script is not None and request.script not in scripts:
-        known = ", ".join(scripts) or "none"
-        blockers.append(
-            Blocker(
-                "param script",
-                f"{quoted(request.script)} is not in include/scripts (there: {known})",
-                "Name one of these, or put the script there.",
-            )
-        )
+    blockers += unknown_script(request.script, scripts)
     return blockers + bad_reason(params) + missing_reason(request)
 
 

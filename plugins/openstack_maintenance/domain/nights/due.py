@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,6 +25,7 @@ class Candidate:
     ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
     ``maintained``: when a run of ours last finished it. ``is_bare_metal``: Ironic's, which has no
     guests of its own. ``unfit``: why its run would be refused, as far as this look shows.
+    ``outside``: why this run leaves it alone, by its params; then nothing else is known of it.
     """
 
     service: ComputeService
@@ -38,6 +39,7 @@ class Candidate:
     is_silent: bool = False
     is_bare_metal: bool = False
     unfit: str | None = None
+    outside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
 
     A host that somebody else has taken out, or that cannot be asked, is never touched.
     """
+    if candidate.outside:
+        return _verdict(candidate, "not_due", candidate.outside)
     if settled := _settled(candidate):
         return _verdict(candidate, "passed_over", settled)
     if hindrance := _hindrance(candidate):
@@ -84,23 +88,32 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
     return _verdict(candidate, "not_due", f"booted {_days(now - candidate.booted)} ago{unknown}")
 
 
-def unknown_hosts(due: Due, hosts: Collection[str]) -> list[Verdict]:
-    """Those that the policy names and Nova does not know. ``hosts``: all that it knows."""
-    return [
-        Verdict(
-            each,
-            "passed_over",
-            f"is in due.hosts, but Nova has no such host{did_you_mean(each, hosts)}",
-            is_open=True,
-        )
-        for each in due.hosts
-        if each not in hosts
+def unknown_names(due: Due, candidates: Iterable[Candidate]) -> list[Verdict]:
+    """What the policy names and Nova does not know. ``candidates``: all hosts that there are."""
+    seen = list(candidates)
+    hosts = {each.service.host for each in seen}
+    zones = {each.service.zone for each in seen if each.service.zone}
+    aggregates = frozenset[str]().union(*(each.aggregates for each in seen))
+    found = [
+        (host, f"is in due.hosts, but Nova has no such host{did_you_mean(host, hosts)}")
+        for host in due.hosts
+        if host not in hosts
     ]
+    if due.zone and due.zone not in zones:
+        why = f"is due.zone, but no compute host is in it{did_you_mean(due.zone, zones)}"
+        found.append((f"zone {due.zone}", why))
+    if due.aggregate and due.aggregate not in aggregates:
+        near = did_you_mean(due.aggregate, aggregates)
+        found.append(
+            (f"aggregate {due.aggregate}", f"is due.aggregate, but no compute host is in it{near}")
+        )
+    return [Verdict(name, "passed_over", why, is_open=True) for name, why in found]
 
 
 def unseen(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> list[Verdict]:
     """All that could not be looked at, where not one host could be: such a night knows nothing."""
-    if any(each.kind != "passed_over" for each in verdicts):
+    outside = {each.service.host for each in candidates if each.outside}
+    if any(each.kind != "passed_over" and each.host not in outside for each in verdicts):
         return []
     held = {each.service.host for each in candidates if each.service.out_by is not None}
     return [each for each in verdicts if each.is_open and each.host not in held]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk import Param
 
 from openstack_maintenance.adapters.policy_file import read_deployment, read_policy
 from openstack_maintenance.domain.errors import PolicyError
-from openstack_maintenance.domain.host.request import HOST_NAME
-from openstack_maintenance.operators.params import last_params, reason_param
+from openstack_maintenance.domain.params import HOST_NAME
+from openstack_maintenance.operators.params import last_params, names_param, reason_param
 
 
 def controller_params() -> dict[str, Param]:
     """The params of controller_maintenance, in the order of the form."""
     return {
-        "controllers": _names(
+        "controllers": names_param(
             "Controllers",
             "Controllers of the policy. Empty: all of them, the primary last.",
             f"^{HOST_NAME}$",
@@ -28,7 +26,7 @@ def controller_params() -> dict[str, Param]:
             title="Action",
             description="Restart services, or reboot; one controller at a time.",
         ),
-        "services": _names(
+        "services": names_param(
             "Services",
             "Services or groups of the deployment's catalog to restart. Empty: all that are in use "
             "on the controller, in the catalog's order.",
@@ -48,15 +46,6 @@ def _allow_outage() -> Param:
         title="Allow an outage",
         description="Go on even if this stops the last database, broker or API of the cloud for "
         "a while. Instances keep running, but nobody can manage them meanwhile.",
-    )
-
-
-def _names(title: str, description: str, pattern: str, known: list[str]) -> Param:
-    items: dict[str, Any] = {"type": "string", "pattern": pattern}
-    # The form offers the examples to choose from; what they were when the file was parsed.
-    offered: dict[str, Any] = {"examples": known} if known else {}
-    return Param(
-        [], type=["array", "null"], items=items, title=title, description=description, **offered
     )
 
 

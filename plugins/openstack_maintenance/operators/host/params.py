@@ -6,9 +6,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from openstack_maintenance.adapters.policy_file import scripts
-from openstack_maintenance.domain.host.request import HOST_NAME
-from openstack_maintenance.operators.params import last_params, reason_param
+from openstack_maintenance.domain.params import HOST_NAME
+from openstack_maintenance.operators.params import last_params, reason_param, script_param
 
 
 def compute_host_params() -> dict[str, Param]:
@@ -28,7 +27,7 @@ def compute_host_params() -> dict[str, Param]:
         "block_migration": _block_migration(),
         "on_blocked": _on_blocked(),
         "reboot": Param(True, type="boolean", title="Reboot", description="Reboot the host."),
-        "script": _script(),
+        "script": script_param("none"),
         **last_params(),
     }
 
@@ -59,17 +58,6 @@ def _on_blocked() -> Param:
         title="Instances that cannot move",
         description="What happens when an instance of the host can be migrated neither live "
         "nor cold.",
-    )
-
-
-def _script() -> Param:
-    return Param(
-        None,
-        enum=[None, *(path.name for path in scripts())],
-        values_display={"null": "none"},
-        title="Maintenance script",
-        description="A file of include/scripts. It runs as root on the host, after "
-        "nova-compute is stopped and before the reboot.",
     )
 
 

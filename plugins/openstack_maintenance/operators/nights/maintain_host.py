@@ -141,11 +141,17 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             f"{self.task_id} here.",
         )
 
+    @property
+    def script(self) -> str | None:
+        """For the host's own maintenance: this run's, or else the policy's."""
+        return self.request.script or self.policy.script
+
     def _conf(self) -> dict[str, Any]:
         return {
             "host": self.host,
             "reason": self.request.reason or f"nightly maintenance {self.run_id}"[:150],
             "ignore_window": self.request.ignore_window,
+            **({"script": self.script} if self.script else {}),
         }
 
     def _follow(self, run_id: str) -> None:
@@ -192,6 +198,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         Raises: AirflowSkipException: not any more tonight.
         """
         self._skip_beyond_the_budget()
+        self._skip_beyond_the_window(timedelta(0))
         if run := controllers_at_work(self._context):
             self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
             self.log.info("host %s: waits for the run %s of controller_maintenance", self.host, run)

@@ -72,7 +72,8 @@ class PlanNightOperator(NightlyOperator):
         verdicts = [Verdict(**each) for each in self.result_of(SELECT)]
         begins, until = self._span(utc_now())
         tonight = read_tonight(self.policy, self.nova, verdicts)
-        plan, bound = plan_tonight(self.policy, tonight, begins, until)
+        most = self.request.at_most
+        plan, bound = plan_tonight(self.policy, tonight, begins, until, most)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
         self.log.info("\n%s", words)
@@ -141,11 +142,20 @@ def read_tonight(policy: Policy, nova: Nova, verdicts: Iterable[Verdict]) -> Ton
 
 
 def plan_tonight(
-    policy: Policy, tonight: Tonight, begins: datetime, until: datetime | None
+    policy: Policy,
+    tonight: Tonight,
+    begins: datetime,
+    until: datetime | None,
+    at_most: int | None = None,
 ) -> tuple[NightPlan, Bound]:
-    """The same, of a fleet that was read. Raises: CheckFailed; PolicyError."""
+    """The same, of a fleet that was read. ``at_most``: so many hosts.
+
+    Raises: CheckFailed; PolicyError.
+    """
     limits, pace = limits_of(policy, tonight, begins, until), pace_of(policy)
     plan = _as_many_as_airflow_maps(plan_night(tonight.fleet, limits, pace))
+    if at_most is not None:
+        plan = _first(plan, at_most, f"this run does at most {at_most} hosts (at_most)")
     return plan, bound_of(plan, tonight.fleet, limits, pace)
 
 
@@ -217,7 +227,11 @@ def rehearse_tonight(
 
 def _as_many_as_airflow_maps(plan: NightPlan) -> NightPlan:
     most = conf.getint("core", "max_map_length")
-    why = f"Airflow maps at most {most} tasks (core.max_map_length)"
+    return _first(plan, most, f"Airflow maps at most {most} tasks (core.max_map_length)")
+
+
+def _first(plan: NightPlan, most: int, why: str) -> NightPlan:
+    """The first hosts of a plan; the others are left."""
     left = [LeftOver(each.host, why) for each in plan.hosts[most:]]
     return replace(plan, hosts=plan.hosts[:most], left=(*plan.left, *left))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -13,8 +13,14 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from openstack_maintenance.adapters.policy_file import script_names
 from openstack_maintenance.domain.cloud import IRONIC, Hypervisor
-from openstack_maintenance.domain.errors import CheckFailed, CloudError, MaintenanceError
+from openstack_maintenance.domain.errors import (
+    Blocked,
+    CheckFailed,
+    CloudError,
+    MaintenanceError,
+)
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import check_nova_compute, check_rights
 from openstack_maintenance.domain.host.rules import (
@@ -27,11 +33,13 @@ from openstack_maintenance.domain.nights.due import (
     Candidate,
     Verdict,
     judge_due,
-    unknown_hosts,
+    unknown_names,
     unseen,
 )
+from openstack_maintenance.domain.nights.limit import Limit
 from openstack_maintenance.domain.nights.plan_in_words import verdicts_in_words
 from openstack_maintenance.domain.nights.request import check_night_params
+from openstack_maintenance.domain.params import unknown_script
 from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet_now import HostLooks, read_hosts
 from openstack_maintenance.hooks.ssh import check_connection
@@ -76,7 +84,8 @@ class SelectHostsOperator(NightlyOperator):
             self.log.info("Nothing is done tonight: %s.", why)
             self.tell(LEFT_KEY, why)
             raise DownstreamTasksSkipped(tasks=[PLAN])
-        blockers = check_night_params(self.params_given, self.request)
+        blockers = check_night_params(self.params_given, self.request, script_names())
+        blockers += unknown_script(self.policy.script, script_names(), "policy script")
         closed = closed_blocker(self.policy, self.request, utc_now())
         if closed and not self.request.dry_run:
             blockers.append(closed)
@@ -107,7 +116,9 @@ class SelectHostsOperator(NightlyOperator):
             set_marks_right(self, judged)
         for host, mark in judged.dead.items():
             self.log.warning("%s.", dead_in_words(host, mark))
-        candidates = find_candidates(self.policy, self.deployment, self.nova, self.ssh_conn_id)
+        candidates = find_candidates(
+            self.policy, self.deployment, self.nova, self.ssh_conn_id, limit=self.request.limit
+        )
         verdicts = judge_all(self.policy, candidates, self.since, utc_now())
         self.log.info("\n%s", verdicts_in_words(verdicts))
         return [asdict(each) for each in verdicts]
@@ -120,7 +131,7 @@ def judge_all(
     verdicts = [judge_due(each, policy.due, since, now) for each in candidates]
     if blind := unseen(candidates, verdicts):
         raise _saw_nothing(blind, candidates)
-    return verdicts + unknown_hosts(policy.due, {each.service.host for each in candidates})
+    return verdicts + unknown_names(policy.due, candidates)
 
 
 def find_candidates(
@@ -130,13 +141,16 @@ def find_candidates(
     ssh_conn_id: str,
     *,
     hosts: Collection[str] | None = None,
+    limit: Limit | None = None,
 ) -> list[Candidate]:
     """Every compute host as it is now; one that cannot be read says why in its ``unreadable``.
 
-    ``hosts``: of these only, where Nova knows them; each is one SSH round trip.
+    ``hosts``: of these only, where Nova knows them; each is one SSH round trip. ``limit``: others
+    are not looked at.
 
-    Raises: CheckFailed, where there is no compute host at all; HostError, where the SSH connection
-    is missing or cannot be used for any host; CloudError; PolicyError.
+    Raises: CheckFailed, where there is no compute host at all; Blocked, where Nova does not know a
+    name of the limit; HostError, where the SSH connection is missing or cannot be used for any
+    host; CloudError; PolicyError.
     """
     everything = nova.services()
     services = _computes(everything)
@@ -145,13 +159,16 @@ def find_candidates(
     hypervisors = nova.hypervisors()
     bare_metal = _bare_metal(hypervisors)
     names = {each.host: each.hostname for each in hypervisors}
-    of_guests = [each for each in services if each.host not in bare_metal]
+    aggregates, maintained = nova.aggregates(), find_last_maintenances(policy)
+    outside = _outside(limit or Limit(), services, aggregates)
+    of_guests = [each for each in services if each.host not in bare_metal | outside.keys()]
     addresses = _addresses(policy, hypervisors, of_guests)
     looks = asyncio.run(_look(addresses, deployment, ssh_conn_id))
-    aggregates, maintained = nova.aggregates(), find_last_maintenances(policy)
     return [
-        Candidate(service, is_bare_metal=True)
-        if service.host in bare_metal
+        Candidate(
+            service, is_bare_metal=service.host in bare_metal, outside=outside.get(service.host)
+        )
+        if service.host in bare_metal | outside.keys()
         else _candidate(
             service,
             looks,
@@ -161,6 +178,22 @@ def find_candidates(
         )
         for service in services
     ]
+
+
+def _outside(
+    limit: Limit, services: Sequence[ComputeService], aggregates: Mapping[str, frozenset[str]]
+) -> dict[str, str]:
+    """Why hosts are none of this run's, by host. Raises: Blocked."""
+    names = frozenset[str]().union(*aggregates.values())
+    unknown = limit.unknown({each.host for each in services}, {s.zone for s in services}, names)
+    if unknown:
+        first = unknown[0]
+        raise Blocked(first.subject, first.reason, f"{first.remedy} No host was touched.")
+    found = {
+        each.host: limit.why_outside(each.host, each.zone, aggregates.get(each.host, frozenset()))
+        for each in services
+    }
+    return {host: why for host, why in found.items() if why is not None}
 
 
 def _saw_nothing(blind: Sequence[Verdict], candidates: Iterable[Candidate]) -> MaintenanceError:
