@@ -312,3 +312,21 @@ def test_a_night_is_limited_by_its_params_and_runs_its_script_on_each_host(stage
     for host in done:
         ran = stage.world.hosts.machines[host].scripts_run
         assert len(ran) == 1, ran
+
+
+def test_a_look_that_fails_is_no_failed_host(stage: Stage) -> None:
+    due = {"due": {"hosts": ["c01", "c02"]}, "failure_budget": 0, "api_patience": "1min"}
+    stage.set_policy(**window(stage, timedelta(hours=3)), **due)
+    before = stage.picture()
+
+    night = stage.trigger(NIGHT)
+    night.wait_for("maintain_host", "running")
+    mended = stage.happens("http", match="compute", how="503")
+    night.wait_for("maintain_host", "failed")
+    mended()
+
+    assert night.wait() == "failed"
+    record = stage.record(night)
+    assert [each["host"] for each in record["done"]] == ["c02"]
+    assert "longer than api_patience (1min)" in record["problem"]
+    assert stage.picture().changed(before) == {"c02"}

@@ -19,6 +19,7 @@ from openstack_maintenance.domain.errors import (
     HostError,
     MaintenanceError,
 )
+from openstack_maintenance.domain.foreign_text import brief_list
 from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.nights.closing import hosts_to_close, without
 from openstack_maintenance.domain.nights.due import Candidate, Verdict, judge_due
@@ -283,12 +284,19 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         return [row for row in rows if row["task_id"] == self.task_id]
 
     def _skip_beyond_the_budget(self) -> None:
-        failed = sum(row["state"] == TaskInstanceState.FAILED for row in self._turns())
-        if failed > self.policy.failure_budget:
+        failed = self._failed_hosts()
+        if len(failed) > self.policy.failure_budget:
             raise self._left(
-                f"{failed} hosts have failed tonight, more than failure_budget "
-                f"({self.policy.failure_budget}) allows"
+                f"{len(failed)} hosts have failed tonight, more than failure_budget "
+                f"({self.policy.failure_budget}) allows: {', '.join(brief_list(failed))}"
             )
+
+    def _failed_hosts(self) -> list[str]:
+        """Those whose runs have failed; one that could not even be looked at is no such host."""
+        rows = [row for row in self._turns() if row["state"] == TaskInstanceState.FAILED]
+        planned = self.all_planned() if rows else []
+        hosts = [planned[row["map_index"]] for row in rows]
+        return [host for host in hosts if self.state_of(self.child_run_id(host)) is not None]
 
     def _skip_unless_due(self) -> str | None:
         """Another night's run may have done it meanwhile, or a person may have taken it.
