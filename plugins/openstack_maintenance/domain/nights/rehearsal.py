@@ -237,7 +237,8 @@ class _Played:
     def _start(self, host: str) -> None:
         """Raises: _Wait; _Left."""
         rules, place, room = self._rules, self._places[host], self._rooms[host]
-        if len(self._failed) > rules.failure_budget:
+        # Whom the pre-check refuses has not failed.
+        if sum(phase != "check" for phase in self._failed.values()) > rules.failure_budget:
             raise _Left(BUDGET)
         length = rules.pace.maintenance(len(place.instances), place.load.ram_mib)
         if rules.limits.time is not None and self._now + length > rules.limits.time:
