@@ -22,7 +22,7 @@ from simulator.must import broken
 from simulator.play import play
 from simulator.shrink import shrink
 from simulator.stage import Stage
-from simulator.story import Story, build
+from simulator.story import Story, build, flavor_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "include/simulator/stories"
 STORIES = sorted(FOLDER.glob("*.json"))
@@ -172,6 +172,26 @@ def test_a_judge_sees(tmp_path: Path, judge: str, deed: Callable[[Stage], None])
     story = one_host()
     story.fleet["instances"].append({"name": "vm3", "host": "c01"})
     assert {each.partition(":")[0] for each in heard(story, deed, tmp_path)} == {judge}
+
+
+def test_a_judge_counts_what_its_owner_moves_on_as_no_move_of_ours(tmp_path: Path) -> None:
+    """One that we have moved is resized by its owner, while we move another off the same host."""
+
+    def deed(stage: Stage) -> None:
+        cloud, first, second = stage.world.cloud, stage.instance("vm1"), stage.instance("vm3")
+        assert first is not None and second is not None
+        cloud.live.accept(first, "c02", who="client")
+        stage.world.clock.run(at_most=60)
+        assert first.host == "c02"
+        cloud.owners.resizes(first.id, flavor_of(cloud, first.flavor.ram_mib + 512).id)
+        stage.world.clock.run(at_most=2)
+        cloud.live.accept(second, who="client")
+        assert first.migration is not None and not first.migration.is_over
+
+    story = one_host()
+    story.fleet["instances"].append({"name": "vm3", "host": "c01"})
+    story.fleet["hosts"].append({"name": "c03"})
+    assert heard(story, deed, tmp_path) == []
 
 
 def reboots_under_a_guest_that_nova_does_not_know(stage: Stage) -> None:

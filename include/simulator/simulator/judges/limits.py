@@ -56,7 +56,7 @@ class NeverMoreThanThePolicy:
         flying = {
             each: source
             for each, source in self._ours.items()
-            if each in instances and self._is_moving(instances[each])
+            if each in instances and self._is_moving(instances[each], source)
         }
         source = self._ours[instance_id]
         off_host = sum(1 for each in flying.values() if each == source)
@@ -89,10 +89,13 @@ class NeverMoreThanThePolicy:
             if last is not None and is_in_hand and last.source == host:
                 self._dead.add(last.uuid)
 
-    def _is_moving(self, instance: Instance) -> bool:
+    def _is_moving(self, instance: Instance, source: str) -> bool:
         last = instance.migration
         if last is None or last.uuid == self._before.get(instance.id):
-            return instance.task_state in _MOVING  # asked for, and not written yet
+            # Asked for, and not written yet.
+            return instance.task_state in _MOVING and instance.host == source
+        if last.source != source:
+            return False  # its owner resizes it where it has come to
         return last.uuid not in self._dead and not last.is_over and last.status not in _ARRIVED
 
     def verdicts(self) -> list[str]:
