@@ -102,6 +102,8 @@ def test_a_short_window_does_some_and_the_nights_after_the_rest_and_nobody_twice
     assert [each["host"] for each in record["done"]] == ["c01"]
     assert [each["host"] for each in record["left"]] == ["c02"]
     assert "window's end" in record["left"][0]["reason"]
+    assert (record["outlook"]["nights"], record["outlook"]["keeps_up"]) == (2, True)
+    assert "At this pace the 2 hosts that are due need 2 nights" in first.log("plan")
     assert stage.picture().changed(before) == {"c01"}
 
     after_first = stage.picture()

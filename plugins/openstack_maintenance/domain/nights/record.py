@@ -33,6 +33,7 @@ def build_night_record(
         "bound": {key: found["night"].get(key) for key in ("instances", "migrations", "seconds")},
         "rehearsal": found["night"].get("rehearsal"),
         "no_window": found.get("no_window"),
+        "outlook": found["night"].get("outlook"),
     }
     outcome = "failed" if is_bad(tasks) else _outcome(run["params"], found)
     problem = _what_went_wrong(tasks, errors)

@@ -15,6 +15,7 @@ from openstack_maintenance.domain.errors import CheckFailed
 from openstack_maintenance.domain.nights.bound import Bound, bound_of
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.experience import Experience
+from openstack_maintenance.domain.nights.outlook import outlook_of
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import (
     LeftOver,
@@ -62,9 +63,8 @@ class PlanNightOperator(NightlyOperator):
 
     Returns: one dict a host, in their order: host, zone, starts_seconds, seconds, destinations (by
     instance id); nothing in a dry run, whose plan is in the log and in the record. XCom ``night``:
-    planned (the same), left (host, reason), instances, migrations, seconds; in a dry run also
-    rehearsal (see `rehearsal_as_json`). XCom ``words``: the
-    plan as a person reads it.
+    planned (the same), left (host, reason), instances, migrations, seconds, outlook; in a dry run
+    also rehearsal (see `rehearsal_as_json`). XCom ``words``: the plan as a person reads it.
     """
 
     def perform(self) -> list[dict[str, Any]]:
@@ -76,10 +76,13 @@ class PlanNightOperator(NightlyOperator):
         plan, bound = plan_tonight(self.policy, tonight, begins, until, most)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
+        outlook = outlook_of(tonight.fleet, plan, self.policy.due.days_since_boot)
+        if said := outlook.in_words():
+            words = f"{words}\n\n{said}"
         self.log.info("\n%s", words)
         self.tell(WORDS_KEY, words)
         hosts = [_turn(each) for each in plan.hosts]
-        night = {**_night(plan, bound, verdicts), "planned": hosts}
+        night = {**_night(plan, bound, verdicts), "planned": hosts, "outlook": outlook.as_json()}
         if self.request.dry_run:
             night["rehearsal"] = self._rehearse(tonight, plan, begins, until)
         self.tell(NIGHT_KEY, night)
