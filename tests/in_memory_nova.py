@@ -370,6 +370,9 @@ class InMemoryNova:
         self._called("affinity_groups")
         return self.cloud.affinity_groups
 
+    def without_left_behind(self, rows: Iterable[Migration]) -> list[Migration]:
+        return list(rows)
+
     def traits(self, hypervisor_ids: Iterable[str]) -> dict[str, frozenset[str]]:
         self._called("traits")
         return {each: frozenset(self.cloud.traits) for each in hypervisor_ids}

@@ -69,7 +69,9 @@ def resumed(state: str | None) -> Any:
     ti.get_dr_count = lambda **_: int(state is not None)
     ti.get_dagrun_state = lambda *_: DagRunState(state)
     # What Airflow's own trigger says, also to a night that an older release deferred.
-    return step.execute_complete(context, {"run_ids": [RUN], RUN: state})
+    trigger = "airflow.providers.standard.triggers.external_task.DagStateTrigger"
+    said: Any = (trigger, {"run_ids": [RUN], RUN: state})
+    return step.execute_complete(context, said)
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])

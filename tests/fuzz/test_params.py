@@ -65,6 +65,15 @@ controllers = params(
 )
 
 
+nights = params(
+    hosts=st.one_of(mostly([], ["c01"], None), st.lists(st.one_of(st.just("c01"), texts))),
+    zone=st.one_of(mostly("az1", None, ""), texts),
+    aggregate=st.one_of(mostly("gold", None, ""), texts),
+    at_most=mostly(1, 3, None),
+    script=mostly("fstrim.sh", None, ""),
+)
+
+
 def refuse(blockers: Iterable[Blocker]) -> None:
     """As a step ends with them."""
     told = list(blockers)
@@ -99,9 +108,14 @@ def controllers_run(given: dict[str, Any]) -> None:
 
 def night(given: dict[str, Any]) -> None:
     request = read_night_request(given)
-    refuse(check_night_params(given, request))
+    refuse(check_night_params(given, request, SCRIPTS))
     assert is_one_line(request.reason)
-    assert set(given) <= {"dry_run", "ignore_window", "reason"}
+    assert set(given) <= {*COMMON, "hosts", "zone", "aggregate", "at_most", "script"}
+    assert all(re.fullmatch(HOST_NAME, each) for each in request.limit.hosts)
+    assert request.at_most is None or request.at_most >= 1
+    assert request.script in (None, *SCRIPTS)
+    refuse(request.limit.unknown({"c01", "c02"}, {"az1"}, {"gold"}))
+    assert set(request.limit.hosts) <= {"c01", "c02"}
 
 
 @given(given_params=hosts)
@@ -114,7 +128,7 @@ def test_the_params_of_a_controllers_run(given_params: dict[str, Any]) -> None:
     judged(controllers_run, given_params)
 
 
-@given(given_params=params())
+@given(given_params=nights)
 def test_the_params_of_a_night(given_params: dict[str, Any]) -> None:
     judged(night, given_params)
 
@@ -134,6 +148,8 @@ def test_a_megabyte_in_any_param_is_told_at_once(value: Any) -> None:
         judged(host_run, {"host": "c01", param: value})
     for param in ("controllers", "services", "action", "reason"):
         judged(controllers_run, {param: value})
+    for param in ("hosts", "zone", "aggregate", "at_most", "script", "reason"):
+        judged(night, {param: value})
 
 
 def test_a_megabyte_of_params_is_told_at_once() -> None:

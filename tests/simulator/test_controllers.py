@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,41 @@ def test_no_compute_host_is_begun_while_a_controller_is_out_and_the_other_way_ro
         assert (
             "is maintaining a compute host at this moment" in three.record(controllers)["problem"]
         )
+
+
+def in_hours(stage: Stage, hours: float) -> dict[str, dict[str, str]]:
+    """A window that opens in so many hours."""
+    opens = stage.world.clock.now() + timedelta(hours=hours)
+    ends = opens + timedelta(hours=2)
+    return {"window": {"start": f"{opens:%H:%M}", "end": f"{ends:%H:%M}", "timezone": "UTC"}}
+
+
+def test_controllers_that_wait_for_their_window_keep_no_urgent_host_waiting(three: Stage) -> None:
+    three.set_policy(**in_hours(three, 2))
+    controllers = maintain(three, services=NOVA, ignore_window=False)
+    controllers.wait_for("check_controllers", "success")
+    three.world.clock.run(at_most=120)
+
+    host = three.maintain("c01")
+
+    assert host.wait(at_most=3600.0) == "success"
+    assert controllers.wait() == "success"
+
+
+def test_a_host_s_run_that_is_cleared_waits_for_controllers_that_are_at_work(three: Stage) -> None:
+    three.place("c01", "ACTIVE")
+    three.refuse_live_migrations("the CPU is too old")
+    host = three.maintain("c01")
+    assert host.wait() == "failed"
+    three.refuse_live_migrations("")
+    began = starts(three)
+    controllers = maintain(three, services=NOVA)
+    three.airflow.run_until(lambda: bool(changed(starts(three), began)))
+
+    host.clear_failed()
+    three.world.clock.run(at_most=10)
+
+    moving = {each.status for each in three.migrations_of("active-01")} & set(MOVING)
+    assert not controllers.model.is_finished and not moving
+    controllers.wait()
+    assert host.wait() == "success"

@@ -23,7 +23,7 @@ def check(monkeypatch: pytest.MonkeyPatch, states: dict[str, Any], **runs: Any) 
         state, conf = runs[run_id]
         return SimpleNamespace(state=state, conf=conf)
 
-    monkeypatch.setattr(giving_way, "_run", run)
+    monkeypatch.setattr(giving_way, "run_of", run)
     rows = {run_id: {"report": state} for run_id, state in states.items()}
     ti = SimpleNamespace(dag_id="controller_maintenance", get_task_states=lambda **asked: rows)
     context: Any = {"ti": ti, "run_id": "own"}

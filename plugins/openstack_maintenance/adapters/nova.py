@@ -34,6 +34,7 @@ from openstack_maintenance.adapters.scheduler_probe import scheduler_round_trip
 from openstack_maintenance.adapters.secrets_in_text import cleaned
 from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.cloud import ComputeService, Instance, Migration
+from openstack_maintenance.domain.drain.left_behind import IDLE, may_be_left_behind
 from openstack_maintenance.domain.errors import CloudError
 from openstack_maintenance.domain.host.holders import Holder
 from openstack_maintenance.domain.host.rights import (
@@ -150,6 +151,18 @@ class Nova(NovaFleet, NovaOrders):
         """A round trip to a scheduler and back; see `scheduler_probe`. Raises: CloudError."""
         with self._errors("scheduler round trip"):
             return scheduler_round_trip(self._cloud, name, self._session.secrets)
+
+    def without_left_behind(self, rows: Iterable[Migration]) -> list[Migration]:
+        """Leave out what deleted instances have left: Nova lists that as moving for ever.
+
+        Asks for the instances of what was not touched for long. Raises: CloudError.
+        """
+        now, found = self.now(), []
+        for row in rows:
+            is_odd = may_be_left_behind(row, now) and now - row.updated_at > IDLE
+            if not (is_odd and self.find_instance(row.instance_id) is None):
+                found.append(row)
+        return found
 
     def find_instance(self, instance_id: str) -> Instance | None:
         """One instance; None when it is deleted."""

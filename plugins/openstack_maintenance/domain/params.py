@@ -11,7 +11,7 @@ from openstack_maintenance.domain.blocker import Blocker
 from openstack_maintenance.domain.foreign_text import is_one_line, quoted, shortened
 
 # So many mistakes of one kind are named; of the rest, how many there are.
-_NAMED = 20
+NAMED = 20
 _LONGEST_NAME = 255
 # A host as Nova and DNS write it.
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
@@ -38,9 +38,9 @@ def unknown_params(params: Mapping[str, Any], known: Sequence[str]) -> list[Bloc
             f"this DAG has no such param{did_you_mean(key, known)}",
             f"Known are {', '.join(known)}.",
         )
-        for key in unknown[:_NAMED]
+        for key in unknown[:NAMED]
     ]
-    return blockers + and_more("params", len(unknown) - _NAMED, f"Known are {', '.join(known)}.")
+    return blockers + and_more("params", len(unknown) - NAMED, f"Known are {', '.join(known)}.")
 
 
 def and_more(subject: str, count: int, remedy: str) -> list[Blocker]:

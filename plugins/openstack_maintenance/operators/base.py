@@ -154,10 +154,14 @@ class MaintenanceOperator(BaseOperator):
         return self.execute(context)
 
     def begin(self) -> Any:
-        """Wait for the window if need be, then perform. Raises: MaintenanceError."""
+        """Wait for what must be waited for, then perform. Raises: MaintenanceError."""
         if self.waits_for_window:
             self.wait_for_window()
+        self.wait_for_others()
         return self.perform()
+
+    def wait_for_others(self) -> None:
+        """Wait, in no worker slot, for what other runs do; by default for nothing."""
 
     def wait_for_window(self) -> None:
         """Wait, in no worker slot, while the window is closed. Raises: CheckFailed."""

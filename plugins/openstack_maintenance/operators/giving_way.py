@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.operators.runs import run_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +22,7 @@ _LAST = "report"  # of every DAG: while it has no state, its run has not ended
 def check_nobody_is_urgent(context: Context) -> None:
     """Raises: CheckFailed, where a run of the same DAG is queued that ignores the window."""
     for run_id in _begun_or_queued(context):
-        if _is_urgent(_run(str(context["ti"].dag_id), run_id)):
+        if _is_urgent(run_of(str(context["ti"].dag_id), run_id)):
             raise CheckFailed(
                 f"run {context['run_id']}",
                 f"it waited for its window, and gave way to the run {run_id}, which ignores the "
@@ -35,14 +36,6 @@ def _begun_or_queued(context: Context) -> Iterator[str]:
     for run_id, states in ti.get_task_states(dag_id=ti.dag_id, task_ids=[_LAST]).items():
         if run_id != context["run_id"] and states.get(_LAST) is None:
             yield run_id
-
-
-def _run(dag_id: str, run_id: str) -> Any:
-    # Airflow's own, of a task that runs: nothing else tells a task what another run was asked.
-    from airflow.sdk.execution_time.comms import GetDagRun
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    return SUPERVISOR_COMMS.send(GetDagRun(dag_id=dag_id, run_id=run_id))
 
 
 def _is_urgent(run: Any) -> bool:

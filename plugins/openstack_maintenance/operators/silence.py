@@ -11,6 +11,7 @@ from openstack_maintenance.domain.host.record_in_words import length_in_words
 # A deferral that ends sooner can be mistaken for a lost task.
 SHORTEST = timedelta(seconds=5)
 LONGEST = timedelta(seconds=30)
+NO_ANSWER = "There has been no answer since"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Silence:
         """For the error: what was found last, and how long that was waited for."""
         lasted = length_in_words(now - self.since)
         return (
-            f"{found.rstrip('.')}. There has been no answer since {self.since:%Y-%m-%d %H:%M:%S} "
+            f"{found.rstrip('.')}. {NO_ANSWER} {self.since:%Y-%m-%d %H:%M:%S} "
             f"UTC, for {lasted}: longer than api_patience ({patience})"
         )
 

@@ -72,7 +72,9 @@ class IncomingTrigger(BaseTrigger):
         if self._nova is None:
             self._nova = await CloudHook(self.conn_id).aget_conn()
         rows = await asyncio.to_thread(self._nova.migrations, datetime.now(UTC) - timedelta(days=1))
-        moving = [f"{each.instance_id} from {each.source}" for each in incoming(rows, self.host)]
+        coming = incoming(rows, self.host)
+        coming = await asyncio.to_thread(self._nova.without_left_behind, coming)
+        moving = [f"{each.instance_id} from {each.source}" for each in coming]
         if moving:
             raise StillWaiting(", ".join(brief_list(moving)))
         return {"found": _NOTHING}

@@ -69,16 +69,30 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             "was rebooted since this night's window began",
         ),
         (
-            candidate(booted=ago(days=9000), maintained=ago(minutes=2), reboot_required="x"),
+            candidate(booted=ago(days=9000), rebooted=ago(minutes=2), reboot_required="x"),
             Due(hosts=("c01",)),
             "not_due",
             "was maintained since this night's window began",
         ),
         (
-            candidate(booted=ago(days=9000), maintained=ago(days=3)),
+            candidate(booted=ago(days=9000), rebooted=ago(days=3)),
             Due(),
             "not_due",
             "booted 9000 days ago",
+        ),
+        # It was drained, and not rebooted.
+        (
+            candidate(booted=ago(days=40), maintained=ago(days=3)),
+            Due(),
+            "due",
+            "booted 40 days ago",
+        ),
+        (
+            candidate({"is_up": False, "is_forced_down": True}, booted=ago(days=40)),
+            Due(),
+            "passed_over",
+            "Nova holds its nova-compute forced down. When it is not dead, run `openstack compute "
+            "service set --up c01 nova-compute`",
         ),
         (
             Candidate(builders.service(is_up=False), is_bare_metal=True),
@@ -152,6 +166,8 @@ UNREAD = candidate(unreadable="SSH refused", booted=None)
         ([candidate(booted=None)], True, True),
         ([UNREAD, A_PERSON_S], True, True),
         ([UNREAD, candidate()], True, False),
+        ([candidate(booted=ago(days=90), unfit="no sudo"), UNREAD], True, False),
+        ([candidate(outside="is elsewhere", booted=None), UNREAD], True, True),
         ([OUT], True, False),
         ([A_PERSON_S], False, False),
         ([Candidate(builders.service(), is_bare_metal=True)], False, False),
@@ -164,6 +180,8 @@ UNREAD = candidate(unreadable="SSH refused", booted=None)
         "no boot",
         "one is a person's",
         "one seen",
+        "one read",
+        "one outside",
         "ours",
         "a person's",
         "Ironic's",

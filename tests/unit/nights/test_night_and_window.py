@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import DownstreamTasksSkipped, TaskDeferred
 
 from openstack_maintenance.domain.errors import Blocked, CheckFailed
 from openstack_maintenance.domain.policy import Policy
@@ -59,7 +60,7 @@ def night(opens_in: timedelta, params: Mapping[str, Any]) -> Night:
     operator = Night(task_id="select_hosts")
     operator.policy = Policy(window=Window(**hours), window_patience="4h")
     alone = SimpleNamespace(dag_id="nightly_compute_maintenance", get_task_states=lambda **_: {})
-    by_hand = SimpleNamespace(logical_date=None)
+    by_hand = SimpleNamespace(logical_date=None, run_type="manual")
     given: Any = {"params": params, "run_id": "r1", "ti": alone, "dag_run": by_hand}
     operator._context = given
     return operator
@@ -84,3 +85,28 @@ def test_who_changes_nothing_or_ignores_the_window_does_not_wait(param: str, hou
 def test_a_window_that_is_far_off_is_a_refusal() -> None:
     with pytest.raises(Blocked, match="later than window_patience"):
         night(timedelta(hours=8), BY_HAND).perform()
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "is_skipped"),
+    [
+        ("scheduled", BY_HAND, True),
+        ("backfill", BY_HAND, True),
+        ("manual", {**BY_HAND, "dry_run": True}, False),  # the UI's form gives it a date, too
+    ],
+)
+def test_on_an_excluded_night_only_the_schedule_has_nothing_to_do(
+    kind: str, params: Mapping[str, Any], is_skipped: bool
+) -> None:
+    step = night(timedelta(hours=2), params)
+    today = datetime.now(UTC)
+    window = replace(step.policy.window, exclude=(str(today.date()),))
+    step.policy = replace(step.policy, window=window)
+    given: Any = step._context
+    given["dag_run"] = SimpleNamespace(logical_date=today, run_type=kind)
+    given["ti"].xcom_push = lambda **pushed: None
+    if is_skipped:
+        with pytest.raises(DownstreamTasksSkipped):
+            step.perform()
+    else:
+        assert step.perform() == [{"host": "c01"}]

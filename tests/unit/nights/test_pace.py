@@ -87,6 +87,7 @@ def test_a_run_that_did_not_go_through_at_once_teaches_nothing(given: dict[str, 
     assert durations_of(record(**given)) == {
         "run_id": "r1",
         "ended_at": "2026-11-22T01:10:00+00:00",
+        "rebooted": False,
     }
 
 
@@ -157,3 +158,8 @@ def test_what_was_not_measured_teaches_nothing(odd: dict[str, Any]) -> None:
 def test_a_move_whose_times_are_none_is_not_counted() -> None:
     odd = {"started_at": "2026-13-01T00:00:00Z", "ended_at": "9999-12-31T23:59:59-14:00"}
     assert durations_of(record(moves=[odd]))["moves"] == 0
+
+
+def test_a_run_that_only_drained_the_host_is_no_reboot() -> None:
+    assert durations_of(record())["rebooted"] is False
+    assert durations_of(record(evidence={"reboot": {"boot_id_after": "x"}}))["rebooted"] is True

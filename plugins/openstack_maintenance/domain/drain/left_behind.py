@@ -16,9 +16,9 @@ from openstack_maintenance.domain.cloud import Instance, Migration
 # So long its instance must be seen without a task. A rollback also takes the task off first, and
 # writes the status last; and a person may have reset the state of one that Nova works on still:
 # a queue goes on, and what is prepared ends within Nova's long_rpc_timeout.
-_IDLE = timedelta(minutes=5)
+IDLE = timedelta(minutes=5)
 _PREPARED_WITHIN = timedelta(minutes=30)
-_LONGEST = {"accepted": _IDLE, "queued": _IDLE, "preparing": _PREPARED_WITHIN}
+_LONGEST = {"accepted": IDLE, "queued": IDLE, "preparing": _PREPARED_WITHIN}
 # Before that nothing but its own record is looked at. What is copied live is touched every few
 # seconds; a cold copy says nothing until its end.
 _UNTOUCHED = timedelta(minutes=1)
@@ -52,7 +52,7 @@ def is_left_behind(
     migrated off its host, or before what was asked for later. ``rows``: all that are known.
     """
     if instance is None:
-        return idle_for >= _IDLE
+        return idle_for >= IDLE
     if idle_for < _LONGEST.get(row.status, timedelta.max):
         return False
     if row.status == "preparing":

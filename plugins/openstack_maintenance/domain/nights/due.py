@@ -23,7 +23,8 @@ class Candidate:
     ``boot_id``: which boot that is.
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
     ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
-    ``maintained``: when a run of ours last finished it. ``is_bare_metal``: Ironic's, which has no
+    ``maintained``: when a run of ours last finished it; ``rebooted``: the same, if that run has
+    rebooted it. ``is_bare_metal``: Ironic's, which has no
     guests of its own. ``unfit``: why its run would be refused, as far as this look shows.
     ``outside``: why this run leaves it alone, by its params; then nothing else is known of it.
     """
@@ -34,6 +35,7 @@ class Candidate:
     reboot_required: str | None = None
     unreadable: str | None = None
     maintained: datetime | None = None
+    rebooted: datetime | None = None
     reboot_unread: str = ""
     boot_id: str | None = None
     is_silent: bool = False
@@ -71,7 +73,7 @@ def judge_due(candidate: Candidate, due: Due, since: datetime, now: datetime) ->
         return Verdict(candidate.service.host, "passed_over", unread, is_open=True)
     if candidate.booted >= since:
         return _verdict(candidate, "not_due", "was rebooted since this night's window began")
-    if candidate.maintained is not None and candidate.maintained >= since:
+    if candidate.rebooted is not None and candidate.rebooted >= since:
         # Whatever its clock said as it booted.
         return _verdict(candidate, "not_due", "was maintained since this night's window began")
     if (
@@ -112,8 +114,10 @@ def unknown_names(due: Due, candidates: Iterable[Candidate]) -> list[Verdict]:
 
 def unseen(candidates: Sequence[Candidate], verdicts: Sequence[Verdict]) -> list[Verdict]:
     """All that could not be looked at, where not one host could be: such a night knows nothing."""
+    read = {each.service.host for each in candidates if each.unfit}
     outside = {each.service.host for each in candidates if each.outside}
-    if any(each.kind != "passed_over" and each.host not in outside for each in verdicts):
+    judged = {each.host for each in verdicts if each.kind != "passed_over"}
+    if (judged | read) - outside:
         return []
     held = {each.service.host for each in candidates if each.service.out_by is not None}
     return [each for each in verdicts if each.is_open and each.host not in held]
@@ -137,6 +141,11 @@ def _hindrance(candidate: Candidate) -> str | None:
         return "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     if service.out_by is not None:
         return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
+    if service.is_forced_down:
+        return (
+            "Nova holds its nova-compute forced down. When it is not dead, run `openstack compute "
+            f"service set --up {service.host} nova-compute`"
+        )
     if not service.is_up:
         return "its nova-compute is down"
     return candidate.unreadable
@@ -161,7 +170,7 @@ def _required(candidate: Candidate, due: Due) -> str | None:
 
 def _old(candidate: Candidate, due: Due, now: datetime) -> str | None:
     """By its boot; or, where its clock was wrong then, by what we did."""
-    moments = [each for each in (candidate.booted, candidate.maintained) if each is not None]
+    moments = [each for each in (candidate.booted, candidate.rebooted) if each is not None]
     if candidate.booted is None or now - max(moments) < timedelta(days=due.days_since_boot):
         return None
     return f"booted {_days(now - candidate.booted)} ago"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from openstack_maintenance.domain.blocker import Blocker
-from openstack_maintenance.domain.params import did_you_mean, in_short
+from openstack_maintenance.domain.params import NAMED, and_more, did_you_mean, in_short
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Limit:
     def _unknown(
         self, hosts: Collection[str], zones: Collection[str], aggregates: Collection[str]
     ) -> Iterator[Blocker]:
-        for host in self.hosts:
-            if host not in hosts:
-                yield _blocker("hosts", "no compute host", host, hosts)
+        strange = [each for each in dict.fromkeys(self.hosts) if each not in hosts]
+        for host in strange[:NAMED]:
+            yield _blocker("hosts", "no compute host", host, hosts)
+        yield from and_more("param hosts", len(strange) - NAMED, "See the list.")
         if self.zone and self.zone not in zones:
             yield _blocker("zone", "no compute host in a zone", self.zone, zones)
         if self.aggregate and self.aggregate not in aggregates:

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from openstack_maintenance.domain.nights.fleet import Fleet
 from openstack_maintenance.domain.nights.plan import NightPlan
+from openstack_maintenance.domain.nights.tonight import Tonight
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Outlook:
         return {**asdict(self), **told}
 
 
-def outlook_of(fleet: Fleet, plan: NightPlan, days: int) -> Outlook:
+def outlook_of(tonight: Tonight, plan: NightPlan, days: int) -> Outlook:
     """``days``: the policy's days_since_boot."""
-    due = sum(each.is_due for each in fleet.hosts)
-    return Outlook(due, len(plan.hosts), len(fleet.hosts), days)
+    due = sum(each.is_due for each in tonight.fleet.hosts)
+    # Who is a person's, or Ironic's, is none of the nights'.
+    fleet = sum(each.kind != "passed_over" or each.is_open for each in tonight.verdicts)
+    return Outlook(due, len(plan.hosts), fleet, days)

@@ -24,13 +24,20 @@ _WAITED_SECONDS = 6 * 3600.0
 
 
 def durations_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a finished record teaches: ended_at, run_id, seconds beside and in the moves.
+    """What a finished record teaches: ended_at, run_id, whether the host was rebooted
+    (``rebooted``), seconds beside and in the moves.
 
     Only a run that went through at once is measured, from its first check until its host was
     given back, without the wait for the window: one that was cleared the next morning says
     nothing. Moves that overlap are counted from the first start to the last end.
     """
-    told = {"ended_at": record["ended_at"], "run_id": record["run_id"]}
+    evidence = record.get("evidence")
+    was_rebooted = isinstance(evidence, Mapping) and bool(evidence.get("reboot"))
+    told = {
+        "ended_at": record["ended_at"],
+        "run_id": record["run_id"],
+        "rebooted": was_rebooted,
+    }
     run = read_past_run(record)
     if run is None or not run.seconds:
         return told

@@ -14,6 +14,8 @@ from openstack_maintenance.domain.foreign_text import quoted
 from openstack_maintenance.domain.nights.limit import Limit
 from openstack_maintenance.domain.params import (
     HOST_NAME,
+    NAMED,
+    and_more,
     bad_flags,
     bad_reason,
     bad_texts,
@@ -96,13 +98,15 @@ def _bad_limits(params: Mapping[str, Any]) -> Iterator[Blocker]:
     hosts, at_most = params.get("hosts"), params.get("at_most")
     if not isinstance(hosts, (list, NoneType)):
         yield Blocker("param hosts", f"{quoted(hosts)} is not a list", 'Write ["c01", "c02"].')
-    for each in _hosts(params):
-        if not isinstance(each, str) or not re.fullmatch(HOST_NAME, each):
-            yield Blocker(
-                "param hosts",
-                f"{quoted(each)} is not a host name",
-                "Write it as `openstack compute service list` shows it.",
-            )
+    bad = [
+        each
+        for each in _hosts(params)
+        if not isinstance(each, str) or not re.fullmatch(HOST_NAME, each)
+    ]
+    remedy = "Write it as `openstack compute service list` shows it."
+    for each in bad[:NAMED]:
+        yield Blocker("param hosts", f"{quoted(each)} is not a host name", remedy)
+    yield from and_more("param hosts", len(bad) - NAMED, remedy)
     if at_most is not None and not _is_count(at_most):
         yield Blocker(
             "param at_most",

@@ -102,7 +102,8 @@ def under_way_blockers(step: ControllersOperator) -> list[Blocker]:
     """Instances that are on their way somewhere: without a conductor they could be stranded."""
     marks = [service.mark for service in step.nova.services("nova-compute")]
     runs = step.running_among(marks)
-    moving = [each for each in step.nova.migrations(utc_now() - _A_DAY) if each.is_moving]
+    rows = [each for each in step.nova.migrations(utc_now() - _A_DAY) if each.is_moving]
+    moving = step.nova.without_left_behind(rows)
     found = [
         Blocker(
             f"run {run}",

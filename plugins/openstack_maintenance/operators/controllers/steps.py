@@ -19,6 +19,7 @@ from openstack_maintenance.operators.controllers.base import CHECK, GROUP, Contr
 from openstack_maintenance.operators.controllers.gate import (
     blockers_midway,
     services_of,
+    under_way_blockers,
 )
 from openstack_maintenance.operators.controllers.notes import note_before, noted_of
 from openstack_maintenance.operators.wait import since_in_words, wait
@@ -117,6 +118,9 @@ class RestartServicesOperator(ControllersOperator):
     def _may_go_on(self, left: list[Service]) -> None:
         """The world may have changed since the last stage: the others are looked at again."""
         blockers = blockers_midway(self, self.host, self.check_services(), left)
+        if int(self._context["ti"].try_number) > 1:
+            # While the run had ended, a compute host may have been begun.
+            blockers += under_way_blockers(self)
         then = f"Nothing more was restarted on {self.host}."
         self.refuse(f"controller {self.host}", blockers, then)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from openstack_maintenance.domain.drain.movability import Microversion, parse_microversion
 from openstack_maintenance.domain.errors import CheckFailed, CloudError, HostError
@@ -14,11 +17,16 @@ from openstack_maintenance.domain.mark import Mark
 from openstack_maintenance.domain.ownership import ownership_lost
 from openstack_maintenance.hooks.ssh import open_host
 from openstack_maintenance.operators.base import MaintenanceOperator, plain
+from openstack_maintenance.operators.clock import utc_now
+from openstack_maintenance.operators.controllers_at_work import controllers_at_work
 from openstack_maintenance.records.turn import Turn, find_turn
 
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.host import Host
     from openstack_maintenance.domain.cloud import ComputeService
+
+
+_LOOK_AGAIN = timedelta(seconds=15)
 
 
 class HostOperator(MaintenanceOperator):
@@ -33,6 +41,15 @@ class HostOperator(MaintenanceOperator):
     def mark(self) -> Mark:
         """This run's ownership mark, with the reason that was given."""
         return Mark(self.dag_id_of_run, self.run_id, self.request.reason or "maintenance")
+
+    def wait_for_others(self) -> None:
+        """A step that changes something waits while a run has a controller out of service.
+
+        The first one looks by itself (`disable_service`); this is for runs that are cleared later.
+        """
+        if self.waits_for_window and (run := controllers_at_work(self)):
+            self.log.info("waits until the run %s of controller_maintenance has ended", run)
+            self.defer(trigger=DateTimeTrigger(utc_now() + _LOOK_AGAIN), method_name="look_again")
 
     @property
     def turn(self) -> Turn:

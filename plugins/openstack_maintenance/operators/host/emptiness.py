@@ -78,7 +78,7 @@ def _witnesses(
 
 def read_incoming(nova: Nova, host: str) -> list[Migration]:
     """What is on its way to a host, now. Raises: CloudError."""
-    return incoming(nova.migrations(utc_now() - _RECENT), host)
+    return nova.without_left_behind(incoming(nova.migrations(utc_now() - _RECENT), host))
 
 
 def other_holders(

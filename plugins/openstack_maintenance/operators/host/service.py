@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from openstack_maintenance.domain.cloud import SHUT
-from openstack_maintenance.domain.errors import Blocked, CheckFailed, OwnershipLost, PolicyError
+from openstack_maintenance.domain.errors import (
+    Blocked,
+    CheckFailed,
+    CloudError,
+    OwnershipLost,
+    PolicyError,
+)
 from openstack_maintenance.domain.host.rules import (
     hosts_out_blocker,
     owner_blocker,
@@ -78,10 +84,10 @@ class DisableServiceOperator(Rescheduled, HostOperator):
         if is_new or service.disabled_reason != str(self.mark):
             nova.disable(service, str(self.mark))
         service = self.check_ownership()
-        if is_new and controllers_at_work(self._context):
+        if is_new and controllers_at_work(self):
             # Both have begun in the same moment: this one has done nothing yet.
             nova.enable(service)
-            self._wait_for_controllers()
+            raise AirflowRescheduleException(utc_now() + _LOOK_AGAIN)
         self.log.info("host %s: nova-compute disabled: %s", host, service.disabled_reason)
         took_over = before.run_id if before and not self.mark.same_run(before) else None
         return {
@@ -92,7 +98,7 @@ class DisableServiceOperator(Rescheduled, HostOperator):
 
     def _wait_for_controllers(self) -> None:
         """Come back later, while a run has a controller out of service."""
-        if run := controllers_at_work(self._context):
+        if run := controllers_at_work(self):
             self.log.info("waits until the run %s of controller_maintenance has ended", run)
             raise AirflowRescheduleException(utc_now() + _LOOK_AGAIN)
 
@@ -167,13 +173,10 @@ class EnableServiceOperator(HostOperator):
             )
 
     def _is_shut(self) -> bool:
-        # Brings openstacksdk: not while a DAG file is parsed.
-        from openstack_maintenance.adapters.cloud_errors import Refused
-
-        provider = self.hypervisor_id
         try:
+            provider = self.hypervisor_id
             return SHUT in self.nova.traits([provider]).get(provider, frozenset())
-        except Refused as error:
+        except (CloudError, CheckFailed) as error:  # the host is healthy, and in service by Nova
             self.log.warning("whether Placement has it as disabled is not known: %s", error)
             return False
 

@@ -46,7 +46,7 @@ from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_
 from openstack_maintenance.operators.nights.plan import pace_of
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
 from openstack_maintenance.operators.rescheduled import Rescheduled
-from openstack_maintenance.operators.silence import Silence
+from openstack_maintenance.operators.silence import NO_ANSWER, Silence
 from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
 from openstack_maintenance.triggers.run_end import RunEndTrigger
@@ -118,7 +118,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         state = self.state_of(run_id)
         if state is None:
             raise self._gone(run_id)
-        if state == "queued" and (event.get("result") or {}).get("is_queued"):
+        if state == "queued" and _stayed_queued(event):
             raise self._never_began(run_id)
         return self._follow(run_id) if state in ("queued", "running") else self._ended(run_id)
 
@@ -200,7 +200,7 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         """
         self._skip_beyond_the_budget()
         self._skip_beyond_the_window(timedelta(0))
-        if run := controllers_at_work(self._context):
+        if run := controllers_at_work(self):
             self._skip_beyond_the_window(timedelta(seconds=self.planned["seconds"]))
             self.log.info("host %s: waits for the run %s of controller_maintenance", self.host, run)
             return None
@@ -380,9 +380,24 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             return True  # unknown: then a person must look
 
 
+def _stayed_queued(event: Any) -> bool:
+    """Whether our own trigger says so: Airflow's, which waits first, sends no dict."""
+    result = event.get("result") if isinstance(event, Mapping) else None
+    return isinstance(result, Mapping) and bool(result.get("is_queued"))
+
+
 def _was_refused(record: Mapping[str, Any]) -> bool:
-    """Whether a host's run ended at its first look: nothing was done, so nothing has failed."""
-    tasks = record.get("tasks")
+    """Whether a host's run ended at its first look, with a reason: so nothing has failed.
+
+    One that was killed, or had no answer, has found out nothing.
+    """
+    tasks, errors = (record.get(key) for key in ("tasks", "errors"))
     rows = tasks if isinstance(tasks, list) else []
     failed = {each.get("task_id") for each in rows if each.get("state") == "failed"}
-    return failed - {"report"} == {"check_host"}
+    said = [
+        str(each.get("found"))
+        for each in (errors if isinstance(errors, list) else [])
+        if each.get("task_id") == "check_host"
+    ]
+    has_answer = bool(said) and not any(NO_ANSWER in each for each in said)
+    return has_answer and failed - {"report"} == {"check_host"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.configuration import conf
 
 from openstack_maintenance.domain.errors import CheckFailed
+from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.bound import Bound, bound_of
 from openstack_maintenance.domain.nights.due import Verdict
 from openstack_maintenance.domain.nights.experience import Experience
-from openstack_maintenance.domain.nights.outlook import outlook_of
+from openstack_maintenance.domain.nights.limit import Limit
+from openstack_maintenance.domain.nights.outlook import Outlook, outlook_of
 from openstack_maintenance.domain.nights.pace import learnt_pace
 from openstack_maintenance.domain.nights.plan import (
     LeftOver,
@@ -32,6 +34,7 @@ from openstack_maintenance.domain.nights.rehearsal_in_words import (
     rehearsal_in_words,
 )
 from openstack_maintenance.domain.nights.tonight import Tonight, compose_tonight
+from openstack_maintenance.domain.record_name import file_name
 from openstack_maintenance.hooks.fleet_now import read_cloud
 from openstack_maintenance.operators.clock import utc_now
 from openstack_maintenance.operators.nights.base import (
@@ -76,17 +79,28 @@ class PlanNightOperator(NightlyOperator):
         plan, bound = plan_tonight(self.policy, tonight, begins, until, most)
         zone = self.policy.window.timezone
         words = plan_in_words(plan, bound, begins, until, zone)
-        outlook = outlook_of(tonight.fleet, plan, self.policy.due.days_since_boot)
-        if said := outlook.in_words():
+        outlook = self._outlook(tonight, plan)
+        if outlook and (said := outlook.in_words()):
             words = f"{words}\n\n{said}"
         self.log.info("\n%s", words)
         self.tell(WORDS_KEY, words)
         hosts = [_turn(each) for each in plan.hosts]
-        night = {**_night(plan, bound, verdicts), "planned": hosts, "outlook": outlook.as_json()}
+        night = {
+            **_night(plan, bound, verdicts),
+            "planned": hosts,
+            "outlook": outlook and outlook.as_json(),
+        }
         if self.request.dry_run:
             night["rehearsal"] = self._rehearse(tonight, plan, begins, until)
         self.tell(NIGHT_KEY, night)
         return [] if self.request.dry_run else hosts
+
+    def _outlook(self, tonight: Tonight, plan: NightPlan) -> Outlook | None:
+        """Of a night as the schedule makes them: one that a person limited says nothing."""
+        request = self.request
+        if request.at_most is not None or request.limit != Limit() or request.ignore_window:
+            return None
+        return outlook_of(tonight, plan, self.policy.due.days_since_boot)
 
     def _rehearse(
         self, tonight: Tonight, plan: NightPlan, begins: datetime, until: datetime | None
@@ -139,9 +153,19 @@ def plan_from_cloud(
 def read_tonight(policy: Policy, nova: Nova, verdicts: Iterable[Verdict]) -> Tonight:
     """The fleet as it is now. Raises: CloudError; PolicyError."""
     facts = read_cloud(nova)
-    now = utc_now()
-    left = {host: now - since if since else _A_NIGHT for host, since in find_left(policy).items()}
+    now, done = utc_now(), find_last_maintenances(policy)
+    left = {
+        host: now - since if since else _A_NIGHT
+        for host, since in find_left(policy).items()
+        if not _was_done_since(done.get(file_name(host)), since)
+    }
     return compose_tonight(facts, verdicts, left, policy.on_blocked, policy.affinity_filter)
+
+
+def _was_done_since(told: Mapping[str, Any] | None, since: datetime | None) -> bool:
+    """Whether a run of its own has maintained a host that a night had left."""
+    ended = read_moment(told.get("ended_at")) if told else None
+    return ended is not None and since is not None and ended > since
 
 
 def plan_tonight(

@@ -23,11 +23,7 @@ from openstack_maintenance.domain.errors import (
 )
 from openstack_maintenance.domain.host.facts import find_wrong_host
 from openstack_maintenance.domain.host.facts_rules import check_nova_compute, check_rights
-from openstack_maintenance.domain.host.rules import (
-    COMPUTE,
-    controller_blocker,
-    forced_down_blocker,
-)
+from openstack_maintenance.domain.host.rules import COMPUTE, controller_blocker
 from openstack_maintenance.domain.moment import read_moment
 from openstack_maintenance.domain.nights.due import (
     Candidate,
@@ -98,10 +94,11 @@ class SelectHostsOperator(NightlyOperator):
 
     def _why_no_night(self) -> str | None:
         """Why the policy has no window on the date that the schedule began this run for."""
-        moment = self._context["dag_run"].logical_date
-        if moment is None or self.request.ignore_window:
+        run, window = self._context["dag_run"], self.policy.window
+        kind, moment = str(getattr(run.run_type, "value", run.run_type)), run.logical_date
+        # A run by hand has a logical date as well, where the UI's form gives it one.
+        if moment is None or kind == "manual" or window.current(utc_now()) is not None:
             return None
-        window = self.policy.window
         try:
             _, lead = bell(self.policy, moment)
             return window.why_none((moment + lead).astimezone(ZoneInfo(window.timezone)).date())
@@ -166,7 +163,10 @@ def find_candidates(
     looks = asyncio.run(_look(addresses, deployment, ssh_conn_id))
     return [
         Candidate(
-            service, is_bare_metal=service.host in bare_metal, outside=outside.get(service.host)
+            service,
+            aggregates.get(service.host, frozenset()),
+            is_bare_metal=service.host in bare_metal,
+            outside=outside.get(service.host),
         )
         if service.host in bare_metal | outside.keys()
         else _candidate(
@@ -257,6 +257,7 @@ def _candidate(
     unfit: Callable[[HostFacts], str | None],
 ) -> Candidate:
     ended = read_moment(maintained["ended_at"]) if maintained else None
+    rebooted = ended if maintained and maintained.get("rebooted", True) else None
     facts = looks.facts.get(service.host)
     if facts is None:
         why = looks.unread.get(service.host, "Nova has no address for it")
@@ -268,6 +269,7 @@ def _candidate(
         booted=facts.booted,
         reboot_required="; ".join(facts.reboot_reasons) or None,
         maintained=ended,
+        rebooted=rebooted,
         reboot_unread=facts.reboot_unread,
         boot_id=facts.boot_id,
         unfit=unfit(facts),
@@ -285,7 +287,6 @@ def _unfit(
     blockers = [
         find_wrong_host(facts, service.host, hypervisor),
         controller_blocker(service.host, policy, everything),
-        forced_down_blocker(service),
         *check_rights(facts, service.host),
         *check_nova_compute(service, facts.nova_compute),
     ]

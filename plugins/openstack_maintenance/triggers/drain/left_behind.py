@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_LOOKS_A_BEAT = 5
 _LOOKS_EVERY = timedelta(seconds=20)
 _LOOKS_AT_COPIES_EVERY = timedelta(minutes=1)
 
@@ -44,10 +46,11 @@ class LeftBehind:
     async def look(self, moves: Collection[Move]) -> None:
         """Read the instances that no move is of: what is left of those may keep others waiting."""
         here = {each.order.instance_id for each in moves}
-        for row in self._ledger.in_flight(()):
-            last = self._looked_at.get(row.instance_id)
-            if row.instance_id in here or not self._is_due(row, last):
-                continue
+        others = [each for each in self._ledger.in_flight(()) if each.instance_id not in here]
+        due = [each for each in others if self._is_due(each, self._looked_at.get(each.instance_id))]
+        # A few a beat, as each is a request: whose turn was longest ago first.
+        due.sort(key=lambda each: self._looked_at.get(each.instance_id, _NEVER))
+        for row in due[:_LOOKS_A_BEAT]:
             self._looked_at[row.instance_id] = now = datetime.now(UTC)
             try:
                 instance = await asyncio.to_thread(self._nova.find_instance, row.instance_id)
