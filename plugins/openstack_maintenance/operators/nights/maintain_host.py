@@ -14,7 +14,6 @@ from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 from openstack_maintenance.domain.errors import (
-    CheckFailed,
     CloudError,
     HostError,
     MaintenanceError,
@@ -41,12 +40,19 @@ from openstack_maintenance.operators.nights.dead_runs import (
     judge_marks,
     set_marks_right,
 )
+from openstack_maintenance.operators.nights.hosts_run import (
+    run_did_not_finish,
+    run_is_gone,
+    run_never_began,
+    stayed_queued,
+    was_refused,
+)
 from openstack_maintenance.operators.nights.on_their_way import on_their_way
 from openstack_maintenance.operators.nights.open_hosts import as_if_open, close_only
 from openstack_maintenance.operators.nights.plan import pace_of
 from openstack_maintenance.operators.nights.select_hosts import find_candidates
 from openstack_maintenance.operators.rescheduled import Rescheduled
-from openstack_maintenance.operators.silence import NO_ANSWER, Silence
+from openstack_maintenance.operators.silence import Silence
 from openstack_maintenance.records.store import find_record
 from openstack_maintenance.records.turn import Turn, write_turn
 from openstack_maintenance.triggers.run_end import RunEndTrigger
@@ -117,30 +123,11 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         run_id = self.child_run_id(self.host)
         state = self.state_of(run_id)
         if state is None:
-            raise self._gone(run_id)
-        if state == "queued" and _stayed_queued(event):
-            raise self._never_began(run_id)
+            raise run_is_gone(self.host, run_id, self.task_id)
+        if state == "queued" and stayed_queued(event):
+            patience = self.policy.turn_patience
+            raise run_never_began(self.host, run_id, self.task_id, patience)
         return self._follow(run_id) if state in ("queued", "running") else self._ended(run_id)
-
-    def _gone(self, run_id: str) -> CheckFailed:
-        return CheckFailed(
-            f"host {self.host}",
-            f"its run {run_id} of {CHILD_DAG} was deleted while the night waited for its end; the "
-            "host stays as it is",
-            f"Look at it (`openstack compute service list --host {self.host} --long`). If that run "
-            f"has disabled it, trigger {CHILD_DAG} with host={self.host}: it takes the host over. "
-            f"Else clear {self.task_id} here: it starts the run again while the host is due.",
-        )
-
-    def _never_began(self, run_id: str) -> CheckFailed:
-        return CheckFailed(
-            f"host {self.host}",
-            f"its run {run_id} of {CHILD_DAG} was queued for longer than turn_patience "
-            f"({self.policy.turn_patience}) and has not begun",
-            f"Unpause {CHILD_DAG}, or see why no run of it begins (max_active_runs, pools, a "
-            f"scheduler). It begins then by itself, if the window is open. Then clear "
-            f"{self.task_id} here.",
-        )
 
     @property
     def script(self) -> str | None:
@@ -357,16 +344,10 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
         if not self._may_hold_it(run_id):
             # It was refused, perhaps because another night's run was the first to take the host.
             self._skip_unless_due()
-            if _was_refused(record):
+            if was_refused(record):
                 said = str(record.get("problem") or "see its check_host").rstrip(".")
                 raise self._left(f"its run {run_id} refused it: {said}")
-        raise CheckFailed(
-            f"host {self.host}",
-            f"run {run_id} of {CHILD_DAG} did not finish it: "
-            f"{str(record.get('problem') or 'it left no record').rstrip('.')}",
-            "Fix that and clear the failed task of that run. When that run is green, clear "
-            f"{self.task_id} here.",
-        )
+        raise run_did_not_finish(self.host, run_id, self.task_id, record)
 
     def _holds_it(self, run_id: str) -> bool:
         """Whether the host's run has taken it out and not given it back. Raises: CloudError."""
@@ -378,26 +359,3 @@ class MaintainHostOperator(Rescheduled, NightlyOperator):
             return self._holds_it(run_id)
         except CloudError:
             return True  # unknown: then a person must look
-
-
-def _stayed_queued(event: Any) -> bool:
-    """Whether our own trigger says so: Airflow's, which waits first, sends no dict."""
-    result = event.get("result") if isinstance(event, Mapping) else None
-    return isinstance(result, Mapping) and bool(result.get("is_queued"))
-
-
-def _was_refused(record: Mapping[str, Any]) -> bool:
-    """Whether a host's run ended at its first look, with a reason: so nothing has failed.
-
-    One that was killed, or had no answer, has found out nothing.
-    """
-    tasks, errors = (record.get(key) for key in ("tasks", "errors"))
-    rows = tasks if isinstance(tasks, list) else []
-    failed = {each.get("task_id") for each in rows if each.get("state") == "failed"}
-    said = [
-        str(each.get("found"))
-        for each in (errors if isinstance(errors, list) else [])
-        if each.get("task_id") == "check_host"
-    ]
-    has_answer = bool(said) and not any(NO_ANSWER in each for each in said)
-    return has_answer and failed - {"report"} == {"check_host"}
