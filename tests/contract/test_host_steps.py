@@ -367,6 +367,21 @@ def test_a_host_that_placement_still_has_as_disabled_is_enabled_once_more(said: 
     assert nova.cloud.traits == set()
 
 
+def test_one_that_a_person_has_disabled_in_this_moment_stays_his(said: Said) -> None:
+    """Placement has it as disabled for that very reason."""
+    nova = enabling("always")
+    traits, theirs = nova.traits, "RAM is broken, ask Kim"
+
+    def read(hypervisors: Any) -> Any:
+        nova.cloud.add_host("c01", reason=theirs)
+        return traits(hypervisors)
+
+    nova.traits = read  # type: ignore[method-assign]
+    assert made(EnableServiceOperator, nova).execute(context())["state"] == "enabled, up"
+    assert told(said, "host c01: somebody has disabled it since this run enabled it")
+    assert nova.get_service("c01").disabled_reason == theirs
+
+
 def test_one_that_stays_so_is_not_said_to_be_in_service() -> None:
     with pytest.raises(StepFailed, match=r"nothing is scheduled there.*Restart nova-compute"):
         made(EnableServiceOperator, enabling("always")).execute(context())

@@ -22,6 +22,7 @@ _SHAPE = re.compile(
 )
 LONGEST_RUN_ID = 180
 FAILED_AT = "failed at"
+_STEP = re.compile(rf"{FAILED_AT} (\w+)")
 # What a night says of a host that waits for its turn.
 CLOSED = "closed for new instances until its turn"
 
@@ -43,6 +44,12 @@ class Mark:
     def has_failed(self) -> bool:
         """Whether its run has ended badly: the host stays out until a person has fixed it."""
         return self.kind == "failed"
+
+    @property
+    def failed_at(self) -> str | None:
+        """The step at which its run has failed, where the mark says so."""
+        found = _STEP.match(self.text) if self.has_failed else None
+        return found[1] if found else None
 
     @property
     def is_closed(self) -> bool:

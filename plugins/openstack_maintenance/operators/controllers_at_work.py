@@ -7,6 +7,7 @@ host's run looks here after it has disabled its host: of any two, one sees the o
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from openstack_maintenance.domain.errors import PolicyError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _DAG = "controller_maintenance"
 _CHECK, _REPORT = "check_controllers", "report"
+_NOTED_WITHIN = timedelta(minutes=10)
 _NOT_ENDED = (None, "scheduled", "queued", "running", "deferred", "up_for_retry", "restarting")
 
 
@@ -35,7 +37,9 @@ def controllers_at_work(step: MaintenanceOperator) -> str | None:
 
 def _waits_for_its_window(step: MaintenanceOperator, run_id: str) -> bool:
     """Whether it has changed nothing, and may not yet: once it may, it looks at the hosts first."""
-    if step.policy.window.current(utc_now()) is not None:
+    now, window = utc_now(), step.policy.window
+    # What began in the window's last moment may not be noted yet.
+    if window.current(now) is not None or window.current(now - _NOTED_WITHIN) is not None:
         return False
     if conf_of(_DAG, run_id).get("ignore_window") is True:
         return False

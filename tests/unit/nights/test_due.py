@@ -91,8 +91,9 @@ def candidate(service: dict[str, Any] | None = None, **given: Any) -> Candidate:
             candidate({"is_up": False, "is_forced_down": True}, booted=ago(days=40)),
             Due(),
             "passed_over",
-            "Nova holds its nova-compute forced down. When it is not dead, run `openstack compute "
-            "service set --up c01 nova-compute`",
+            "Nova holds its nova-compute forced down: nothing can be migrated off it, and Nova "
+            "would not show it up after the reboot. Masakari or a person took it for dead. When it "
+            "is not, run `openstack compute service set --up c01 nova-compute`.",
         ),
         (
             Candidate(builders.service(is_up=False), is_bare_metal=True),

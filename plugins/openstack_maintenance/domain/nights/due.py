@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from openstack_maintenance.domain.cloud import ComputeService
+from openstack_maintenance.domain.host.rules import forced_down_blocker
 from openstack_maintenance.domain.ownership import disabled_in_words
 from openstack_maintenance.domain.params import did_you_mean
 from openstack_maintenance.domain.policy import Due
@@ -24,8 +25,8 @@ class Candidate:
     ``reboot_required``: why its packages want a reboot; ``reboot_unread``: why that is not known.
     ``unreadable``: why the host could not be asked; ``is_silent``: it may answer a little later.
     ``maintained``: when a run of ours last finished it; ``rebooted``: the same, if that run has
-    rebooted it. ``is_bare_metal``: Ironic's, which has no
-    guests of its own. ``unfit``: why its run would be refused, as far as this look shows.
+    rebooted it. ``is_bare_metal``: Ironic's, which has no guests of its own.
+    ``unfit``: why its run would be refused, as far as this look shows.
     ``outside``: why this run leaves it alone, by its params; then nothing else is known of it.
     """
 
@@ -141,11 +142,8 @@ def _hindrance(candidate: Candidate) -> str | None:
         return "its cell does not answer (Nova shows its nova-compute as UNKNOWN)"
     if service.out_by is not None:
         return f"is out: run {service.out_by.run_id} disabled it ({service.out_by.text})"
-    if service.is_forced_down:
-        return (
-            "Nova holds its nova-compute forced down. When it is not dead, run `openstack compute "
-            f"service set --up {service.host} nova-compute`"
-        )
+    if forced := forced_down_blocker(service):
+        return f"{forced.reason}. {forced.remedy}"
     if not service.is_up:
         return "its nova-compute is down"
     return candidate.unreadable

@@ -57,13 +57,19 @@ class Outlook:
 
     def as_json(self) -> dict[str, Any]:
         """For the record."""
-        told = {"nights": self.nights, "needed": round(self.needed, 2), "keeps_up": self.keeps_up}
-        return {**asdict(self), **told}
+        return {
+            **asdict(self),
+            "nights": self.nights,
+            "needed": round(self.needed, 2),
+            "keeps_up": self.keeps_up,
+            "said": self.in_words(),
+        }
 
 
 def outlook_of(tonight: Tonight, plan: NightPlan, days: int) -> Outlook:
     """``days``: the policy's days_since_boot."""
-    due = sum(each.is_due for each in tonight.fleet.hosts)
+    hosts = {each.name: each.is_due for each in tonight.fleet.hosts}
     # Who is a person's, or Ironic's, is none of the nights'.
-    fleet = sum(each.kind != "passed_over" or each.is_open for each in tonight.verdicts)
-    return Outlook(due, len(plan.hosts), fleet, days)
+    ours = [each for each in tonight.verdicts if each.kind != "passed_over" or each.is_open]
+    fleet = sum(each.host in hosts for each in ours)
+    return Outlook(sum(hosts.values()), len(plan.hosts), fleet, days)

@@ -133,8 +133,8 @@ class EnableServiceOperator(HostOperator):
             nova.enable(service)
         service = nova.get_service(host)
         self._must_be(service, "enabled")
-        self._open_in_placement(service)
-        self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
+        if self._open_in_placement(service):
+            self.log.info("host %s: in service again: its nova-compute is enabled and up", host)
         return {"enabled_at": utc_now().isoformat(), "state": "enabled, up"}
 
     def _must_be(self, service: ComputeService, wanted: str) -> None:
@@ -150,27 +150,35 @@ class EnableServiceOperator(HostOperator):
             "See `openstack compute service list`, then clear enable_service.",
         )
 
-    def _open_in_placement(self, service: ComputeService) -> None:
+    def _open_in_placement(self, service: ComputeService) -> bool:
         """Nova tells Placement through nova-compute whom it has disabled; such a call can be lost.
 
         Then nothing would ever be scheduled to the host, although Nova shows it as enabled.
+        Returns: False where somebody has disabled it again meanwhile, which is his to undo.
         Raises: CheckFailed; CloudError.
         """
         if not self._is_shut():
-            return
-        self.log.warning(
-            "host %s: Placement still has it as disabled: told once more", service.host
-        )
-        self.nova.disable(service, str(self.mark))
-        self.nova.enable(self.nova.get_service(service.host))
+            return True
+        host, nova = service.host, self.nova
+        service = nova.get_service(host)
+        if not service.is_enabled:
+            self.log.warning("host %s: somebody has disabled it since this run enabled it", host)
+            return False
+        self.log.warning("host %s: Placement still has it as disabled: told once more", host)
+        nova.disable(service, str(self.mark))
+        service = nova.get_service(host)
+        if lost := ownership_lost(service, self.mark):
+            raise lost
+        nova.enable(service)
         if self._is_shut():
             raise CheckFailed(
-                f"host {service.host}",
+                f"host {host}",
                 "Nova has it enabled, but Placement still marks it as disabled (the trait "
                 f"{SHUT}), so nothing is scheduled there",
                 "Restart nova-compute on it: it sets that right as it starts. Then clear "
                 "enable_service.",
             )
+        return True
 
     def _is_shut(self) -> bool:
         try:

@@ -16,6 +16,17 @@ from openstack_maintenance.triggers.drain.move import Move
 if TYPE_CHECKING:
     from openstack_maintenance.adapters.nova import Nova
 
+# The steps of a host's run before anything is done on the host itself.
+_UNTOUCHED = frozenset(
+    {
+        "wait_for_window",
+        "list_instances",
+        "migrate_instance",
+        "list_arrivals",
+        "migrate_arrival",
+        "check_host_empty",
+    }
+)
 # An instance's states and its fault are what the cloud says they are.
 _LONGEST = 1000
 
@@ -110,7 +121,8 @@ def _held(nova: Nova, move: Move, decision: Decision) -> str:
     except CloudError:
         return ""
     others = [each for each in services if each.host != move.order.source and each.is_up]
-    failed = [each.host for each in others if each.out_by is not None and each.out_by.has_failed]
+    # A host on which a run has gone further may not be well: nobody is told to enable that one.
+    failed = [each.host for each in others if each.out_by and each.out_by.failed_at in _UNTOUCHED]
     working = [each.host for each in others if each.out_by and not each.out_by.has_failed]
     if failed:
         one = failed[0]
